@@ -1,0 +1,40 @@
+# The CPU ISA rows, best first: the only place that knows an -m flag. A row is one object file, cpu/kernels.cpp compiled
+# with the row's flags, that exports one table, kernels_<name>.
+#
+#   sigmax_isa(name xsimd-architecture condition flags...)
+#
+# `condition` is C++ over `cpu`, an xsimd::cpu_features; it must cover all that the flags allow the compiler to use.
+set(SIGMAX_ISA_ROWS "")
+
+function(sigmax_isa name architecture condition)
+  set(target sigmax_cpu_${name})
+  add_library(${target} OBJECT ${PROJECT_SOURCE_DIR}/cpu/kernels.cpp)
+  target_include_directories(${target} PRIVATE ${PROJECT_SOURCE_DIR}/kernels/include)
+  target_link_libraries(${target} PRIVATE xsimd sigmax_warnings sigmax_kernel_flags)
+  target_compile_definitions(${target} PRIVATE SIGMAX_ISA=${name} "SIGMAX_ARCH=${architecture}")
+  # -O3 in every configuration: unoptimised, the compiler emits shared copies of inline functions, and the linker may
+  # keep one row's copy for all of them. -Wno-maybe-uninitialized: g++ 12 warns inside its own AVX-512 intrinsics.
+  target_compile_options(${target} PRIVATE ${ARGN} -O3 -fno-exceptions -fno-rtti $<$<CXX_COMPILER_ID:GNU>:-Wno-maybe-uninitialized>)
+  set_target_properties(${target} PROPERTIES POSITION_INDEPENDENT_CODE ON CXX_VISIBILITY_PRESET hidden)
+  target_sources(sigmax PRIVATE $<TARGET_OBJECTS:${target}>)
+  set(SIGMAX_ISA_ROWS "${SIGMAX_ISA_ROWS}SIGMAX_ISA_ROW(${name}, ${condition})\n" PARENT_SCOPE)
+endfunction()
+
+if(CMAKE_SYSTEM_PROCESSOR MATCHES "^(x86_64|AMD64|amd64)$")
+  sigmax_isa(avx512 xsimd::avx512bw "cpu.avx512f() && cpu.avx512cd() && cpu.avx512dq() && cpu.avx512bw()"
+    -mavx512f -mavx512cd -mavx512dq -mavx512bw -mfma -mf16c)
+  sigmax_isa(avx2 xsimd::fma3<xsimd::avx2> "cpu.avx2() && cpu.fma3() && cpu.f16c()" -mavx2 -mfma -mf16c)
+  sigmax_isa(sse2 xsimd::sse2 "true")
+elseif(CMAKE_SYSTEM_PROCESSOR MATCHES "^(aarch64|arm64|ARM64)$")
+  # xsimd's SVE has a width fixed at compile time; a machine runs the row of exactly its width, else NEON.
+  foreach(bits 512 256 128)
+    math(EXPR bytes "${bits} / 8")
+    sigmax_isa(sve${bits} xsimd::detail::sve<${bits}> "cpu.sve() && cpu.sve_size_bytes() == ${bytes}"
+      -march=armv8-a+sve -msve-vector-bits=${bits})
+  endforeach()
+  sigmax_isa(neon64 xsimd::neon64 "true")
+else()
+  message(FATAL_ERROR "sigmax has no ISA row for ${CMAKE_SYSTEM_PROCESSOR}; add one to cmake/isa.cmake")
+endif()
+
+file(CONFIGURE OUTPUT ${PROJECT_BINARY_DIR}/generated/sigmax_isa_rows.inc CONTENT "${SIGMAX_ISA_ROWS}" @ONLY)

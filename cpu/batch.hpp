@@ -1,0 +1,61 @@
+// The vocabulary of kernels/value.hpp for one SIMD batch, through xsimd. Included before any formula, because templates
+// look plain names up where they are defined. SIGMAX_ARCH is the row's xsimd architecture.
+#pragma once
+
+#include <xsimd/xsimd.hpp>
+
+#include "../kernels/value.hpp"
+
+namespace sigmax {
+namespace {
+
+using arch = SIGMAX_ARCH;
+using vec = xsimd::batch<float, arch>;
+using vec_bits = xsimd::batch<std::uint32_t, arch>;
+using vec_mask = xsimd::batch_bool<float, arch>;
+inline constexpr int lanes = static_cast<int>(vec::size);
+
+#if defined(__FMA__) || defined(__ARM_FEATURE_FMA)
+inline constexpr bool has_fma = true;
+#else
+inline constexpr bool has_fma = false;
+#endif
+
+SIGMAX_FN vec_bits bits_of(vec x) { return xsimd::bitwise_cast<std::uint32_t>(x); }
+SIGMAX_FN vec from_bits(vec_bits u) { return xsimd::bitwise_cast<float>(u); }
+
+SIGMAX_FN vec fma(vec a, vec b, vec c) { return xsimd::fma(a, b, c); }
+
+SIGMAX_FN vec fma_exact(vec a, vec b, vec c) {
+  if constexpr (has_fma) {
+    return xsimd::fma(a, b, c);
+  } else {
+    // Through double: the product is exact there, the sum is rounded to 53 bits and then to 24.
+    alignas(64) float p[lanes], q[lanes], r[lanes];
+    a.store_aligned(p);
+    b.store_aligned(q);
+    c.store_aligned(r);
+    for (int i = 0; i < lanes; ++i)
+      p[i] = static_cast<float>(static_cast<double>(p[i]) * static_cast<double>(q[i]) + static_cast<double>(r[i]));
+    return vec::load_aligned(p);
+  }
+}
+
+SIGMAX_FN vec negate(vec x) { return vec(-x.data); }  // on the register, so that it melts into an fma
+SIGMAX_FN vec sqrt(vec x) { return xsimd::sqrt(x); }
+SIGMAX_FN vec select(vec_mask condition, vec yes, vec no) { return xsimd::select(condition, yes, no); }
+SIGMAX_FN vec abs(vec x) { return from_bits(bits_of(x) & vec_bits(0x7fffffffu)); }
+SIGMAX_FN vec with_sign(vec magnitude, vec sign) {
+  return from_bits(bits_of(magnitude) | (bits_of(sign) & vec_bits(0x80000000u)));
+}
+
+// xsimd's min and max return a NaN in their first argument on x86 (the instruction returns its second operand, which
+// xsimd makes the first argument); NEON's and SVE's return any NaN. The tests hold this on every row.
+SIGMAX_FN vec at_least(vec x, vec bound) { return xsimd::max(x, bound); }
+SIGMAX_FN vec at_most(vec x, vec bound) { return xsimd::min(x, bound); }
+
+SIGMAX_FN vec power_of_two(vec t) { return from_bits(bits_of(t) << 23); }
+SIGMAX_FN vec add_exponent(vec p, vec t) { return from_bits(bits_of(p) + (bits_of(t) << 23)); }
+
+}  // namespace
+}  // namespace sigmax

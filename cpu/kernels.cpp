@@ -1,0 +1,40 @@
+// One CPU ISA row: compiled once per row of cmake/isa.cmake with its -m flags, SIGMAX_ISA (its name) and SIGMAX_ARCH
+// (its xsimd architecture). Exports the table and nothing else.
+#include "softmax.hpp"
+// The formulas come after the vocabulary they are written in.
+#include "../kernels/activations.hpp"
+#include "../kernels/kernel_table.hpp"
+
+#define SIGMAX_TEXT_(name) #name
+#define SIGMAX_TEXT(name) SIGMAX_TEXT_(name)
+#define SIGMAX_JOIN_(a, b) a##b
+#define SIGMAX_JOIN(a, b) SIGMAX_JOIN_(a, b)
+
+namespace sigmax {
+
+extern const kernel_table SIGMAX_JOIN(kernels_, SIGMAX_ISA);
+const kernel_table SIGMAX_JOIN(kernels_, SIGMAX_ISA) = {
+    SIGMAX_TEXT(SIGMAX_ISA),
+    lanes,
+    has_fma,
+    {
+#define SIGMAX_ACTIVATION(name) {forward<name##_op, float>, forward<name##_op, float16>, forward<name##_op, bfloat16>},
+#include "sigmax/activations.def"
+#undef SIGMAX_ACTIVATION
+    },
+    {
+#define SIGMAX_ACTIVATION(name) gradient<name##_op>,
+#include "sigmax/activations.def"
+#undef SIGMAX_ACTIVATION
+    },
+    {gather<float>, gather<float16>, gather<bfloat16>},
+    {scatter<float>, scatter<float16>, scatter<bfloat16>},
+    row_max,
+    row_exp_sum,
+    row_total,
+    row_scale,
+    row_exp_scale,
+    row_shift,
+};
+
+}  // namespace sigmax

@@ -1,0 +1,168 @@
+// Moving vectors between memory and registers: two batches at a time (`pair`), in three storage formats, whole or
+// partial, through the caches or past them. A pair of bf16 holds even elements in its first batch and odd ones in its
+// second, which saves all shuffles; elementwise code does not care.
+#pragma once
+
+#include <cstring>
+
+#if defined(__F16C__)
+#include <immintrin.h>
+#endif
+
+#include "batch.hpp"
+#include "sigmax/sigmax.hpp"
+
+namespace sigmax {
+namespace {
+
+struct pair {
+  vec first, second;
+};
+inline constexpr int pair_size = 2 * lanes;
+
+// One element, exactly and without floating-point arithmetic on subnormals, so that a caller's FTZ or DAZ mode changes
+// nothing. Branch-free, for the compiler to vectorise.
+SIGMAX_FN float to_float(float x) { return x; }
+SIGMAX_FN float to_float(bfloat16 x) { return from_bits(std::uint32_t{x.bits} << 16); }
+SIGMAX_FN float to_float(float16 x) {
+  std::uint32_t magnitude = x.bits & 0x7fffu, sign = std::uint32_t{x.bits & 0x8000u} << 16;
+  std::uint32_t normal = (magnitude << 13) + (112u << 23);
+  std::uint32_t special = (magnitude << 13) + (224u << 23);  // inf and NaN
+  // 2^-14 (1 + m / 1024) - 2^-14 = m 2^-24
+  std::uint32_t subnormal = bits_of(from_bits((113u << 23) | (magnitude << 13)) - 0x1p-14f);
+  std::uint32_t u = magnitude < 0x0400u ? subnormal : magnitude < 0x7c00u ? normal : special;
+  return from_bits(u | sign | (magnitude > 0x7c00u ? 0x00400000u : 0u));  // a signalling NaN becomes quiet
+}
+SIGMAX_FN void from_float(float x, float& out) { out = x; }
+SIGMAX_FN void from_float(float x, bfloat16& out) {
+  std::uint32_t u = bits_of(x);
+  std::uint32_t rounded = (u + 0x7fffu + ((u >> 16) & 1u)) >> 16;
+  std::uint32_t nan = (u >> 16) | 0x0040u;
+  out.bits = static_cast<std::uint16_t>((u & 0x7fffffffu) > 0x7f800000u ? nan : rounded);
+}
+SIGMAX_FN void from_float(float x, float16& out) {
+  std::uint32_t u = bits_of(x), magnitude = u & 0x7fffffffu, sign = (u >> 16) & 0x8000u;
+  std::uint32_t normal = (magnitude - (112u << 23) + 0x0fffu + ((magnitude >> 13) & 1u)) >> 13;
+  std::uint32_t subnormal = bits_of(from_bits(magnitude) + 0.5f) - bits_of(0.5f);  // 0.5 has steps of 2^-24
+  std::uint32_t nan = 0x7e00u | ((magnitude >> 13) & 0x03ffu);
+  std::uint32_t h = magnitude < (113u << 23) ? subnormal : normal;
+  h = magnitude >= 0x477ff000u ? 0x7c00u : h;  // 65520 and above round to infinity
+  h = magnitude > 0x7f800000u ? nan : h;
+  out.bits = static_cast<std::uint16_t>(h | sign);
+}
+
+SIGMAX_FN pair load(const float* p) { return {vec::load_unaligned(p), vec::load_unaligned(p + lanes)}; }
+template <bool streaming>
+SIGMAX_FN void store(float* p, pair v) {
+  if constexpr (streaming) {
+    v.first.store(p, xsimd::stream_mode{});
+    v.second.store(p + lanes, xsimd::stream_mode{});
+  } else {
+    v.first.store_unaligned(p);
+    v.second.store_unaligned(p + lanes);
+  }
+}
+
+SIGMAX_FN pair load(const bfloat16* p) {
+  vec_bits u = vec_bits::load_unaligned(reinterpret_cast<const std::uint32_t*>(p));
+  return {from_bits(u << 16), from_bits(u & vec_bits(0xffff0000u))};
+}
+template <bool streaming>
+SIGMAX_FN void store(bfloat16* p, pair v) {
+  // Round to nearest even. A NaN survives: here it comes from an operation on a bf16, so its low half is zero.
+  vec_bits a = bits_of(v.first), b = bits_of(v.second), one(1u), half(0x7fffu);
+  a = (a + half + ((a >> 16) & one)) >> 16;
+  b = (b + half + ((b >> 16) & one)) & vec_bits(0xffff0000u);
+  auto* out = reinterpret_cast<std::uint32_t*>(p);
+  if constexpr (streaming)
+    (a | b).store(out, xsimd::stream_mode{});
+  else
+    (a | b).store_unaligned(out);
+}
+
+#if defined(__AVX512F__)
+SIGMAX_FN vec load_half(const float16* p) { return _mm512_cvtph_ps(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p))); }
+template <bool streaming>
+SIGMAX_FN void store_half(float16* p, vec v) {
+  __m256i h = _mm512_cvtps_ph(v, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
+  if constexpr (streaming)
+    _mm256_stream_si256(reinterpret_cast<__m256i*>(p), h);
+  else
+    _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), h);
+}
+#elif defined(__F16C__)
+SIGMAX_FN vec load_half(const float16* p) { return _mm256_cvtph_ps(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p))); }
+template <bool streaming>
+SIGMAX_FN void store_half(float16* p, vec v) {
+  __m128i h = _mm256_cvtps_ph(v, _MM_FROUND_TO_NEAREST_INT);
+  if constexpr (streaming)
+    _mm_stream_si128(reinterpret_cast<__m128i*>(p), h);
+  else
+    _mm_storeu_si128(reinterpret_cast<__m128i*>(p), h);
+}
+#else
+SIGMAX_FN vec load_half(const float16* p) {
+  alignas(64) float f[lanes];
+  for (int i = 0; i < lanes; ++i) f[i] = to_float(p[i]);
+  return vec::load_aligned(f);
+}
+template <bool streaming>
+SIGMAX_FN void store_half(float16* p, vec v) {
+  alignas(64) float f[lanes];
+  v.store_aligned(f);
+  for (int i = 0; i < lanes; ++i) from_float(f[i], p[i]);
+}
+#endif
+SIGMAX_FN pair load(const float16* p) { return {load_half(p), load_half(p + lanes)}; }
+template <bool streaming>
+SIGMAX_FN void store(float16* p, pair v) {
+  store_half<streaming>(p, v.first);
+  store_half<streaming>(p + lanes, v.second);
+}
+
+/// The first n < pair_size elements; the rest of the pair is zero. Never touches memory beyond them.
+template <class T>
+SIGMAX_FN pair load_partial(const T* p, std::int64_t n) {
+  alignas(64) T t[pair_size] = {};
+  std::memcpy(t, p, static_cast<std::size_t>(n) * sizeof(T));
+  return load(t);
+}
+template <class T>
+SIGMAX_FN void store_partial(T* p, pair v, std::int64_t n) {
+  alignas(64) T t[pair_size];
+  store<false>(t, v);
+  std::memcpy(p, t, static_cast<std::size_t>(n) * sizeof(T));
+}
+
+// Where the ISA has masks a partial f32 vector needs no detour through the stack.
+#if defined(__AVX512F__)
+SIGMAX_FN vec_mask first_lanes(std::int64_t n) {
+  return vec_mask::from_mask(n >= lanes ? 0xffffu : (1u << n) - 1u);
+}
+SIGMAX_FN pair load_partial(const float* p, std::int64_t n) {
+  if (n <= lanes) return {vec::load(p, first_lanes(n), xsimd::unaligned_mode{}), vec(0.0f)};
+  return {vec::load_unaligned(p), vec::load(p + lanes, first_lanes(n - lanes), xsimd::unaligned_mode{})};
+}
+SIGMAX_FN void store_partial(float* p, pair v, std::int64_t n) {
+  v.first.store(p, first_lanes(n), xsimd::unaligned_mode{});
+  if (n > lanes) v.second.store(p + lanes, first_lanes(n - lanes), xsimd::unaligned_mode{});
+}
+#endif
+
+/// How many elements come before the first one at which a whole pair can be stored past the caches.
+template <class T>
+SIGMAX_FN std::int64_t elements_to_alignment(const T* p, std::int64_t n) {
+  auto address = reinterpret_cast<std::uintptr_t>(p);
+  auto head = static_cast<std::int64_t>((64 - address % 64) % 64 / sizeof(T));
+  return head < n ? head : n;
+}
+
+/// Non-temporal stores are weakly ordered: this makes them visible before the call returns.
+SIGMAX_FN void finish_streaming() {
+#if defined(__SSE2__)
+  _mm_sfence();
+#endif
+}
+
+}  // namespace
+}  // namespace sigmax

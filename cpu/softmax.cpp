@@ -1,0 +1,182 @@
+// Softmax rows on the CPU. A contiguous f32 row is read where it lies; any other is gathered, a tile of rows at a time
+// when neighbouring rows share cache lines. Rows that fit the scratch buffer are read from memory once and their
+// exponentials are kept; longer ones are computed again in the last pass, which is bit-identical. All additions follow
+// kernels/softmax_state.hpp.
+#include <algorithm>
+#include <limits>
+
+#include "../kernels/dispatch.hpp"
+
+namespace sigmax {
+namespace {
+
+constexpr std::int64_t scratch_floats = 8192;      // 32 KiB of stack
+constexpr int widest_tile = 16;                    // f32 columns in a cache line
+constexpr std::int64_t stored_row_bytes = 1 << 20; // up to here a second visit to y is cheaper than a second exp
+
+/// log(s) for s in [1, 2^63], in double, from exact IEEE operations only; error below 2^-50.
+double log_of(double s) noexcept {
+  const auto bits = __builtin_bit_cast(std::uint64_t, s);
+  auto exponent = static_cast<std::int64_t>(bits >> 52) - 1023;
+  double m = __builtin_bit_cast(double, (bits & ((std::uint64_t{1} << 52) - 1)) | (std::uint64_t{1023} << 52));
+  if (m > 1.4142135623730951) {
+    m *= 0.5;
+    ++exponent;
+  }
+  // log(m) = 2 atanh(f), f = (m - 1) / (m + 1), |f| < 0.172: eleven terms of the series.
+  const double f = (m - 1.0) / (m + 1.0), q = f * f;
+  double series = 0;
+  for (int k = 21; k >= 3; k -= 2) series = (series + 1.0 / k) * q;
+  constexpr double ln2_high = 0x1.62e42fefa3800p-1, ln2_low = 0x1.ef35793c76730p-45;
+  const auto e = static_cast<double>(exponent);
+  return e * ln2_high + (2.0 * f + (2.0 * f * series + e * ln2_low));
+}
+
+struct factors {
+  float high, low;
+};
+factors two_parts(double v) noexcept {
+  const auto high = static_cast<float>(v);
+  return {high, static_cast<float>(v - static_cast<double>(high))};
+}
+factors finish(const softmax_plan& plan, const softmax_sum& sum) noexcept {
+  const double total = plan.table->row_total(sum);
+  return two_parts(plan.logarithm ? log_of(total) : 1.0 / total);
+}
+
+const std::byte* at(const void* base, dtype t, std::int64_t element) noexcept {
+  return static_cast<const std::byte*>(base) + element * size_of(t);
+}
+
+/// x to y, in the last pass over a row.
+void write(const softmax_plan& plan, const float* x, float* y, std::int64_t n, float max, factors f,
+           bool streaming) noexcept {
+  if (plan.logarithm)
+    plan.table->row_shift(x, y, n, max, f.high, f.low, streaming);
+  else
+    plan.table->row_exp_scale(x, y, n, max, f.high, f.low, streaming);
+}
+
+/// A row whose input and output are contiguous f32.
+void direct_row(const softmax_plan& plan, const float* x, float* y, float* scratch) noexcept {
+  const kernel_table& k = *plan.table;
+  const std::int64_t n = plan.columns;
+  const float max = k.row_max(x, n, -std::numeric_limits<float>::infinity());
+  softmax_sum sum{};
+  float* kept = nullptr;
+  if (!plan.logarithm) {
+    if (plan.streaming)
+      kept = n <= scratch_floats ? scratch : nullptr;
+    else
+      kept = n * 4 <= stored_row_bytes ? y : nullptr;
+  }
+  k.row_exp_sum(x, kept, n, max, sum);
+  const factors f = finish(plan, sum);
+  if (kept != nullptr)
+    k.row_scale(kept, y, n, f.high, f.low, plan.streaming);
+  else
+    write(plan, x, y, n, max, f, plan.streaming);
+}
+
+/// Rows that are gathered, `rows` of them starting where the cursor stands, all along the innermost loop of the nest.
+void gathered_rows(const softmax_plan& plan, const nest_cursor& cursor, int rows, float* scratch) noexcept {
+  const kernel_table& k = *plan.table;
+  const auto x_type = static_cast<std::size_t>(plan.x_type), y_type = static_cast<std::size_t>(plan.y_type);
+  const int last = plan.rows.rank - 1;
+  const std::int64_t n = plan.columns;
+  // A whole number of summation blocks, unless the whole row fits.
+  const std::int64_t piece = n <= scratch_floats / rows ? n : scratch_floats / rows / softmax_block * softmax_block;
+  const bool whole = piece == n;
+  const bool keep = whole && !plan.logarithm;  // the exponentials, in place of the row
+
+  const auto gather = [&](std::int64_t start, std::int64_t count) {
+    for (int r = 0; r < rows; ++r)
+      k.gather[x_type](at(plan.x, plan.x_type, cursor.offset(0) + r * plan.rows.stride[0][last] + start * plan.x_stride),
+                       plan.x_stride, count, scratch + r * piece);
+  };
+  const auto scatter = [&](std::int64_t start, std::int64_t count) {
+    for (int r = 0; r < rows; ++r)
+      k.scatter[y_type](scratch + r * piece,
+                        const_cast<std::byte*>(at(plan.y, plan.y_type, cursor.offset(1) +
+                                                  r * plan.rows.stride[1][last] + start * plan.y_stride)),
+                        plan.y_stride, count);
+  };
+
+  float max[widest_tile];
+  std::fill_n(max, rows, -std::numeric_limits<float>::infinity());
+  softmax_sum sum[widest_tile];
+  std::fill_n(sum, rows, softmax_sum{});
+  for (std::int64_t start = 0; start < n; start += piece) {
+    const std::int64_t count = std::min(piece, n - start);
+    gather(start, count);
+    for (int r = 0; r < rows; ++r) max[r] = k.row_max(scratch + r * piece, count, max[r]);
+  }
+  for (std::int64_t start = 0; start < n; start += piece) {
+    const std::int64_t count = std::min(piece, n - start);
+    if (!whole) gather(start, count);
+    for (int r = 0; r < rows; ++r) {
+      float* const row = scratch + r * piece;
+      k.row_exp_sum(row, keep ? row : nullptr, count, max[r], sum[r]);
+    }
+  }
+  for (std::int64_t start = 0; start < n; start += piece) {
+    const std::int64_t count = std::min(piece, n - start);
+    if (!whole) gather(start, count);
+    for (int r = 0; r < rows; ++r) {
+      float* const row = scratch + r * piece;
+      const factors f = finish(plan, sum[r]);
+      if (keep)
+        k.row_scale(row, row, count, f.high, f.low, false);
+      else
+        write(plan, row, row, count, max[r], f, false);
+    }
+    scatter(start, count);
+  }
+}
+
+void run_rows(const void* argument, std::int64_t begin, std::int64_t end) noexcept {
+  const auto& plan = *static_cast<const softmax_plan*>(argument);
+  alignas(64) float scratch[scratch_floats];
+  nest_cursor cursor(plan.rows, begin);
+  while (begin < end) {
+    const auto rows = static_cast<int>(std::min<std::int64_t>({plan.tile, cursor.run(), end - begin}));
+    if (plan.direct_input && plan.direct_output)
+      direct_row(plan, static_cast<const float*>(plan.x) + cursor.offset(0),
+                 static_cast<float*>(plan.y) + cursor.offset(1), scratch);
+    else
+      gathered_rows(plan, cursor, rows, scratch);
+    cursor.advance(rows);
+    begin += rows;
+  }
+}
+
+constexpr std::int64_t smallest_task = 16384;  // elements, as for elementwise calls
+
+}  // namespace
+
+softmax_plan plan_softmax(const kernel_table& table, bool logarithm, const const_view& x, const const_view& y,
+                          int axis, std::int64_t count, const options& how) noexcept {
+  softmax_plan plan{};
+  plan.table = &table;
+  plan.logarithm = logarithm;
+  plan.x = x.data;
+  plan.y = const_cast<void*>(y.data);
+  plan.x_type = x.type;
+  plan.y_type = y.type;
+  plan.columns = x.shape[axis];
+  plan.x_stride = x.strides[axis];
+  plan.y_stride = y.strides[axis];
+  const const_view* const views[] = {&x, &y};
+  plan.rows = make_nest(views, 2, axis);
+  plan.direct_input = x.type == dtype::f32 && (plan.x_stride == 1 || plan.columns == 1);
+  plan.direct_output = y.type == dtype::f32 && (plan.y_stride == 1 || plan.columns == 1);
+  plan.tile = plan.x_stride != 1 && plan.columns > 1 ? widest_tile : 1;
+  plan.streaming = plan.direct_input && plan.direct_output && x.data != y.data &&
+                   count > last_level_cache_bytes() / size_of(y.type);
+  plan.work = split_work(count / plan.columns, 1, std::max<std::int64_t>(1, smallest_task / plan.columns), how);
+  return plan;
+}
+
+void run_softmax(const softmax_plan& plan, const options& how) noexcept { run_split(plan.work, 1, how, run_rows, &plan); }
+
+}  // namespace sigmax

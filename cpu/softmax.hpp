@@ -1,0 +1,157 @@
+// The steps of a softmax row over contiguous f32; kernels/softmax_state.hpp fixes the order of every addition.
+#pragma once
+
+#include "elementwise.hpp"
+// After batch.hpp, whose vocabulary its templates use.
+#include "../kernels/math.hpp"
+#include "../kernels/softmax_state.hpp"
+
+namespace sigmax {
+namespace {
+
+/// x - max in two parts (Knuth's TwoSum). The second is zero where the first is not a number of ordinary size: beyond
+/// -104 it cannot matter, and at -inf it would be NaN.
+struct difference {
+  vec high, low;
+};
+SIGMAX_FN difference minus(vec x, vec max) {
+  vec d = x - max;
+  vec b = d - x;
+  vec low = (x - (d - b)) - (max + b);
+  return {d, select(d > vec(-0x1p60f), low, vec(0.0f))};
+}
+
+/// e^(x - max) for x <= max, the rounding error of the subtraction included.
+SIGMAX_FN vec exp_minus(vec x, vec max) {
+  difference d = minus(x, max);
+  auto e = math::decay(negate(at_least(d.high, vec(-math::decayed))), negate(d.low));
+  return fma(e.scale, e.m, e.scale) * vec(math::down);
+}
+
+float row_max(const float* x, std::int64_t n, float bound) noexcept {
+  vec a(bound), b(bound);
+  std::int64_t i = 0;
+  for (; i + pair_size <= n; i += pair_size) {
+    pair v = load(x + i);
+    a = select(v.first > a, v.first, a);
+    b = select(v.second > b, v.second, b);
+  }
+  a = select(b > a, b, a);
+  alignas(64) float t[lanes];
+  a.store_aligned(t);
+  for (int l = 0; l < lanes; ++l) bound = t[l] > bound ? t[l] : bound;
+  for (; i < n; ++i) bound = x[i] > bound ? x[i] : bound;
+  return bound;
+}
+
+inline constexpr int group = softmax_lanes / lanes;  // batches that make up the virtual lanes
+
+SIGMAX_FN void add_exact(vec& high, vec& low, vec x) {
+  vec s = high + x;
+  vec b = s - high;
+  low = low + ((high - (s - b)) + (x - b));
+  high = s;
+}
+
+void row_exp_sum(const float* x, float* y, std::int64_t n, float max, softmax_sum& sum) noexcept {
+  const vec m(max);
+  for (std::int64_t start = 0; start < n; start += softmax_block) {
+    const std::int64_t end = start + softmax_block < n ? start + softmax_block : n;
+    // Eight rows of 64 virtual lanes at most, a pair of batches of them at a time so that all stays in registers.
+    for (int l = 0; l < softmax_lanes; l += pair_size) {
+      vec first(0.0f), second(0.0f);
+      for (std::int64_t i = start + l; i < end; i += softmax_lanes) {
+        const std::int64_t count = end - i < pair_size ? end - i : pair_size;
+        pair v = count == pair_size ? load(x + i) : load_partial(x + i, count);
+        v = {exp_minus(v.first, m), exp_minus(v.second, m)};
+        if (count < pair_size) {
+          alignas(64) float t[pair_size];
+          store<false>(t, v);
+          for (std::int64_t k = count; k < pair_size; ++k) t[k] = 0.0f;
+          v = load(t);
+          if (y != nullptr) store_partial(y + i, v, count);
+        } else if (y != nullptr) {
+          store<false>(y + i, v);
+        }
+        first = first + v.first;
+        second = second + v.second;
+      }
+      vec high = vec::load_aligned(sum.high + l), low = vec::load_aligned(sum.low + l);
+      add_exact(high, low, first);
+      high.store_aligned(sum.high + l);
+      low.store_aligned(sum.low + l);
+      high = vec::load_aligned(sum.high + l + lanes), low = vec::load_aligned(sum.low + l + lanes);
+      add_exact(high, low, second);
+      high.store_aligned(sum.high + l + lanes);
+      low.store_aligned(sum.low + l + lanes);
+    }
+  }
+}
+
+double row_total(const softmax_sum& sum) noexcept {
+  constexpr int kept = 16;  // the widest batch: from here on every row adds the same scalars
+  vec high[group], low[group];
+  for (int g = 0; g < group; ++g) {
+    high[g] = vec::load_aligned(sum.high + g * lanes);
+    low[g] = vec::load_aligned(sum.low + g * lanes);
+  }
+  for (int half = softmax_lanes / 2; half >= kept; half /= 2)
+    for (int g = 0; g < half / lanes; ++g) {
+      add_exact(high[g], low[g], high[g + half / lanes]);
+      low[g] = low[g] + low[g + half / lanes];
+    }
+  alignas(64) float h[kept], l[kept];
+  for (int g = 0; g < kept / lanes; ++g) {
+    high[g].store_aligned(h + g * lanes);
+    low[g].store_aligned(l + g * lanes);
+  }
+  double t[kept];
+  for (int i = 0; i < kept; ++i) t[i] = static_cast<double>(h[i]) + static_cast<double>(l[i]);
+  for (int half = kept / 2; half > 0; half /= 2)
+    for (int i = 0; i < half; ++i) t[i] += t[i + half];
+  return t[0];
+}
+
+template <class F>
+SIGMAX_FN void map_row(const float* x, float* y, std::int64_t n, bool streaming, F f) {
+  if (streaming)
+    map<true>(x, y, n, f);
+  else
+    map<false>(x, y, n, f);
+}
+
+void row_scale(const float* x, float* y, std::int64_t n, float high, float low, bool streaming) noexcept {
+  map_row(x, y, n, streaming,
+          [h = vec(high), l = vec(low)](std::int64_t, pair v, std::int64_t) __attribute__((always_inline)) {
+            return pair{fma(v.first, h, v.first * l), fma(v.second, h, v.second * l)};
+          });
+}
+
+void row_exp_scale(const float* x, float* y, std::int64_t n, float max, float high, float low,
+                   bool streaming) noexcept {
+  map_row(x, y, n, streaming,
+          [m = vec(max), h = vec(high), l = vec(low)](std::int64_t, pair v, std::int64_t)
+              __attribute__((always_inline)) {
+                vec a = exp_minus(v.first, m), b = exp_minus(v.second, m);
+                return pair{fma(a, h, a * l), fma(b, h, b * l)};
+              });
+}
+
+SIGMAX_FN vec shift(vec x, vec max, vec high, vec low) {
+  difference d = minus(x, max);
+  vec y = d.high - high;
+  vec b = y - d.high;
+  vec rest = ((d.high - (y - b)) - (high + b)) + (d.low - low);
+  return y + select(y > vec(-0x1p60f), rest, vec(0.0f));
+}
+
+void row_shift(const float* x, float* y, std::int64_t n, float max, float high, float low, bool streaming) noexcept {
+  map_row(x, y, n, streaming,
+          [m = vec(max), h = vec(high), l = vec(low)](std::int64_t, pair v, std::int64_t)
+              __attribute__((always_inline)) {
+                return pair{shift(v.first, m, h, l), shift(v.second, m, h, l)};
+              });
+}
+
+}  // namespace
+}  // namespace sigmax

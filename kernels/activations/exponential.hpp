@@ -1,0 +1,218 @@
+// Activations built on e^x, e^x - 1 and log(1 + e^x), and the algebraic ones that replace them.
+#pragma once
+
+#include "../math.hpp"
+#include "parameter.hpp"
+
+namespace sigmax {
+namespace {
+
+struct exp_op {
+  static constexpr char formula[] = "exp(x)";
+  static constexpr char source[] = "definition";
+  static constexpr no_parameters params{};
+  static constexpr float bound = 1;
+  template <class V>
+  SIGMAX_FN V operator()(V x) const {
+    return math::exp(x);
+  }
+  template <class V>
+  SIGMAX_FN V derivative(V x) const {
+    return math::exp(x);
+  }
+};
+
+struct elu_op {
+  static constexpr char formula[] = "x > 0 ? x : alpha (exp(x) - 1)";
+  static constexpr char source[] = "Clevert, Unterthiner and Hochreiter, arXiv:1511.07289";
+  static constexpr parameter_info params[] = {{"alpha", 1, any_low, any_high}};
+  static constexpr float bound = 1;
+  float alpha = params[0].default_value;
+  template <class V>
+  SIGMAX_FN V operator()(V x) const {
+    return select(x < V(0.0f), V(alpha) * math::expm1_negative(at_most(x, V(0.0f))), x);
+  }
+  template <class V>
+  SIGMAX_FN V derivative(V x) const {
+    return select(x > V(0.0f), V(1.0f), V(alpha) * math::exp(x));
+  }
+};
+
+struct celu_op {
+  static constexpr char formula[] = "max(x, 0) + min(alpha (exp(x / alpha) - 1), 0)";
+  static constexpr char source[] = "Barron, arXiv:1704.07483";
+  static constexpr parameter_info params[] = {{"alpha", 1, smallest_factor, largest_factor}};
+  static constexpr float bound = 1;
+  float alpha = params[0].default_value;
+  template <class V>
+  SIGMAX_FN V operator()(V x) const {
+    return select(x < V(0.0f), V(alpha) * math::expm1_negative(at_most(x, V(0.0f)) / V(alpha)), x);
+  }
+  template <class V>
+  SIGMAX_FN V derivative(V x) const {
+    return select(x > V(0.0f), V(1.0f), math::exp(x / V(alpha)));
+  }
+};
+
+struct selu_op {
+  static constexpr char formula[] = "scale (x > 0 ? x : alpha (exp(x) - 1)), alpha = 1.6732632423543772, scale = 1.0507009873554805";
+  static constexpr char source[] = "Klambauer et al., arXiv:1706.02515";
+  static constexpr no_parameters params{};
+  static constexpr float bound = 2;
+  // Both factors in two parts: one rounding instead of three.
+  static constexpr double scale = 1.0507009873554804934193349852946, scaled_alpha = scale * 1.6732632423543772848170429916717;
+  static constexpr float scale_high = static_cast<float>(scale), scale_low = static_cast<float>(scale - static_cast<double>(scale_high));
+  static constexpr float alpha_high = static_cast<float>(scaled_alpha),
+                         alpha_low = static_cast<float>(scaled_alpha - static_cast<double>(alpha_high));
+  template <class V>
+  SIGMAX_FN V operator()(V x) const {
+    auto negative = x < V(0.0f);
+    V v = select(negative, math::expm1_negative(at_most(x, V(0.0f))), x);
+    V low = at_most(v, V(largest)) * select(negative, V(alpha_low), V(scale_low));  // inf - inf otherwise
+    return fma(v, select(negative, V(alpha_high), V(scale_high)), low);
+  }
+  template <class V>
+  SIGMAX_FN V derivative(V x) const {
+    return select(x > V(0.0f), V(scale_high), V(alpha_high) * math::exp(x));
+  }
+};
+
+struct softplus_op {
+  static constexpr char formula[] = "log(1 + exp(beta x)) / beta";
+  static constexpr char source[] = "Dugas et al., NIPS 2000";
+  static constexpr parameter_info params[] = {{"beta", 1, smallest_factor, largest_factor}};
+  static constexpr float bound = 2;
+  float beta = params[0].default_value;
+  template <class V>
+  SIGMAX_FN V operator()(V x) const {  // max(x, 0) + log1p(e^-|beta x|) / beta
+    V c = at_most(abs(x), V(math::decayed / beta));
+    V a = V(beta) * c;
+    auto e = math::decay(a, fma_exact(V(beta), c, negate(a)));
+    return fma(math::log1p_unit(fma(e.scale, e.m, e.scale) * V(math::down)), V(1.0f / beta), at_least(x, V(0.0f)));
+  }
+  template <class V>
+  SIGMAX_FN V derivative(V x) const {  // sigmoid(beta x)
+    V c = at_most(abs(x), V(math::decayed / beta));
+    V a = V(beta) * c;
+    auto l = math::logistic(a, fma_exact(V(beta), c, negate(a)));
+    auto negative = x < V(0.0f);
+    V q = l.y * select(negative, l.e.scale, V(math::up));
+    return fma(q, select(negative, l.e.m + l.residual, l.residual), q) * V(math::down);
+  }
+};
+
+struct log_sigmoid_op {
+  static constexpr char formula[] = "-log(1 + exp(-x))";
+  static constexpr char source[] = "definition";
+  static constexpr no_parameters params{};
+  static constexpr float bound = 2;
+  template <class V>
+  SIGMAX_FN V operator()(V x) const {
+    return negate(softplus_op{}(negate(x)));
+  }
+  template <class V>
+  SIGMAX_FN V derivative(V x) const {
+    return softplus_op{}.derivative(negate(x));
+  }
+};
+
+struct mish_op {
+  static constexpr char formula[] = "x tanh(log(1 + exp(x)))";
+  static constexpr char source[] = "Misra, arXiv:1908.08681";
+  static constexpr no_parameters params{};
+  static constexpr float bound = 2.5f;
+  // tanh(log(1 + E)) = (E^2 + 2E) / (E^2 + 2E + 2). In e = e^-|x| that is, without cancellation,
+  //   x < 0: e n / (1 + e n)  with n = 1 + e / 2,      x >= 0: n / (n + 2 e^2)  with n = 1 + 2 e.
+  template <class V>
+  SIGMAX_FN V operator()(V x) const {
+    V a = at_most(abs(x), V(math::decayed));
+    auto p = math::decay(a, V(0.0f));
+    auto negative = x < V(0.0f);
+    V e = fma(p.scale, p.m, p.scale) * V(math::down);
+    V c = select(negative, V(0.5f), V(2.0f));
+    V n = fma(c, e, V(1.0f));
+    V n_low = fma(c, e, V(1.0f) - n);
+    V base = select(negative, V(1.0f), n), factor = select(negative, n, e + e);
+    V d = fma(e, factor, base);
+    V d_low = fma_exact(e, factor, base - d) + select(negative, e * n_low, n_low);
+    V y = V(1.0f) / d;
+    V r = n * y;
+    V r_low = (fma_exact(negate(r), d, n) + fma(negate(r), d_low, n_low)) * y;
+    V w = select(negative, with_sign(a, x) * p.scale, x);
+    V q = w * r;
+    V m = select(negative, p.m, V(0.0f));
+    V t = at_most(w, V(largest)) * r_low;
+    V f = q + fma(at_most(q, V(largest)), m, fma(t, m, t));
+    return select(negative, f * V(math::down), f);
+  }
+  template <class V>
+  SIGMAX_FN V derivative(V x) const {
+    // x < 0: e (4 (1 - a) + e (6 - 4a + e (4 + e))) / (2 + e (2 + e))^2,
+    // x >= 0: (1 + e (4 + e (4a + 6 + e 4 (a + 1)))) / (1 + e (2 + 2 e))^2; the source's formula divided by e^4x.
+    V a = at_most(abs(x), V(math::decayed));
+    auto p = math::decay(a, V(0.0f));
+    auto negative = x < V(0.0f);
+    V up = fma(p.scale, p.m, p.scale);
+    V e = up * V(math::down);
+    V minus = fma(e, fma(e, e + V(4.0f), fma(V(-4.0f), a, V(6.0f))), fma(V(-4.0f), a, V(4.0f)));
+    V plus = fma(e, fma(e, fma(e, fma(V(4.0f), a, V(4.0f)), fma(V(4.0f), a, V(6.0f))), V(4.0f)), V(1.0f));
+    V d = select(negative, fma(e, e + V(2.0f), V(2.0f)), fma(e, fma(V(2.0f), e, V(2.0f)), V(1.0f)));
+    V y = V(1.0f) / d;
+    return select(negative, (up * minus) * (y * y) * V(math::down), plus * (y * y));
+  }
+};
+
+struct softsign_op {
+  static constexpr char formula[] = "x / (1 + |x|)";
+  static constexpr char source[] = "Bergstra et al., 2009; Glorot and Bengio, AISTATS 2010";
+  static constexpr no_parameters params{};
+  static constexpr float bound = 2;
+  template <class V>
+  SIGMAX_FN V operator()(V x) const {
+    V a = at_most(abs(x), V(0x1p60f));  // inf / inf otherwise; the quotient is 1 long before
+    return with_sign(a / (V(1.0f) + a), x);
+  }
+  template <class V>
+  SIGMAX_FN V derivative(V x) const {
+    V y = V(1.0f) / (V(1.0f) + abs(x));
+    return y * y;
+  }
+};
+
+struct squareplus_op {
+  static constexpr char formula[] = "(x + sqrt(x^2 + b)) / 2";
+  static constexpr char source[] = "Barron, arXiv:2112.11687";
+  static constexpr parameter_info params[] = {{"b", 4, 0x1p-40f, 0x1p40f}};
+  static constexpr float bound = 2;
+  float b = params[0].default_value;
+  /// sqrt(x^2 + b) for a = |x|; beyond 2^60 that is |x| itself and the square would overflow.
+  template <class V>
+  SIGMAX_FN V root(V a, V& low) const {
+    V c = at_most(a, V(0x1p60f));
+    V s = fma(c, c, V(b));
+    V r = sqrt(s);
+    low = fma_exact(negate(r), r, s) * (V(0.5f) / r);
+    return select(a > V(0x1p60f), a, r);
+  }
+  template <class V>
+  SIGMAX_FN V operator()(V x) const {  // x < 0: b / 2 (sqrt(x^2 + b) - x), which does not cancel
+    V a = abs(x), r_low(0.0f);
+    V r = root(a, r_low);
+    V h = fma(V(0.5f), a, V(0.5f) * r);
+    V h_low = fma(V(0.5f), r_low, fma(V(0.5f), a, fma(V(0.5f), r, negate(h))));
+    h_low = select(a < V(0x1p60f), h_low, V(0.0f));
+    V y = V(0.25f * b) / h;
+    V y_low = (fma_exact(negate(y), h, V(0.25f * b)) - y * h_low) * (y * V(4.0f / b));
+    return select(x < V(0.0f), y + y_low, h + h_low);
+  }
+  template <class V>
+  SIGMAX_FN V derivative(V x) const {  // (1 + x / root) / 2; x < 0: b / (2 root (root + |x|))
+    V a = abs(x), r_low(0.0f);
+    V r = root(a, r_low);
+    V small = (V(0.5f * b) / r) / (r + a);
+    return select(x < V(0.0f), small, V(1.0f) - small);
+  }
+};
+
+}  // namespace
+}  // namespace sigmax

@@ -1,0 +1,197 @@
+// Activations built on 1 / (1 + e^-z). All work on e^-|z| <= 1, so nothing overflows, and carry the rounding errors of
+// the denominator and of e itself into the last operation.
+#pragma once
+
+#include "../math.hpp"
+#include "parameter.hpp"
+
+namespace sigmax {
+namespace {
+
+/// x * sigmoid(z) from l = logistic(|z|), z < 0 where `negative`; c is x clamped so that |z| <= 110. Where z < 0 the
+/// factor e is still scaled up by 2^64 when it meets c: e alone may be subnormal where c e is not.
+template <class V, class Mask>
+SIGMAX_FN V times_sigmoid(V x, V c, Mask negative, const math::logistic_tail<V>& l) {
+  V q = l.y * select(negative, c * l.e.scale, x);
+  V correction = select(negative, l.e.m + l.residual, l.residual);
+  V y = fma(at_most(q, V(largest)), correction, q);  // the clamp: inf 0 would be NaN
+  return select(negative, y * V(math::down), y);
+}
+
+struct sigmoid_op {
+  static constexpr char formula[] = "1 / (1 + exp(-x))";
+  static constexpr char source[] = "the logistic function, Verhulst, 1845";
+  static constexpr no_parameters params{};
+  static constexpr float bound = 2;
+  template <class V>
+  SIGMAX_FN V operator()(V x) const {
+    auto l = math::logistic(at_most(abs(x), V(math::decayed)), V(0.0f));
+    auto negative = x < V(0.0f);
+    V q = l.y * select(negative, l.e.scale, V(math::up));
+    return fma(q, select(negative, l.e.m + l.residual, l.residual), q) * V(math::down);
+  }
+  template <class V>
+  SIGMAX_FN V derivative(V x) const {  // s (1 - s) = 1 / (2 cosh(x / 2))^2
+    return math::sech_squared(V(0.5f) * abs(x)) * V(0.25f);
+  }
+};
+
+struct silu_op {
+  static constexpr char formula[] = "x / (1 + exp(-beta x))";
+  static constexpr char source[] = "Ramachandran, Zoph and Le, arXiv:1710.05941 (swish); Elfwing et al., arXiv:1702.03118 (SiLU)";
+  static constexpr parameter_info params[] = {{"beta", 1, smallest_factor, largest_factor}};
+  static constexpr float bound = 2.5f;
+  float beta = params[0].default_value;
+  template <class V>
+  SIGMAX_FN math::logistic_tail<V> tail(V c) const {  // c = |x| clamped
+    V a = V(beta) * c;
+    return math::logistic(a, fma_exact(V(beta), c, negate(a)));
+  }
+  template <class V>
+  SIGMAX_FN V clamped(V x) const {
+    return at_most(abs(x), V(math::decayed / beta));
+  }
+  template <class V>
+  SIGMAX_FN V operator()(V x) const {
+    V c = clamped(x);
+    return times_sigmoid(x, with_sign(c, x), x < V(0.0f), tail(c));
+  }
+  template <class V>
+  SIGMAX_FN V derivative(V x) const {  // s (1 + z (1 - s)), z = beta x
+    V c = clamped(x);
+    auto l = tail(c);
+    auto negative = x < V(0.0f);
+    V z = V(beta) * with_sign(c, x);
+    V e = fma(l.e.scale, l.e.m, l.e.scale);
+    V y = fma(l.y, l.residual, l.y);
+    V one_minus = select(negative, y, (e * V(math::down)) * y);
+    V s = select(negative, e, V(math::up)) * y;
+    return (s * fma(z, one_minus, V(1.0f))) * V(math::down);
+  }
+};
+
+struct quick_gelu_op {
+  static constexpr char formula[] = "x / (1 + exp(-alpha x))";
+  static constexpr char source[] = "Hendrycks and Gimpel, arXiv:1606.08415";
+  static constexpr parameter_info params[] = {{"alpha", 1.702f, smallest_factor, largest_factor}};
+  static constexpr float bound = 2.5f;
+  float alpha = params[0].default_value;
+  template <class V>
+  SIGMAX_FN V operator()(V x) const {
+    return silu_op{alpha}(x);
+  }
+  template <class V>
+  SIGMAX_FN V derivative(V x) const {
+    return silu_op{alpha}.derivative(x);
+  }
+};
+
+struct gelu_tanh_op {
+  static constexpr char formula[] = "x (1 + tanh(sqrt(2 / pi) (x + 0.044715 x^3))) / 2";
+  static constexpr char source[] = "Hendrycks and Gimpel, arXiv:1606.08415";
+  static constexpr no_parameters params{};
+  static constexpr float bound = 2.5f;
+  // Evaluated as x sigmoid(z), z = x (c1 + c3 x^2) with c1 = 2 sqrt(2 / pi), c3 = 0.044715 c1. The exponential turns the
+  // absolute error of z into a relative one, and z reaches 107: constants and z are kept in two parts each.
+  static constexpr double c1 = 1.5957691216057307117597842397375, c3 = 0.07135481627260024877633876;
+  static constexpr float c1_high = static_cast<float>(c1), c1_low = static_cast<float>(c1 - static_cast<double>(c1_high));
+  static constexpr float c3_high = static_cast<float>(c3), c3_low = static_cast<float>(c3 - static_cast<double>(c3_high));
+  static constexpr float clamp = 10.8f;  // e^-z clamp < 2^-150 from there on
+  template <class V>
+  SIGMAX_FN math::logistic_tail<V> tail(V a) const {
+    V s = a * a;
+    V s_low = fma_exact(a, a, negate(s));
+    V u = s * V(c3_high);
+    V u_low = fma(s, V(c3_low), fma(s_low, V(c3_high), fma_exact(s, V(c3_high), negate(u))));
+    V w = u + V(c1_high);
+    V b = w - u;
+    V w_low = ((V(c1_high) - b) + (u - (w - b))) + (u_low + V(c1_low));
+    V z = a * w;
+    return math::logistic(z, fma(a, w_low, fma_exact(a, w, negate(z))));
+  }
+  template <class V>
+  SIGMAX_FN V operator()(V x) const {
+    V a = at_most(abs(x), V(clamp));
+    return times_sigmoid(x, with_sign(a, x), x < V(0.0f), tail(a));
+  }
+  template <class V>
+  SIGMAX_FN V derivative(V x) const {  // s (1 + x z' (1 - s)), x z' = x (c1 + 3 c3 x^2)
+    V a = at_most(abs(x), V(clamp));
+    auto l = tail(a);
+    auto negative = x < V(0.0f);
+    V g = with_sign(a * fma(a * a, V(3 * c3_high), V(c1_high)), x);
+    V e = fma(l.e.scale, l.e.m, l.e.scale);
+    V y = fma(l.y, l.residual, l.y);
+    V one_minus = select(negative, y, (e * V(math::down)) * y);
+    V s = select(negative, e, V(math::up)) * y;
+    return (s * fma(g, one_minus, V(1.0f))) * V(math::down);
+  }
+};
+
+struct tanh_op {
+  static constexpr char formula[] = "tanh(x)";
+  static constexpr char source[] = "definition";
+  static constexpr no_parameters params{};
+  static constexpr float bound = 2;
+  template <class V>
+  SIGMAX_FN V operator()(V x) const {
+    return with_sign(math::tanh_positive(abs(x)), x);
+  }
+  template <class V>
+  SIGMAX_FN V derivative(V x) const {
+    return math::sech_squared(abs(x));
+  }
+};
+
+struct softcap_op {
+  static constexpr char formula[] = "cap tanh(x / cap)";
+  static constexpr char source[] = "Gemma 2, arXiv:2408.00118";
+  static constexpr parameter_info params[] = {{"cap", 50, smallest_factor, largest_factor}};
+  static constexpr float bound = 2.5f;
+  float cap = params[0].default_value;
+  template <class V>
+  SIGMAX_FN V operator()(V x) const {
+    V a = abs(x);
+    return with_sign(math::scaled_tanh(a, a / V(cap), V(cap)), x);
+  }
+  template <class V>
+  SIGMAX_FN V derivative(V x) const {
+    return math::sech_squared(abs(x) / V(cap));
+  }
+};
+
+struct tanhshrink_op {
+  static constexpr char formula[] = "x - tanh(x)";
+  static constexpr char source[] = "definition";
+  static constexpr no_parameters params{};
+  static constexpr float bound = 2;
+  template <class V>
+  SIGMAX_FN V operator()(V x) const {
+    V a = abs(x);
+    // Below 1: x^3 (1/3 + ...), fit/tanhshrink.sollya, degree 6 in x^2, relative error 1.05 * 2^-24; the roundings of
+    // the cube and of the last step are carried along. Above: (a - 1) + 2 / (e^2a + 1).
+    V c = at_most(a, V(1.0f));
+    V s = c * c;
+    V cube = c * s;
+    V cube_low = fma(c, fma_exact(c, c, negate(s)), fma_exact(c, s, negate(cube)));
+    V p = fma(V(0x1.b97f56p-12f), s, V(-0x1.4932d4p-9f));
+    p = fma(p, s, V(0x1.0d5d02p-7f));
+    p = fma(p, s, V(-0x1.62e492p-6f));
+    p = fma(p, s, V(0x1.b9d5f2p-5f));
+    p = fma(p, s, V(-0x1.111002p-3f));
+    V q = fma(p, s, V(0x1.555554p-2f));
+    V q_low = fma_exact(p, s, V(0x1.555554p-2f) - q);
+    V small = fma(cube, q, fma(cube_low, q, cube * q_low));
+    V e = math::exp(at_most(a + a, V(80.0f)));
+    V y = select(a < V(1.0f), small, (a - V(1.0f)) + V(2.0f) / (e + V(1.0f)));
+    return with_sign(y, x);
+  }
+  template <class V>
+  SIGMAX_FN V derivative(V x) const {
+    V t = math::tanh_positive(abs(x));
+    return t * t;
+  }
+};
+
+}  // namespace
+}  // namespace sigmax

@@ -1,0 +1,21 @@
+// How a struct states its parameters.
+#pragma once
+
+#include "sigmax/sigmax.hpp"
+
+namespace sigmax {
+namespace {
+
+inline constexpr float largest = 0x1.fffffep127f, infinity = __builtin_inff();
+inline constexpr float any_low = -largest, any_high = largest;
+/// Factors of x inside an exponential stay within these, so that clamps written in terms of x stay exact and no
+/// scaled intermediate overflows.
+inline constexpr float smallest_factor = 0x1p-20f, largest_factor = 0x1p20f;
+
+struct no_parameters {
+  static constexpr const parameter_info* begin() { return nullptr; }
+  static constexpr const parameter_info* end() { return nullptr; }
+};
+
+}  // namespace
+}  // namespace sigmax

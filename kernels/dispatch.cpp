@@ -1,0 +1,239 @@
+#include "dispatch.hpp"
+
+#include <algorithm>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+
+#include "validate.hpp"
+
+namespace sigmax {
+namespace {
+
+struct choice {
+  backend where;
+  const kernel_table* table;
+  const char* isa_reason;
+};
+
+struct environment {
+  const char* isa;
+  const char* backend;
+};
+/// Read once, at the first call.
+const environment& environment_variables() noexcept {
+  static const environment e{std::getenv("SIGMAX_ISA"), std::getenv("SIGMAX_BACKEND")};
+  return e;
+}
+
+status choose_backend(const options& how, memory where, backend& chosen) noexcept {
+  using enum status_code;
+  chosen = how.where;
+  if (chosen == backend::automatic) {
+    const char* forced = environment_variables().backend;
+    if (forced != nullptr && std::strcmp(forced, "automatic") != 0) {
+      if (std::strcmp(forced, "cuda") == 0)
+        chosen = backend::cuda;
+      else if (std::strcmp(forced, "cpu") == 0)
+        chosen = backend::cpu;
+      else
+        return failure(unavailable, "SIGMAX_BACKEND is \"%s\", not automatic, cpu or cuda", forced);
+    }
+  }
+  if (chosen == backend::automatic) chosen = where == memory::cuda ? backend::cuda : backend::cpu;
+  if (chosen == backend::cuda)
+    if (const char* why = cuda_missing_because()) return failure(unavailable, "CUDA backend: %s", why);
+  if (chosen == backend::cpu && where == memory::cuda)
+    return failure(unsupported, "the CPU backend cannot reach CUDA device memory");
+  return {};
+}
+
+status choose_isa(const options& how, choice& out) noexcept {
+  const isa_list& list = cpu_isa_list();
+  const char* wanted = how.isa;
+  const char* where = "options.isa";
+  out.isa_reason = "named in options";
+  if (wanted == nullptr) {
+    wanted = environment_variables().isa;
+    where = "SIGMAX_ISA";
+    out.isa_reason = "named in SIGMAX_ISA";
+  }
+  if (wanted == nullptr) {
+    out.isa_reason = "the best this machine has";
+    out.table = list.usable[0];
+    return {};
+  }
+  for (int i = 0; i < list.usable_count; ++i)
+    if (std::strcmp(list.usable[i]->name, wanted) == 0) {
+      out.table = list.usable[i];
+      return {};
+    }
+  for (int i = 0; i < list.all_count; ++i)
+    if (std::strcmp(list.all[i].name, wanted) == 0)
+      return failure(status_code::unavailable, "%s: this machine cannot run \"%s\"", where, wanted);
+  return failure(status_code::unavailable, "%s: this build has no ISA row \"%s\"", where, wanted);
+}
+
+status choose(const options& how, memory where, choice& out) noexcept {
+  if (status s = choose_backend(how, where, out.where); !s) return s;
+  return choose_isa(how, out);
+}
+
+void tell(const choice& c, memory where, explanation& out) noexcept {
+  out.where = c.where;
+  out.isa = c.table->name;
+  std::snprintf(out.reason, sizeof out.reason, "%s memory runs on the CPU%s%s; ISA %s is %s",
+                where == memory::managed ? "managed" : "host", cuda_missing_because() ? ": " : "",
+                cuda_missing_because() ? cuda_missing_because() : "", c.table->name, c.isa_reason);
+}
+
+/// Everything that `activate`, `activation_gradient` and `explain` share.
+status prepare(activation op, const named_view* views, int n, const options& how, parameters& p, std::int64_t& count,
+               choice& c) noexcept {
+  if (status s = resolve_parameters(op, how.parameters, p); !s) return s;
+  if (status s = validate_options(how); !s) return s;
+  if (status s = validate_views(views, n, count); !s) return s;
+  return choose(how, views[n - 1].view->where, c);
+}
+
+status prepare_softmax(const const_view& x, const const_view& y, int& axis, const options& how, std::int64_t& count,
+                       choice& c) noexcept {
+  using enum status_code;
+  if (how.parameters.first == how.parameters.first || how.parameters.second == how.parameters.second)
+    return failure(invalid_argument, "softmax takes no parameters");
+  if (status s = validate_options(how); !s) return s;
+  const named_view views[] = {{"x", &x}, {"y", &y}};
+  if (status s = validate_views(views, 2, count); !s) return s;
+  if (axis < -x.rank || axis >= x.rank)
+    return failure(invalid_argument, "axis %d is not in [%d, %d)", axis, -x.rank, x.rank);
+  if (axis < 0) axis += x.rank;
+  return choose(how, y.where, c);
+}
+
+status run_softmax_call(const const_view& x, const view& y, int axis, const options& how, bool logarithm) noexcept {
+  std::int64_t count;
+  choice c;
+  if (status s = prepare_softmax(x, y, axis, how, count, c); !s) return s;
+  if (count > 0) run_softmax(plan_softmax(*c.table, logarithm, x, y, axis, count, how), how);
+  return {};
+}
+
+}  // namespace
+
+work_split split_work(std::int64_t total, std::int64_t grain, std::int64_t smallest, const options& how) noexcept {
+  // 128-bit: total times a slice number may pass 2^63.
+  __extension__ using wide = __int128;
+  const std::int64_t grains = (total + grain - 1) / grain;
+  const auto cut = [&](std::int64_t i) {
+    return std::min(total, static_cast<std::int64_t>(static_cast<wide>(grains) * i / how.slices) * grain);
+  };
+  work_split work{cut(how.slice), cut(how.slice + 1), 1};
+  if (how.threads.run != nullptr)
+    work.tasks = std::clamp<std::int64_t>((work.end - work.begin) / smallest, 1, how.threads.concurrency);
+  return work;
+}
+
+void run_split(const work_split& work, std::int64_t grain, const options& how, range_task task,
+               const void* argument) noexcept {
+  if (work.begin >= work.end) return;
+  if (work.tasks == 1) return task(argument, work.begin, work.end);
+  struct bundle {
+    const work_split& work;
+    std::int64_t grain;
+    range_task task;
+    const void* argument;
+  } b{work, grain, task, argument};
+  how.threads.run(
+      how.threads.context, work.tasks,
+      [](void* pointer, std::int64_t index) {
+        const bundle& job = *static_cast<const bundle*>(pointer);
+        __extension__ using wide = __int128;
+        const std::int64_t grains = (job.work.end - job.work.begin + job.grain - 1) / job.grain;
+        const auto cut = [&](std::int64_t i) {
+          return std::min(job.work.end,
+                          job.work.begin + static_cast<std::int64_t>(static_cast<wide>(grains) * i / job.work.tasks) * job.grain);
+        };
+        if (cut(index) < cut(index + 1)) job.task(job.argument, cut(index), cut(index + 1));
+      },
+      &b);
+}
+
+status activate(activation op, const const_view& x, const view& y, const options& how) noexcept {
+  const const_view out = y;
+  const named_view views[] = {{"x", &x}, {"y", &out}};
+  parameters p;
+  std::int64_t count;
+  choice c;
+  if (status s = prepare(op, views, 2, how, p, count, c); !s) return s;
+  const const_view* const all[] = {&x, &out};
+  if (count > 0) {
+    auto plan = plan_elementwise(*c.table, op, p, all, 1, count, how);
+    plan.out = y.data;
+    run_elementwise(plan, how);
+  }
+  return {};
+}
+
+status activation_gradient(activation op, const const_view& dy, const const_view& x, const view& dx,
+                           const options& how) noexcept {
+  const const_view out = dx;
+  const named_view views[] = {{"dy", &dy}, {"x", &x}, {"dx", &out}};
+  parameters p;
+  std::int64_t count;
+  choice c;
+  if (status s = prepare(op, views, 3, how, p, count, c); !s) return s;
+  const const_view* const all[] = {&dy, &x, &out};
+  if (count > 0) {
+    auto plan = plan_elementwise(*c.table, op, p, all, 2, count, how);
+    plan.out = dx.data;
+    run_elementwise(plan, how);
+  }
+  return {};
+}
+
+status softmax(const const_view& x, const view& y, int axis, const options& how) noexcept {
+  return run_softmax_call(x, y, axis, how, false);
+}
+
+status log_softmax(const const_view& x, const view& y, int axis, const options& how) noexcept {
+  return run_softmax_call(x, y, axis, how, true);
+}
+
+status explain(activation op, const const_view& x, const view& y, const options& how, explanation& out) noexcept {
+  const const_view output = y;
+  const named_view views[] = {{"x", &x}, {"y", &output}};
+  parameters p;
+  std::int64_t count;
+  choice c;
+  if (status s = prepare(op, views, 2, how, p, count, c); !s) return s;
+  out = {};
+  tell(c, y.where, out);
+  if (count == 0) return {};
+  const const_view* const all[] = {&x, &output};
+  const auto plan = plan_elementwise(*c.table, op, p, all, 1, count, how);
+  out.kernel = plan.direct && plan.nest.contiguous(2) ? "contiguous" : "blocks";
+  out.streaming = plan.streaming;
+  out.tasks = plan.work.tasks;
+  return {};
+}
+
+status explain_softmax(const const_view& x, const view& y, int axis, const options& how, explanation& out) noexcept {
+  std::int64_t count;
+  choice c;
+  if (status s = prepare_softmax(x, y, axis, how, count, c); !s) return s;
+  out = {};
+  tell(c, y.where, out);
+  if (count == 0) return {};
+  const auto plan = plan_softmax(*c.table, false, x, y, axis, count, how);
+  out.kernel = plan.tile > 1 ? "columns" : "rows";
+  out.streaming = plan.streaming;
+  out.tasks = plan.work.tasks;
+  return {};
+}
+
+status cuda_available() noexcept {
+  if (const char* why = cuda_missing_because()) return failure(status_code::unavailable, "CUDA backend: %s", why);
+  return {};
+}
+
+}  // namespace sigmax

@@ -1,0 +1,61 @@
+// From a validated call to the code that runs it: the choice of backend and ISA, and the plan that `explain` shows and
+// the CPU drivers follow.
+#pragma once
+
+#include "kernel_table.hpp"
+#include "layout.hpp"
+
+namespace sigmax {
+
+/// Null if the CUDA backend can be used, else why not.
+const char* cuda_missing_because() noexcept;
+
+/// A unit of parallel work: [begin, end) of `total` elements or rows, cut into `tasks` pieces.
+struct work_split {
+  std::int64_t begin, end, tasks;
+};
+/// The caller's slice of `total`, cut for its threads. Cuts fall on multiples of `grain` elements or rows; no task is
+/// smaller than `smallest`.
+work_split split_work(std::int64_t total, std::int64_t grain, std::int64_t smallest, const options& how) noexcept;
+
+/// Runs task(argument, begin, end) over the split, through how.threads if there are several tasks.
+using range_task = void (*)(const void* argument, std::int64_t begin, std::int64_t end) noexcept;
+void run_split(const work_split& work, std::int64_t grain, const options& how, range_task task,
+               const void* argument) noexcept;
+
+struct elementwise_plan {
+  const kernel_table* table;
+  activation op;
+  parameters p;
+  int inputs;  ///< 1: x; 2: dy, x
+  const void* in[2];
+  dtype in_type[2];
+  void* out;
+  dtype out_type;
+  loop_nest nest;
+  bool direct;  ///< the kernel reads and writes the views' memory itself where their innermost loop is contiguous
+  bool streaming;
+  work_split work;
+};
+elementwise_plan plan_elementwise(const kernel_table& table, activation op, const parameters& p,
+                                  const const_view* const* views, int inputs, std::int64_t count,
+                                  const options& how) noexcept;
+void run_elementwise(const elementwise_plan& plan, const options& how) noexcept;
+
+struct softmax_plan {
+  const kernel_table* table;
+  bool logarithm;
+  const void* x;
+  void* y;
+  dtype x_type, y_type;
+  std::int64_t columns, x_stride, y_stride;  ///< along the axis
+  loop_nest rows;
+  int tile;  ///< rows that are gathered together because their elements share cache lines
+  bool direct_input, direct_output, streaming;
+  work_split work;
+};
+softmax_plan plan_softmax(const kernel_table& table, bool logarithm, const const_view& x, const const_view& y,
+                          int axis, std::int64_t count, const options& how) noexcept;
+void run_softmax(const softmax_plan& plan, const options& how) noexcept;
+
+}  // namespace sigmax

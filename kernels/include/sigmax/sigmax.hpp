@@ -1,0 +1,239 @@
+// sigmax: activation functions and softmax over tensors, on CPUs and NVIDIA GPUs. The whole public C++ API.
+//
+// Every function is noexcept and [[nodiscard]], validates all it is given before it writes a byte, and neither
+// allocates, prints, starts threads, synchronises nor touches the floating-point environment. Calls on disjoint
+// outputs may run at the same time from any number of threads.
+#pragma once
+
+#include <concepts>
+#include <cstdint>
+#include <initializer_list>
+#include <limits>
+#include <optional>
+#include <span>
+#include <string_view>
+
+#if defined(_WIN32) || !defined(SIGMAX_SHARED)
+#define SIGMAX_API
+#else
+#define SIGMAX_API __attribute__((visibility("default")))
+#endif
+
+namespace sigmax {
+
+/// The activation functions. `describe` gives formula, parameters and error bound of each.
+enum class activation : std::int32_t {
+#define SIGMAX_ACTIVATION(name) name,
+#include <sigmax/activations.def>
+#undef SIGMAX_ACTIVATION
+};
+
+/// Storage formats: IEEE binary32, IEEE binary16, bfloat16 (the upper half of a binary32).
+/// Arithmetic is binary32 for all; results are rounded to nearest, ties to even.
+enum class dtype : std::int32_t { f32, f16, bf16 };
+
+enum class backend : std::int32_t { automatic, cpu, cuda };
+
+/// Where a view's bytes live. `managed` is CUDA managed memory, which both sides can reach.
+enum class memory : std::int32_t { host, cuda, managed };
+
+/// 16-bit storage. The bits are IEEE binary16 and bfloat16; there is no arithmetic on these types.
+struct float16 {
+  std::uint16_t bits;
+};
+struct bfloat16 {
+  std::uint16_t bits;
+};
+
+template <class T>
+inline constexpr std::optional<dtype> dtype_of = std::nullopt;
+template <>
+inline constexpr std::optional<dtype> dtype_of<float> = dtype::f32;
+template <>
+inline constexpr std::optional<dtype> dtype_of<float16> = dtype::f16;
+template <>
+inline constexpr std::optional<dtype> dtype_of<bfloat16> = dtype::bf16;
+
+inline constexpr int max_rank = 8;
+
+/// A tensor in somebody else's memory. Strides count elements, may be zero or negative (not for outputs: no two
+/// elements of an output may share memory), and `data` points at the element whose indices are all zero. Any
+/// alignment of a whole element will do. A view of rank 0 is one element; a zero in `shape` makes an empty view,
+/// whose `data` may be null.
+template <class Pointer>
+struct basic_view {
+  Pointer data = nullptr;
+  dtype type = dtype::f32;
+  memory where = memory::host;
+  std::int32_t rank = 0;
+  std::int64_t shape[max_rank] = {};
+  std::int64_t strides[max_rank] = {};
+
+  constexpr basic_view() = default;
+
+  /// `count` contiguous elements.
+  template <class T>
+    requires(dtype_of<std::remove_const_t<T>>.has_value() && std::convertible_to<T*, Pointer>)
+  constexpr basic_view(T* elements, std::int64_t count) noexcept
+      : basic_view(elements, *dtype_of<std::remove_const_t<T>>, {count}) {}
+
+  /// A dense row-major tensor. More than max_rank extents give rank max_rank + 1, which every call refuses.
+  constexpr basic_view(Pointer first, dtype t, std::initializer_list<std::int64_t> extents) noexcept
+      : basic_view(first, t, std::span(extents.begin(), extents.size())) {}
+  constexpr basic_view(Pointer first, dtype t, std::span<const std::int64_t> extents) noexcept
+      : data(first), type(t), rank(clamped_rank(extents.size())) {
+    for (std::size_t i = 0; i < extents.size() && i < max_rank; ++i) shape[i] = extents[i];
+    std::uint64_t stride = 1;  // unsigned: a product that wraps is refused later, and must not be undefined here
+    for (int i = (rank > max_rank ? max_rank : rank) - 1; i >= 0; --i) {
+      strides[i] = static_cast<std::int64_t>(stride);
+      stride *= static_cast<std::uint64_t>(shape[i]);
+    }
+  }
+
+  /// A strided tensor. Extents and strides of different lengths give rank max_rank + 1, which every call refuses.
+  constexpr basic_view(Pointer first, dtype t, std::span<const std::int64_t> extents,
+                       std::span<const std::int64_t> steps) noexcept
+      : data(first), type(t), rank(extents.size() == steps.size() ? clamped_rank(extents.size()) : max_rank + 1) {
+    for (int i = 0; i < rank && rank <= max_rank; ++i) {
+      shape[i] = extents[static_cast<std::size_t>(i)];
+      strides[i] = steps[static_cast<std::size_t>(i)];
+    }
+  }
+
+  /// A writable view is also a readable one.
+  template <class Other>
+    requires(!std::same_as<Other, Pointer> && std::convertible_to<Other, Pointer>)
+  constexpr basic_view(const basic_view<Other>& other) noexcept  // NOLINT(google-explicit-constructor)
+      : data(other.data), type(other.type), where(other.where), rank(other.rank) {
+    for (int i = 0; i < max_rank; ++i) {
+      shape[i] = other.shape[i];
+      strides[i] = other.strides[i];
+    }
+  }
+
+ private:
+  static constexpr std::int32_t clamped_rank(std::size_t n) noexcept {
+    return n > max_rank ? max_rank + 1 : static_cast<std::int32_t>(n);
+  }
+};
+using view = basic_view<void*>;
+using const_view = basic_view<const void*>;
+
+enum class status_code : std::int32_t {
+  ok,
+  invalid_argument,  ///< null data, unknown enum value, bad rank, axis, parameter or slice
+  shape_mismatch,    ///< the views do not have the same shape
+  overlap,           ///< output overlaps itself, or an input it is not identical with
+  unsupported,       ///< valid, but not offered: a dtype or a memory kind by this backend
+  unavailable,       ///< a backend or ISA that this machine or build does not have
+};
+
+/// What a call returns. `message` says what was wrong, in words with the offending numbers; it is never null and
+/// stays valid until the next failing call on the same thread.
+struct [[nodiscard]] status {
+  status_code code = status_code::ok;
+  const char* message = "ok";
+  constexpr bool ok() const noexcept { return code == status_code::ok; }
+  constexpr explicit operator bool() const noexcept { return ok(); }
+};
+
+/// Marks a parameter that was not given: the activation's default applies.
+inline constexpr float default_parameter = std::numeric_limits<float>::quiet_NaN();
+
+/// The parameters of an activation, in the order and with the meaning that `describe(op).parameters` tells.
+/// Must be finite where given; clip's bounds may be infinite. A parameter that the activation does not have must not be given.
+struct parameters {
+  float first = default_parameter;
+  float second = default_parameter;
+};
+
+/// The caller's threads: `run(context, tasks, task, argument)` must call `task(argument, i)` once for every i in
+/// [0, tasks), in any order and on any threads, and return when all are done. `concurrency` is how many tasks it
+/// can run at a time. Null `run` means the calling thread does everything.
+struct parallel_for {
+  void (*run)(void* context, std::int64_t tasks, void (*task)(void* argument, std::int64_t index),
+              void* argument) = nullptr;
+  void* context = nullptr;
+  std::int32_t concurrency = 1;
+};
+
+struct options {
+  sigmax::parameters parameters{};
+  backend where = backend::automatic;
+  /// The CPU ISA by name ("sse2", "avx2", "avx512", "neon64" ...); null: SIGMAX_ISA if set, else the best there is.
+  const char* isa = nullptr;
+  void* stream = nullptr;  ///< cudaStream_t; CUDA calls are asynchronous on it
+  parallel_for threads{};
+  /// Does only this part of the work, for callers that run one call on each of their own threads: slice i of n
+  /// covers a contiguous part of the elements (of the rows for softmax); all n slices together do everything.
+  std::int32_t slice = 0;
+  std::int32_t slices = 1;
+};
+
+/// y[i] = op(x[i]). Shapes must be equal; dtypes may differ. In place: y identical with x (data, type, shape,
+/// strides); any other overlap is refused. Synchronous on the CPU.
+[[nodiscard]] SIGMAX_API status activate(activation op, const const_view& x, const view& y,
+                                         const options& how = {}) noexcept;
+
+/// dx[i] = dy[i] * op'(x[i]): the backward pass of `activate`. At a kink the derivative is that of the flat side
+/// (relu'(0) = 0); NaN in x gives NaN. dx may be identical with dy or with x; any other overlap is refused.
+[[nodiscard]] SIGMAX_API status activation_gradient(activation op, const const_view& dy, const const_view& x,
+                                                    const view& dx, const options& how = {}) noexcept;
+
+/// y = exp(x - max) / sum(exp(x - max)) along `axis` (negative: from the end). The same bits for every number of
+/// threads, batch, position and FMA-capable ISA. A row that holds NaN or +inf, or only -inf, becomes NaN.
+/// In place as in `activate`. No parameters.
+[[nodiscard]] SIGMAX_API status softmax(const const_view& x, const view& y, int axis = -1,
+                                        const options& how = {}) noexcept;
+
+/// y = (x - max) - log(sum(exp(x - max))) along `axis`; otherwise as `softmax`.
+[[nodiscard]] SIGMAX_API status log_softmax(const const_view& x, const view& y, int axis = -1,
+                                            const options& how = {}) noexcept;
+
+/// What a call would do and why, without doing it.
+struct explanation {
+  backend where = backend::cpu;
+  const char* isa = "";       ///< name of the ISA row; "" where none applies
+  const char* kernel = "";    ///< which loop: "contiguous", "blocks" (strided or mixed dtype), "rows", "columns"
+  bool streaming = false;     ///< non-temporal stores
+  std::int64_t tasks = 0;     ///< how many pieces `threads.run` would be given; 1 when serial
+  char reason[256] = "";      ///< one sentence on the choice of backend and ISA
+};
+[[nodiscard]] SIGMAX_API status explain(activation op, const const_view& x, const view& y, const options& how,
+                                        explanation& out) noexcept;
+[[nodiscard]] SIGMAX_API status explain_softmax(const const_view& x, const view& y, int axis, const options& how,
+                                                explanation& out) noexcept;
+
+/// Facts about an activation, straight from its definition.
+struct parameter_info {
+  std::string_view name;
+  float default_value;
+  float lowest, highest;  ///< values outside are refused
+};
+struct activation_info {
+  std::string_view name;
+  std::string_view formula;
+  std::string_view source;  ///< where the formula comes from
+  std::span<const parameter_info> parameters;
+  float bound_f32;  ///< largest error in ULP of a normal f32 result at default parameters, on rows with FMA
+};
+[[nodiscard]] SIGMAX_API const activation_info& describe(activation op) noexcept;
+[[nodiscard]] SIGMAX_API std::span<const activation> all_activations() noexcept;
+[[nodiscard]] SIGMAX_API std::optional<activation> find_activation(std::string_view name) noexcept;
+
+/// The CPU ISA rows of this build, best first; `usable` tells whether this machine can run one.
+struct isa_info {
+  const char* name;
+  std::int32_t lanes;  ///< f32 values a vector
+  bool fma;            ///< bit-identical with every other row that says so
+  bool usable;
+};
+[[nodiscard]] SIGMAX_API std::span<const isa_info> cpu_isas() noexcept;
+
+/// Whether the CUDA backend can be used here, and if not why.
+[[nodiscard]] SIGMAX_API status cuda_available() noexcept;
+
+/// "1.2.3"
+[[nodiscard]] SIGMAX_API const char* version() noexcept;
+
+}  // namespace sigmax

@@ -1,0 +1,68 @@
+// What a CPU ISA row provides: plain function pointers, filled by cpu/kernels.cpp once per row. Nothing else crosses the
+// border between translation units that are compiled with different -m flags.
+#pragma once
+
+#include <cstdint>
+
+#include "sigmax/sigmax.hpp"
+#include "softmax_state.hpp"
+
+namespace sigmax {
+
+inline constexpr int activation_count = 0
+#define SIGMAX_ACTIVATION(name) +1
+#include "sigmax/activations.def"
+#undef SIGMAX_ACTIVATION
+    ;
+inline constexpr int dtype_count = 3;
+
+struct kernel_table {
+  const char* name;
+  std::int32_t lanes;
+  bool fma;
+
+  /// y[i] = op(x[i]), x and y contiguous and of the same dtype, possibly identical. `streaming`: non-temporal stores.
+  using forward_fn = void (*)(const void* x, void* y, std::int64_t n, const parameters& p, bool streaming) noexcept;
+  forward_fn forward[activation_count][dtype_count];
+
+  /// dx[i] = dy[i] op'(x[i]), all contiguous; dx may be identical with dy or x.
+  using gradient_fn = void (*)(const float* dy, const float* x, float* dx, std::int64_t n, const parameters& p,
+                               bool streaming) noexcept;
+  gradient_fn gradient[activation_count];
+
+  /// out[i] = x[i stride] as f32, and back with rounding to nearest even.
+  using gather_fn = void (*)(const void* x, std::int64_t stride, std::int64_t n, float* out) noexcept;
+  gather_fn gather[dtype_count];
+  using scatter_fn = void (*)(const float* x, void* out, std::int64_t stride, std::int64_t n) noexcept;
+  scatter_fn scatter[dtype_count];
+
+  // The steps of a softmax row, over contiguous f32. x and y may be identical.
+  /// The largest of bound and all x that are not NaN.
+  float (*row_max)(const float* x, std::int64_t n, float bound) noexcept;
+  /// y[i] = e^(x[i] - max), y may be null; adds them to sum. n is a multiple of softmax_block unless the row ends.
+  void (*row_exp_sum)(const float* x, float* y, std::int64_t n, float max, softmax_sum& sum) noexcept;
+  /// The total.
+  double (*row_total)(const softmax_sum& sum) noexcept;
+  /// y[i] = x[i] (high + low)
+  void (*row_scale)(const float* x, float* y, std::int64_t n, float high, float low, bool streaming) noexcept;
+  /// y[i] = e^(x[i] - max) (high + low)
+  void (*row_exp_scale)(const float* x, float* y, std::int64_t n, float max, float high, float low,
+                        bool streaming) noexcept;
+  /// y[i] = (x[i] - max) - (high + low)
+  void (*row_shift)(const float* x, float* y, std::int64_t n, float max, float high, float low,
+                    bool streaming) noexcept;
+};
+
+/// The rows of this build that this machine can run, best first, and all of them for information; see cpu/isa.cpp.
+struct isa_list {
+  const kernel_table* usable[16];
+  int usable_count;
+  isa_info all[16];
+  int all_count;
+};
+const isa_list& cpu_isa_list() noexcept;
+
+/// Bytes of the last-level cache; outputs beyond it are written past the caches. See cpu/isa.cpp.
+std::int64_t last_level_cache_bytes() noexcept;
+
+}  // namespace sigmax

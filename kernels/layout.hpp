@@ -1,0 +1,59 @@
+// Shapes and strides: how many elements, which bytes, who overlaps whom, and the smallest loop nest that visits them.
+#pragma once
+
+#include "sigmax/sigmax.hpp"
+
+namespace sigmax {
+
+inline std::int64_t size_of(dtype t) noexcept { return t == dtype::f32 ? 4 : 2; }
+
+/// The number of elements, or -1 if it does not fit (or an extent is negative).
+std::int64_t element_count(const const_view& v) noexcept;
+
+/// The bytes a non-empty view spans, as addresses [first, last]. False if that range leaves the address space.
+struct byte_range {
+  std::uintptr_t first, last;
+};
+bool byte_range_of(const const_view& v, byte_range& range) noexcept;
+
+/// Whether all elements of v lie in distinct memory. Conservative: exotic interleaved strides count as overlapping.
+bool elements_distinct(const const_view& v) noexcept;
+
+/// Whether an element of a may share memory with one of b. Exact for disjoint ranges and for views of equal dtype
+/// and strides (such as two column ranges of one matrix), conservative otherwise.
+bool may_overlap(const const_view& a, const const_view& b) noexcept;
+
+/// Same memory, same meaning: the one overlap that is allowed.
+bool identical(const const_view& a, const const_view& b) noexcept;
+
+inline constexpr int max_views = 3;
+
+/// A loop nest over up to three views of one shape. Extents of 1 are dropped, the loops are ordered by falling stride
+/// of the last view (the output), and neighbours that are one run of memory in every view are merged; so what is
+/// dense ends as a single loop. At least one loop is left; `skipped` is a dimension to leave out (softmax's axis), or -1.
+struct loop_nest {
+  int rank;
+  std::int64_t extent[max_rank];
+  std::int64_t stride[max_views][max_rank];
+
+  std::int64_t count() const noexcept;
+  bool contiguous(int views) const noexcept;
+};
+loop_nest make_nest(const const_view* const* views, int count, int skipped) noexcept;
+
+/// Walks a nest in order from the element with the given number: `run()` elements lie along the innermost loop at
+/// `offset(which view)`, `advance(n)` passes n <= run() of them.
+class nest_cursor {
+ public:
+  nest_cursor(const loop_nest& nest, std::int64_t element) noexcept;
+  std::int64_t run() const noexcept { return nest_.extent[nest_.rank - 1] - index_[nest_.rank - 1]; }
+  std::int64_t offset(int which) const noexcept { return offset_[which]; }
+  void advance(std::int64_t n) noexcept;
+
+ private:
+  const loop_nest& nest_;
+  std::int64_t index_[max_rank] = {};
+  std::int64_t offset_[max_views] = {};
+};
+
+}  // namespace sigmax

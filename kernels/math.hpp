@@ -1,0 +1,157 @@
+// The transcendental vocabulary over any value type V: e^x and log1p, each polynomial once. Coefficients come from
+// kernels/fit/*.sollya (run `sollya kernels/fit/NAME.sollya`); the error quoted is that of the exact polynomial.
+#pragma once
+
+#include "value.hpp"
+
+namespace sigmax {
+namespace {
+namespace math {
+
+// ln 2 in two parts. The first has 9 significant bits, so k * ln2_high is exact for |k| < 2^15 even without FMA.
+inline constexpr float ln2_high = 0x1.63p-1f;
+inline constexpr float ln2_low = -0x1.bd0106p-13f;
+inline constexpr float log2_e = 0x1.715476p+0f;
+inline constexpr float to_integer = 0x1.8p23f;  // adding it rounds to an integer, ties to even (see power_of_two)
+inline constexpr float up = 0x1p64f, down = 0x1p-64f;
+
+/// Beyond this e^-a is below half of the smallest subnormal even when multiplied by any a in play.
+inline constexpr float decayed = 110.0f;
+
+/// e^r - 1 for |r| <= ln(2)/2 (1.0002 of it): r + r^2 P(r), degree 6; fit/exp.sollya; relative error 0.23 * 2^-24.
+template <class V>
+SIGMAX_FN V expm1_reduced(V r) {
+  V p = fma(V(0x1.6b7364p-10f), r, V(0x1.12279ap-7f));
+  p = fma(p, r, V(0x1.555716p-5f));
+  p = fma(p, r, V(0x1.5554bp-3f));
+  p = fma(p, r, V(0x1.fffffep-2f));
+  return fma(p, r * r, r);
+}
+
+/// e^r for |r| <= ln(2)/2, degree 6; fit/exp.sollya; relative error 0.055 * 2^-24.
+template <class V>
+SIGMAX_FN V exp_reduced(V r) {
+  V p = fma(V(0x1.694ccep-10f), r, V(0x1.123986p-7f));
+  p = fma(p, r, V(0x1.555a26p-5f));
+  p = fma(p, r, V(0x1.555492p-3f));
+  p = fma(p, r, V(0x1.fffffap-2f));
+  p = fma(p, r, V(1.0f));
+  return fma(p, r, V(1.0f));
+}
+
+/// e^x as scale * (1 + m), scale a power of two and |m| < 0.42: keeping m apart saves the rounding of 1 + m and lets
+/// a caller add its own relative corrections to it.
+template <class V>
+struct exponential {
+  V scale;
+  V m;
+};
+
+/// e^-(a + low) * 2^64 for a in [0, 110] (e^-a itself would be subnormal beyond 87); |low| < 2^-18.
+template <class V>
+SIGMAX_FN exponential<V> decay(V a, V low) {
+  constexpr float bias = to_integer + 64 + 127;
+  V t = fma(a, V(-log2_e), V(bias));
+  V k = t - V(bias);
+  V r = fma(k, V(-ln2_high), negate(a));
+  r = r + fma(k, V(-ln2_low), negate(low));
+  return {power_of_two(t), expm1_reduced(r)};
+}
+template <class V>
+SIGMAX_FN exponential<V> decay(V a) {
+  return decay(a, V(0.0f));
+}
+
+/// e^x for every x: overflow to inf, gradual underflow, NaN kept. Error below 0.9 ULP.
+template <class V>
+SIGMAX_FN V exp(V x) {
+  V c = at_least(at_most(x, V(89.0f)), V(-104.0f));
+  // The exponent field can hold neither 2^128 p nor 2^-150 p: work 64 binades nearer to 1 and multiply back at the
+  // end, which also rounds a subnormal result once only.
+  auto negative = c < V(0.0f);
+  V bias = select(negative, V(to_integer + 64), V(to_integer - 64));
+  V t = fma(c, V(log2_e), bias);
+  V k = t - bias;
+  V r = fma(k, V(-ln2_high), c);
+  r = fma(k, V(-ln2_low), r);
+  return add_exponent(exp_reduced(r), t) * select(negative, V(down), V(up));
+}
+
+/// e^x - 1 for x <= 0, relative error kept at 0; below -18 it is -1 to the last bit. The sign of -0 is lost.
+template <class V>
+SIGMAX_FN V expm1_negative(V x) {
+  constexpr float bias = to_integer + 127;
+  V c = at_least(x, V(-18.0f));
+  V t = fma(c, V(log2_e), V(bias));
+  V k = t - V(bias);
+  V r = fma(k, V(-ln2_high), c);
+  r = fma(k, V(-ln2_low), r);
+  V s = power_of_two(t);
+  return fma(s, expm1_reduced(r), s - V(1.0f));
+}
+
+/// log(1 + e) for e in [0, 1]: e + e^2 P(e), degree 10; fit/log1p.sollya; relative error 0.088 * 2^-24.
+template <class V>
+SIGMAX_FN V log1p_unit(V e) {
+  V p = fma(V(-0x1.b22adep-9f), e, V(0x1.4a9226p-6f));
+  p = fma(p, e, V(-0x1.d7efa8p-5f));
+  p = fma(p, e, V(0x1.b53c48p-4f));
+  p = fma(p, e, V(-0x1.3a6736p-3f));
+  p = fma(p, e, V(0x1.935568p-3f));
+  p = fma(p, e, V(-0x1.ff2556p-3f));
+  p = fma(p, e, V(0x1.554ddap-2f));
+  p = fma(p, e, V(-0x1.ffffd2p-2f));
+  return fma(e * e, p, e);
+}
+
+/// 1 / (1 + e) = y (1 + residual) for e = e^-(a + low): the quotient, and all that its roundings and that of 1 + e
+/// left out.
+template <class V>
+struct logistic_tail {
+  exponential<V> e;
+  V y;
+  V residual;
+};
+template <class V>
+SIGMAX_FN logistic_tail<V> logistic(V a, V low) {
+  exponential<V> e = decay(a, low);
+  V e_up = fma(e.scale, e.m, e.scale);
+  V d = fma(e_up, V(down), V(1.0f));
+  V d_low = fma(e_up, V(down), V(1.0f) - d);
+  V y = V(1.0f) / d;
+  return {e, y, fma(negate(d_low), y, fma_exact(negate(d), y, V(1.0f)))};
+}
+
+/// cap tanh(a / cap) for a >= 0, u = a / cap. Below u = 0.625 an odd polynomial in u of degree 11 (fit/tanh.sollya,
+/// relative error 0.2 * 2^-24) that is applied to a itself, above cap - 2 cap / (e^2u + 1).
+template <class V>
+SIGMAX_FN V scaled_tanh(V a, V u, V cap) {
+  V c = at_most(u, V(10.0f));
+  V t = fma(c, V(2 * log2_e), V(to_integer));
+  V k = t - V(to_integer);
+  V r = fma(k, V(-0.5f * ln2_high), c);
+  r = fma(k, V(-0.5f * ln2_low), r);
+  V large = cap - (cap + cap) / (add_exponent(exp_reduced(r + r), t) + V(1.0f));
+  V s = c * c;
+  V p = fma(V(-0x1.8ff18p-8f), s, V(0x1.5813cp-6f));
+  p = fma(p, s, V(-0x1.b92674p-5f));
+  p = fma(p, s, V(0x1.110e16p-3f));
+  p = fma(p, s, V(-0x1.555552p-2f));
+  return select(c < V(0.625f), fma(a * s, p, a), large);
+}
+template <class V>
+SIGMAX_FN V tanh_positive(V a) {
+  return scaled_tanh(a, a, V(1.0f));
+}
+
+/// 1 / cosh(a)^2 = 4 e / (1 + e)^2 with e = e^-2a, for a >= 0.
+template <class V>
+SIGMAX_FN V sech_squared(V a) {
+  logistic_tail<V> l = logistic(at_most(a + a, V(decayed)), V(0.0f));
+  V q = (l.e.scale * V(4.0f)) * (l.y * l.y);
+  return fma(q, l.e.m + (l.residual + l.residual), q) * V(down);
+}
+
+}  // namespace math
+}  // namespace
+}  // namespace sigmax

@@ -1,0 +1,115 @@
+#include "validate.hpp"
+
+#include <cstdarg>
+#include <cstdio>
+
+#include "layout.hpp"
+
+namespace sigmax {
+
+status failure(status_code code, const char* format, ...) noexcept {
+  static thread_local char text[256];
+  std::va_list arguments;
+  va_start(arguments, format);
+  std::vsnprintf(text, sizeof text, format, arguments);
+  va_end(arguments);
+  return {code, text};
+}
+
+namespace {
+
+status validate_view(const char* name, const const_view& v, std::int64_t& count) noexcept {
+  using enum status_code;
+  if (v.rank < 0 || v.rank > max_rank)
+    return failure(invalid_argument, "%s: rank %d is not in [0, %d]", name, v.rank, max_rank);
+  if (v.type != dtype::f32 && v.type != dtype::f16 && v.type != dtype::bf16)
+    return failure(invalid_argument, "%s: dtype %d is unknown", name, static_cast<int>(v.type));
+  if (v.where != memory::host && v.where != memory::cuda && v.where != memory::managed)
+    return failure(invalid_argument, "%s: memory kind %d is unknown", name, static_cast<int>(v.where));
+  for (int i = 0; i < v.rank; ++i)
+    if (v.shape[i] < 0)
+      return failure(invalid_argument, "%s: shape[%d] is %lld", name, i, static_cast<long long>(v.shape[i]));
+  count = element_count(v);
+  if (count < 0) return failure(invalid_argument, "%s: the number of elements does not fit 63 bits", name);
+  if (count == 0) return {};
+  if (v.data == nullptr) return failure(invalid_argument, "%s: data is null", name);
+  if (reinterpret_cast<std::uintptr_t>(v.data) % static_cast<std::uintptr_t>(size_of(v.type)) != 0)
+    return failure(invalid_argument, "%s: data is not aligned to a whole element", name);
+  byte_range range;
+  if (!byte_range_of(v, range))
+    return failure(invalid_argument, "%s: shape and strides reach beyond the address space", name);
+  return {};
+}
+
+status same_shape(const named_view& a, const named_view& b) noexcept {
+  if (a.view->rank != b.view->rank)
+    return failure(status_code::shape_mismatch, "%s has rank %d, %s has rank %d", a.name, a.view->rank, b.name,
+                   b.view->rank);
+  for (int i = 0; i < a.view->rank; ++i)
+    if (a.view->shape[i] != b.view->shape[i])
+      return failure(status_code::shape_mismatch, "%s.shape[%d] is %lld, %s.shape[%d] is %lld", a.name, i,
+                     static_cast<long long>(a.view->shape[i]), b.name, i, static_cast<long long>(b.view->shape[i]));
+  return {};
+}
+
+}  // namespace
+
+status validate_views(const named_view* views, int n, std::int64_t& count) noexcept {
+  const named_view& output = views[n - 1];
+  for (int i = 0; i < n; ++i)
+    if (status s = validate_view(views[i].name, *views[i].view, count); !s) return s;
+  for (int i = 0; i < n - 1; ++i) {
+    if (status s = same_shape(views[i], output); !s) return s;
+    if (views[i].view->where != output.view->where)
+      return failure(status_code::invalid_argument, "%s and %s live in different kinds of memory", views[i].name,
+                     output.name);
+  }
+  if (count == 0) return {};
+  if (!elements_distinct(*output.view))
+    return failure(status_code::overlap, "%s: its strides make elements share memory", output.name);
+  for (int i = 0; i < n - 1; ++i)
+    if (!identical(*views[i].view, *output.view) && may_overlap(*views[i].view, *output.view))
+      return failure(status_code::overlap, "%s overlaps %s without being identical with it", output.name,
+                     views[i].name);
+  return {};
+}
+
+status validate_options(const options& how) noexcept {
+  using enum status_code;
+  if (how.where != backend::automatic && how.where != backend::cpu && how.where != backend::cuda)
+    return failure(invalid_argument, "options.where: backend %d is unknown", static_cast<int>(how.where));
+  if (how.slices < 1 || how.slice < 0 || how.slice >= how.slices)
+    return failure(invalid_argument, "options: slice %d of %d", how.slice, how.slices);
+  if (how.threads.run != nullptr && how.threads.concurrency < 1)
+    return failure(invalid_argument, "options.threads.concurrency is %d", how.threads.concurrency);
+  return {};
+}
+
+status resolve_parameters(activation op, const parameters& given, parameters& resolved) noexcept {
+  const auto index = static_cast<std::size_t>(op);
+  if (index >= all_activations().size())
+    return failure(status_code::invalid_argument, "activation %d is unknown", static_cast<int>(op));
+  const activation_info& info = describe(op);
+  const float values[] = {given.first, given.second};
+  float* const out[] = {&resolved.first, &resolved.second};
+  for (std::size_t i = 0; i < 2; ++i) {
+    const bool absent = values[i] != values[i];
+    if (i >= info.parameters.size()) {
+      if (!absent)
+        return failure(status_code::invalid_argument, "%.*s takes %zu parameters, but number %zu is given",
+                       static_cast<int>(info.name.size()), info.name.data(), info.parameters.size(), i + 1);
+      *out[i] = 0;
+      continue;
+    }
+    const parameter_info& p = info.parameters[i];
+    *out[i] = absent ? p.default_value : values[i];
+    if (!(*out[i] >= p.lowest && *out[i] <= p.highest))
+      return failure(status_code::invalid_argument, "%.*s: %.*s is %g, not in [%g, %g]",
+                     static_cast<int>(info.name.size()), info.name.data(), static_cast<int>(p.name.size()),
+                     p.name.data(), static_cast<double>(*out[i]), static_cast<double>(p.lowest),
+                     static_cast<double>(p.highest));
+  }
+  return {};
+}
+
+}  // namespace sigmax

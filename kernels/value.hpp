@@ -1,0 +1,66 @@
+// The arithmetic vocabulary that every activation is written in, for one value: V = float, on the CPU and in CUDA.
+// cpu/batch.hpp gives the same words for a SIMD batch. Nothing else may be used in a formula: each word is an exactly
+// rounded IEEE 754 operation, a comparison, a selection or a bit operation, so every V computes the same bits.
+//
+// Internal linkage throughout: this header is compiled with different -m flags in one program, and a shared inline
+// function could be kept in its AVX-512 form and then called on a CPU without it.
+#pragma once
+
+#include <cmath>
+#include <cstdint>
+
+#if defined(__CUDACC__)
+#define SIGMAX_FN __host__ __device__ __forceinline__
+#else
+#define SIGMAX_FN inline __attribute__((always_inline))
+#endif
+
+namespace sigmax {
+namespace {
+
+SIGMAX_FN std::uint32_t bits_of(float x) {
+#if defined(__CUDA_ARCH__)
+  return __float_as_uint(x);
+#else
+  return __builtin_bit_cast(std::uint32_t, x);
+#endif
+}
+SIGMAX_FN float from_bits(std::uint32_t u) {
+#if defined(__CUDA_ARCH__)
+  return __uint_as_float(u);
+#else
+  return __builtin_bit_cast(float, u);
+#endif
+}
+
+/// a * b + c for polynomial steps. One rounding wherever the machine has FMA, two elsewhere (SSE2): the error bound
+/// holds either way, the bits are the same only among the former.
+SIGMAX_FN float fma(float a, float b, float c) { return __builtin_fmaf(a, b, c); }
+
+/// a * b + c with one rounding on every machine, for residuals, where a second rounding would return noise.
+SIGMAX_FN float fma_exact(float a, float b, float c) { return __builtin_fmaf(a, b, c); }
+
+/// -x. A word of its own because xsimd's minus sign is 0 - x for AVX-512: another zero, and an instruction more.
+SIGMAX_FN float negate(float x) { return -x; }
+SIGMAX_FN float sqrt(float x) { return __builtin_sqrtf(x); }
+SIGMAX_FN float select(bool condition, float yes, float no) { return condition ? yes : no; }
+SIGMAX_FN float abs(float x) { return from_bits(bits_of(x) & 0x7fffffffu); }
+
+/// |magnitude| with the sign of `sign`; magnitude must not be negative.
+SIGMAX_FN float with_sign(float magnitude, float sign) {
+  return from_bits(bits_of(magnitude) | (bits_of(sign) & 0x80000000u));
+}
+
+/// max(x, bound) and min(x, bound) that keep a NaN in x. Which zero comes back from a tie of -0 and +0 is not
+/// defined: machines differ.
+SIGMAX_FN float at_least(float x, float bound) { return x < bound ? bound : x; }
+SIGMAX_FN float at_most(float x, float bound) { return bound < x ? bound : x; }
+
+/// With t = 1.5 * 2^23 + k for an integer k (|k| < 2^22), the low bits of t are k in two's complement.
+/// 2^(k - 127), for k in [1, 254].
+SIGMAX_FN float power_of_two(float t) { return from_bits(bits_of(t) << 23); }
+/// p * 2^k by adding k to the exponent field; exact as long as the result is a normal number.
+SIGMAX_FN float add_exponent(float p, float t) { return from_bits(bits_of(p) + (bits_of(t) << 23)); }
+
+}  // namespace
+}  // namespace sigmax
