@@ -1,12 +1,16 @@
 // y[i] = f(x[i]) over contiguous memory, two batches a turn, the end and the unaligned beginning through the same f.
 #pragma once
 
+#include <cstddef>
 #include <type_traits>
 
 #include "load_store.hpp"
 
 namespace sigmax {
 namespace {
+
+/// How far ahead of the loads a streaming loop asks for its input, in bytes. See cpu/README.md.
+inline constexpr std::size_t prefetch_distance = 4096;
 
 template <bool streaming, class T, class F>
 SIGMAX_FN void map(const T* x, T* y, std::int64_t n, F f) {
@@ -18,7 +22,13 @@ SIGMAX_FN void map(const T* x, T* y, std::int64_t n, F f) {
       i += count;
     }
   }
-  for (; i + pair_size <= n; i += pair_size) store<streaming>(y + i, f(i, load(x + i), std::int64_t{pair_size}));
+  for (; i + pair_size <= n; i += pair_size) {
+    if constexpr (streaming) {
+      for (std::size_t line = 0; line < pair_size * sizeof(T); line += 64)
+        __builtin_prefetch(reinterpret_cast<const std::byte*>(x + i) + prefetch_distance + line);
+    }
+    store<streaming>(y + i, f(i, load(x + i), std::int64_t{pair_size}));
+  }
   if (i < n) store_partial(y + i, f(i, load_partial(x + i, n - i), n - i), n - i);
   if constexpr (streaming) finish_streaming();
 }

@@ -123,7 +123,7 @@ SIGMAX_FN logistic_tail<V> logistic(V a, V low) {
 }
 
 /// cap tanh(a / cap) for a >= 0, u = a / cap. Below u = 0.625 an odd polynomial in u of degree 11 (fit/tanh.sollya,
-/// relative error 0.2 * 2^-24) that is applied to a itself, above cap - 2 cap / (e^2u + 1).
+/// relative error 0.29 * 2^-24) that is applied to a itself, above cap - 2 cap / (e^2u + 1).
 template <class V>
 SIGMAX_FN V scaled_tanh(V a, V u, V cap) {
   V c = at_most(u, V(10.0f));
