@@ -118,7 +118,7 @@ SIGMAX_FN logistic_tail<V> logistic(V a, V low) {
   V e_up = fma(e.scale, e.m, e.scale);
   V d = fma(e_up, V(down), V(1.0f));
   V d_low = fma(e_up, V(down), V(1.0f) - d);
-  V y = V(1.0f) / d;
+  V y = divide(V(1.0f), d);
   return {e, y, fma(negate(d_low), y, fma_exact(negate(d), y, V(1.0f)))};
 }
 
@@ -131,7 +131,7 @@ SIGMAX_FN V scaled_tanh(V a, V u, V cap) {
   V k = t - V(to_integer);
   V r = fma(k, V(-0.5f * ln2_high), c);
   r = fma(k, V(-0.5f * ln2_low), r);
-  V large = cap - (cap + cap) / (add_exponent(exp_reduced(r + r), t) + V(1.0f));
+  V large = cap - divide(cap + cap, add_exponent(exp_reduced(r + r), t) + V(1.0f));
   V s = c * c;
   V p = fma(V(-0x1.8ff18p-8f), s, V(0x1.5813cp-6f));
   p = fma(p, s, V(-0x1.b92674p-5f));

@@ -42,6 +42,8 @@ SIGMAX_FN float fma_exact(float a, float b, float c) { return __builtin_fmaf(a, 
 
 /// -x. A word of its own because xsimd's minus sign is 0 - x for AVX-512: another zero, and an instruction more.
 SIGMAX_FN float negate(float x) { return -x; }
+/// a / b, correctly rounded. A word of its own because xsimd's float division on NEON is an estimate.
+SIGMAX_FN float divide(float a, float b) { return a / b; }
 SIGMAX_FN float sqrt(float x) { return __builtin_sqrtf(x); }
 SIGMAX_FN float select(bool condition, float yes, float no) { return condition ? yes : no; }
 SIGMAX_FN float abs(float x) { return from_bits(bits_of(x) & 0x7fffffffu); }

@@ -46,11 +46,11 @@ struct celu_op {
   float alpha = params[0].default_value;
   template <class V>
   SIGMAX_FN V operator()(V x) const {
-    return select(x < V(0.0f), V(alpha) * math::expm1_negative(at_most(x, V(0.0f)) / V(alpha)), x);
+    return select(x < V(0.0f), V(alpha) * math::expm1_negative(divide(at_most(x, V(0.0f)), V(alpha))), x);
   }
   template <class V>
   SIGMAX_FN V derivative(V x) const {
-    return select(x > V(0.0f), V(1.0f), math::exp(x / V(alpha)));
+    return select(x > V(0.0f), V(1.0f), math::exp(divide(x, V(alpha))));
   }
 };
 
@@ -135,7 +135,7 @@ struct mish_op {
     V base = select(negative, V(1.0f), n), factor = select(negative, n, e + e);
     V d = fma(e, factor, base);
     V d_low = fma_exact(e, factor, base - d) + select(negative, e * n_low, n_low);
-    V y = V(1.0f) / d;
+    V y = divide(V(1.0f), d);
     V r = n * y;
     V r_low = (fma_exact(negate(r), d, n) + fma(negate(r), d_low, n_low)) * y;
     V w = select(negative, with_sign(a, x) * p.scale, x);
@@ -157,7 +157,7 @@ struct mish_op {
     V minus = fma(e, fma(e, e + V(4.0f), fma(V(-4.0f), a, V(6.0f))), fma(V(-4.0f), a, V(4.0f)));
     V plus = fma(e, fma(e, fma(e, fma(V(4.0f), a, V(4.0f)), fma(V(4.0f), a, V(6.0f))), V(4.0f)), V(1.0f));
     V d = select(negative, fma(e, e + V(2.0f), V(2.0f)), fma(e, fma(V(2.0f), e, V(2.0f)), V(1.0f)));
-    V y = V(1.0f) / d;
+    V y = divide(V(1.0f), d);
     return select(negative, (up * minus) * (y * y) * V(math::down), plus * (y * y));
   }
 };
@@ -170,11 +170,11 @@ struct softsign_op {
   template <class V>
   SIGMAX_FN V operator()(V x) const {
     V a = at_most(abs(x), V(0x1p60f));  // inf / inf otherwise; the quotient is 1 long before
-    return with_sign(a / (V(1.0f) + a), x);
+    return with_sign(divide(a, V(1.0f) + a), x);
   }
   template <class V>
   SIGMAX_FN V derivative(V x) const {
-    V y = V(1.0f) / (V(1.0f) + abs(x));
+    V y = divide(V(1.0f), V(1.0f) + abs(x));
     return y * y;
   }
 };
@@ -191,7 +191,7 @@ struct squareplus_op {
     V c = at_most(a, V(0x1p60f));
     V s = fma(c, c, V(b));
     V r = sqrt(s);
-    low = fma_exact(negate(r), r, s) * (V(0.5f) / r);
+    low = fma_exact(negate(r), r, s) * divide(V(0.5f), r);
     return select(a > V(0x1p60f), a, r);
   }
   template <class V>
@@ -201,7 +201,7 @@ struct squareplus_op {
     V h = fma(V(0.5f), a, V(0.5f) * r);
     V h_low = fma(V(0.5f), r_low, fma(V(0.5f), a, fma(V(0.5f), r, negate(h))));
     h_low = select(a < V(0x1p60f), h_low, V(0.0f));
-    V y = V(0.25f * b) / h;
+    V y = divide(V(0.25f * b), h);
     V y_low = (fma_exact(negate(y), h, V(0.25f * b)) - y * h_low) * (y * V(4.0f / b));
     return select(x < V(0.0f), y + y_low, h + h_low);
   }
@@ -209,7 +209,7 @@ struct squareplus_op {
   SIGMAX_FN V derivative(V x) const {  // (1 + x / root) / 2; x < 0: b / (2 root (root + |x|))
     V a = abs(x), r_low(0.0f);
     V r = root(a, r_low);
-    V small = (V(0.5f * b) / r) / (r + a);
+    V small = divide(divide(V(0.5f * b), r), r + a);
     return select(x < V(0.0f), small, V(1.0f) - small);
   }
 };

@@ -152,11 +152,11 @@ struct softcap_op {
   template <class V>
   SIGMAX_FN V operator()(V x) const {
     V a = abs(x);
-    return with_sign(math::scaled_tanh(a, a / V(cap), V(cap)), x);
+    return with_sign(math::scaled_tanh(a, divide(a, V(cap)), V(cap)), x);
   }
   template <class V>
   SIGMAX_FN V derivative(V x) const {
-    return math::sech_squared(abs(x) / V(cap));
+    return math::sech_squared(divide(abs(x), V(cap)));
   }
 };
 
@@ -183,7 +183,7 @@ struct tanhshrink_op {
     V q_low = fma_exact(p, s, V(0x1.555554p-2f) - q);
     V small = fma(cube, q, fma(cube_low, q, cube * q_low));
     V e = math::exp(at_most(a + a, V(80.0f)));
-    V y = select(a < V(1.0f), small, (a - V(1.0f)) + V(2.0f) / (e + V(1.0f)));
+    V y = select(a < V(1.0f), small, (a - V(1.0f)) + divide(V(2.0f), e + V(1.0f)));
     return with_sign(y, x);
   }
   template <class V>
