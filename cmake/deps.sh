@@ -126,8 +126,9 @@ copy_sources() {
       {
         at = 2
         if ($2 ~ /^\[/) { while (at < NF && $at !~ /\]$/) at++; at++ }
-        if ($at !~ archive || $at ~ /security/ || $(at + 1) ~ /security|backports/) next
-        if (want != "own") { if ($at in seen) next; seen[$at]; $(at + 1) = want }
+        if ($at !~ archive || $(at + 1) ~ /security|backports/ || !/[ \t]main([ \t]|$)/) next
+        place = $at; sub(/\/*$/, "", place)
+        if (want != "own") { if (place in seen) next; seen[place]; $(at + 1) = want }
         print
       }' "$file" >"$1/$(basename "$file" .list).list"
   done
@@ -154,7 +155,8 @@ copy_sources() {
         }
         uris = pick(value["uris"], "uris")
         suites = want == "own" ? pick(value["suites"], "suites") : " " want
-        if (uris == "" || suites == "" || value["enabled"] ~ /no/ || value["types"] !~ /deb([ \t]|$)/) next
+        if (uris == "" || suites == "" || value["enabled"] ~ /no/) next
+        if (value["types"] !~ /deb([ \t]|$)/ || rest !~ /Components:[^\n]*[ \t]main/) next
         if (want != "own") { if (uris in seen) next; seen[uris] }
         printf "Types: deb\nURIs:%s\nSuites:%s\n%s\n", uris, suites, rest
       }' "$file" >"$1/$(basename "$file" .sources).sources"

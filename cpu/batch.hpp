@@ -43,7 +43,13 @@ SIGMAX_FN vec fma_exact(vec a, vec b, vec c) {
 
 SIGMAX_FN vec negate(vec x) { return vec(-x.data); }  // on the register, so that it melts into an fma
 SIGMAX_FN vec divide(vec a, vec b) { return vec(a.data / b.data); }
-SIGMAX_FN vec sqrt(vec x) { return xsimd::sqrt(x); }
+SIGMAX_FN vec sqrt(vec x) {
+#if defined(__aarch64__) && !defined(__ARM_FEATURE_SVE)
+  return vec(vsqrtq_f32(x));  // xsimd's is an estimate here, as its division is
+#else
+  return xsimd::sqrt(x);
+#endif
+}
 SIGMAX_FN vec select(vec_mask condition, vec yes, vec no) { return xsimd::select(condition, yes, no); }
 SIGMAX_FN vec abs(vec x) { return from_bits(bits_of(x) & vec_bits(0x7fffffffu)); }
 SIGMAX_FN vec with_sign(vec magnitude, vec sign) {
