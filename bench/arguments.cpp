@@ -1,0 +1,156 @@
+#include "arguments.hpp"
+
+#include "command.hpp"
+
+#include <fmt/core.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
+#include <charconv>
+#include <limits>
+#include <thread>
+
+namespace sigmax_bench {
+namespace {
+
+struct unit {
+  std::string_view suffix;
+  int shift;
+};
+constexpr unit units[] = {{"Gi", 30}, {"Mi", 20}, {"Ki", 10}};
+
+}  // namespace
+
+std::int64_t parse_size(std::string_view text) {
+  const auto refuse = [&](std::string_view why) {
+    return usage_error(fmt::format("size '{}' {} (use for example 4096, 64Ki, 64Mi or 1Gi)", text, why));
+  };
+  std::int64_t count = 0;
+  const auto [end, problem] = std::from_chars(text.data(), text.data() + text.size(), count);
+  if (problem == std::errc::result_out_of_range) throw refuse("is too large");
+  if (problem != std::errc{}) throw refuse("is not a number");
+  if (count < 0) throw refuse("is negative");
+  if (count == 0) throw refuse("is zero");
+
+  const std::string_view suffix = text.substr(static_cast<std::size_t>(end - text.data()));
+  if (suffix.empty()) return count;
+  for (const unit& u : units) {
+    if (suffix != u.suffix) continue;
+    if (count > (std::numeric_limits<std::int64_t>::max() >> u.shift)) throw refuse("is too large");
+    return count << u.shift;
+  }
+  throw refuse(fmt::format("ends in '{}', which is no unit", suffix));
+}
+
+std::string format_size(std::int64_t count) {
+  for (const unit& u : units) {
+    if (count >= (std::int64_t{1} << u.shift) && count % (std::int64_t{1} << u.shift) == 0) {
+      return fmt::format("{}{}", count >> u.shift, u.suffix);
+    }
+  }
+  return fmt::format("{}", count);
+}
+
+extent parse_shape(std::string_view text) {
+  const std::size_t cross = text.find('x');
+  if (cross == std::string_view::npos) {
+    throw usage_error(fmt::format("shape '{}' is not ROWSxCOLS (for example 64x1024)", text));
+  }
+  const extent shape{parse_size(text.substr(0, cross)), parse_size(text.substr(cross + 1))};
+  if (shape.rows > std::numeric_limits<std::int64_t>::max() / shape.cols) {
+    throw usage_error(fmt::format("shape '{}' has too many elements", text));
+  }
+  return shape;
+}
+
+sigmax::dtype parse_dtype(std::string_view text) {
+  for (const auto type : {sigmax::dtype::f32, sigmax::dtype::f16, sigmax::dtype::bf16}) {
+    if (text == name_of(type)) return type;
+  }
+  throw usage_error(fmt::format("unknown dtype '{}' (there are f32, f16 and bf16)", text));
+}
+
+sigmax::backend parse_backend(std::string_view text) {
+  for (const auto where : {sigmax::backend::automatic, sigmax::backend::cpu, sigmax::backend::cuda}) {
+    if (text == name_of(where)) return where;
+  }
+  throw usage_error(fmt::format("unknown backend '{}' (there are automatic, cpu and cuda)", text));
+}
+
+int parse_threads(std::string_view text) {
+  if (text == "all") return std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
+  int count = 0;
+  const auto [end, problem] = std::from_chars(text.data(), text.data() + text.size(), count);
+  if (problem != std::errc{} || end != text.data() + text.size() || count < 1 || count > 4096) {
+    throw usage_error(fmt::format("thread count '{}' is not 'all' or a number from 1 to 4096", text));
+  }
+  return count;
+}
+
+std::vector<operation> parse_operations(const std::vector<std::string>& words) {
+  constexpr std::string_view gradient = ":gradient";
+  std::vector<operation> found;
+  const auto add = [&](operation op) {
+    if (std::find(found.begin(), found.end(), op) == found.end()) found.push_back(op);
+  };
+  for (const std::string_view word : words) {
+    const bool backward = word.ends_with(gradient);
+    const std::string_view base = backward ? word.substr(0, word.size() - gradient.size()) : word;
+    const op_kind kind = backward ? op_kind::gradient : op_kind::activation;
+    if (base == "all") {
+      for (const auto function : sigmax::all_activations()) add({kind, function});
+      if (!backward) add({op_kind::softmax});
+      if (!backward) add({op_kind::log_softmax});
+    } else if (!backward && base == "softmax") {
+      add({op_kind::softmax});
+    } else if (!backward && base == "log_softmax") {
+      add({op_kind::log_softmax});
+    } else if (const auto function = sigmax::find_activation(base)) {
+      add({kind, *function});
+    } else {
+      throw usage_error(fmt::format("unknown op '{}' ('sigmax-bench list' shows them all)", word));
+    }
+  }
+  return found;
+}
+
+std::string chosen_isa() {
+  // Asking the library keeps SIGMAX_ISA and the library's own rule in force. explain() does not touch the element.
+  float element = 0;
+  const sigmax::view one(&element, 1);
+  sigmax::explanation answer;
+  const sigmax::options how{.where = sigmax::backend::cpu};
+  const sigmax::status s = sigmax::explain(sigmax::activation::relu, one, one, how, answer);
+  if (!s) throw usage_error(s.message);
+  return answer.isa;
+}
+
+std::vector<std::string> parse_isas(const std::vector<std::string>& words) {
+  std::vector<std::string> found;
+  const auto add = [&](std::string name) {
+    if (std::find(found.begin(), found.end(), name) == found.end()) found.push_back(std::move(name));
+  };
+  for (const std::string& word : words) {
+    if (word == "best") {
+      add(chosen_isa());
+      continue;
+    }
+    bool known = word == "all";
+    for (const sigmax::isa_info& row : sigmax::cpu_isas()) {
+      if (word == "all" && row.usable) add(row.name);
+      if (word != row.name) continue;
+      known = true;
+      if (!row.usable) throw usage_error(fmt::format("this machine cannot run isa '{}'", word));
+      add(word);
+    }
+    if (!known) {
+      std::vector<std::string_view> names;
+      for (const sigmax::isa_info& row : sigmax::cpu_isas()) names.emplace_back(row.name);
+      throw usage_error(
+          fmt::format("unknown isa '{}' (this build has {}; or 'all', 'best')", word, fmt::join(names, ", ")));
+    }
+  }
+  return found;
+}
+
+}  // namespace sigmax_bench

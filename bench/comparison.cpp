@@ -1,0 +1,191 @@
+#include "comparison.hpp"
+
+#include "arguments.hpp"
+#include "interrupt.hpp"
+#include "kernel_call.hpp"
+#include "naive.hpp"
+#include "operands.hpp"
+#include "threads.hpp"
+
+#include <fmt/core.h>
+
+#include <algorithm>
+#include <deque>
+#include <memory>
+
+namespace sigmax_bench {
+namespace {
+
+// Cases that share their roofs are timed together: same elements, dtype, threads, and in place or not.
+bool together(const bench_case& a, const bench_case& b) {
+  return a.size.elements() == b.size.elements() && a.type == b.type && a.threads == b.threads &&
+         a.in_place == b.in_place;
+}
+
+class group_run {
+ public:
+  group_run(comparison& into, operands& memory) : into_(into), memory_(memory) {}
+
+  void add(outcome o, progress& shown) {
+    shown.working_on("verifying " + o.what.name());
+    o.checked = verify(o.what, memory_);
+    outcomes_.push_back(std::move(o));
+  }
+
+  void time(const measure_settings& settings, progress& shown) {
+    for (outcome& o : outcomes_) {
+      if (!o.checked.ok) continue;
+      add_roofs(o);
+      add_naive(o);
+      kernels_.push_back(&o);
+      calls_.push_back(kernel_of(o.what));
+    }
+    if (kernels_.empty()) return;
+    // Yardsticks were appended behind the kernels' calls in `extra_calls_`.
+    const std::size_t first_extra = calls_.size();
+    calls_.insert(calls_.end(), extra_calls_.begin(), extra_calls_.end());
+    const std::vector<samples> times = measure(calls_, settings, shown);
+    for (std::size_t i = 0; i < kernels_.size(); ++i) kernels_[i]->time = times[i];
+    for (std::size_t i = 0; i < extra_calls_.size(); ++i) {
+      into_.yardsticks[first_yardstick_ + i].time = times[first_extra + i];
+    }
+  }
+
+  void finish() {
+    for (outcome& o : outcomes_) into_.outcomes.push_back(std::move(o));
+  }
+
+ private:
+  timed_call kernel_of(const bench_case& c) {
+    timed_call timed{c.name(), [call = kernel_call(c, memory_)] { static_cast<void>(call()); }};
+    if (c.in_place) timed.restore = [this, &c] { memory_.restore(c); };
+    return timed;
+  }
+
+  int add_yardstick(yardstick y, std::function<void()> call) {
+    extra_calls_.push_back({y.name, std::move(call)});
+    into_.yardsticks.push_back(std::move(y));
+    return static_cast<int>(into_.yardsticks.size()) - 1;
+  }
+
+  void add_roofs(outcome& o) {
+    const bench_case& c = o.what;
+    if (!has_roofs_) {
+      has_roofs_ = true;
+      for (std::size_t k = 0; k < copy_kind_count; ++k) {
+        const copy_kind kind = copy_kinds[k];
+        if (!has_copy(kind, c.in_place)) continue;
+        const std::int64_t bytes = c.size.elements() * size_of(c.type);
+        const std::string name = fmt::format("{}/{}/{}/{}t{}", name_of(kind), name_of(c.type),
+                                             format_size(c.size.elements()), c.threads, c.in_place ? "/in_place" : "");
+        const void* source = c.in_place ? memory_.y() : memory_.x();
+        roofs_[k] = add_yardstick({name, 2 * bytes, c.size.elements(), {}},
+                                  [=, this, threads = c.threads] { copy(kind, source, memory_.y(), bytes, threads); });
+      }
+    }
+    o.copies = roofs_;
+  }
+
+  // One for all ISAs. Naive loops are up to 100 times slower than ours, so big tensors are walked in slices of 4 Mi
+  // elements, a new slice every call: as cold as the whole, and affordable.
+  void add_naive(outcome& o) {
+    const bench_case& c = o.what;
+    for (const outcome* other : kernels_) {
+      if (other->what.op == c.op && other->what.size == c.size) {
+        o.naive = other->naive;
+        return;
+      }
+    }
+    const bool rows = c.op.by_rows();
+    const std::int64_t count = rows ? c.size.rows : c.size.elements();  // rows or elements
+    const std::int64_t cols = rows ? c.size.cols : 1;
+    const std::int64_t slice = std::clamp<std::int64_t>((std::int64_t{4} << 20) / cols, 1, count);
+    if (!run_naive(c.op, c.type, memory_.x(), memory_.dy(), memory_.y(), 0, 0, cols)) return;
+    const auto call = [=, this, op = c.op, type = c.type, threads = c.threads, at = std::int64_t{0}]() mutable {
+      const std::int64_t first = at;
+      for_slices(threads, slice, rows ? 1 : 16, [&](std::int64_t begin, std::int64_t end) {
+        run_naive(op, type, memory_.x(), memory_.dy(), memory_.y(), first + begin, first + end, cols);
+      });
+      at = at + 2 * slice <= count ? at + slice : 0;
+    };
+    const std::int64_t elements = slice * cols;
+    const std::string name = fmt::format("naive:{}/{}/{}/{}t{}", c.op.name(), name_of(c.type), c.size.name(), c.threads,
+                                         c.in_place ? "/in_place" : "");
+    o.naive = add_yardstick({name, elements * size_of(c.type) * (c.op.inputs() + 1), elements, {}}, call);
+  }
+
+  comparison& into_;
+  operands& memory_;
+  std::deque<outcome> outcomes_;  // a deque: calls keep pointers to their cases
+  std::vector<outcome*> kernels_;
+  std::vector<timed_call> calls_, extra_calls_;
+  std::size_t first_yardstick_ = into_.yardsticks.size();
+  bool has_roofs_ = false;
+  std::array<int, copy_kind_count> roofs_ = outcome::no_copies;
+};
+
+}  // namespace
+
+bool comparison::all_correct() const {
+  return std::all_of(outcomes.begin(), outcomes.end(), [](const outcome& o) { return o.checked.ok; });
+}
+
+double comparison::ns_per_element(const outcome& o) const {
+  return o.time.median() / static_cast<double>(o.what.size.elements());
+}
+
+double comparison::bytes_per_second(const outcome& o) const {
+  return o.time.empty() ? 0 : static_cast<double>(o.what.bytes()) / o.time.median() * 1e9;
+}
+
+double comparison::roof(const outcome& o, bool nontemporal) const {
+  double best = 0;
+  for (std::size_t k = 0; k < copy_kind_count; ++k) {
+    if (o.copies[k] < 0 || bypasses_caches(copy_kinds[k]) != nontemporal) continue;
+    const yardstick& y = yardsticks[static_cast<std::size_t>(o.copies[k])];
+    if (!y.time.empty()) best = std::max(best, y.bytes_per_second());
+  }
+  return best;
+}
+
+double comparison::vs_naive(const outcome& o) const {
+  if (o.naive < 0 || o.time.empty()) return 0;
+  const yardstick& y = yardsticks[static_cast<std::size_t>(o.naive)];
+  return y.time.empty() ? 0 : y.ns_per_element() / ns_per_element(o);
+}
+
+double comparison::vs_first(const outcome& o) const {
+  for (const outcome& first : outcomes) {
+    const bench_case &a = first.what, &b = o.what;
+    if (a.op != b.op || a.type != b.type || a.size != b.size || a.in_place != b.in_place) continue;
+    return first.time.empty() || o.time.empty() ? 0 : first.time.median() / o.time.median();
+  }
+  return 0;
+}
+
+comparison compare_cases(std::span<const bench_case> cases, const measure_settings& settings, progress& shown) {
+  std::vector<std::vector<const bench_case*>> groups;
+  for (const bench_case& c : cases) {
+    const auto same = [&](const auto& group) { return together(*group.front(), c); };
+    const auto found = std::find_if(groups.begin(), groups.end(), same);
+    (found == groups.end() ? groups.emplace_back() : *found).push_back(&c);
+  }
+
+  comparison result;
+  operands memory(cases);
+  for (std::size_t g = 0; g < groups.size() && !interrupted(); ++g) {
+    const bench_case& c = *groups[g].front();
+    shown.enter(fmt::format("{}/{} {} {} {}t, {} cases", g + 1, groups.size(), name_of(c.type),
+                            format_size(c.size.elements()), c.threads, groups[g].size()));
+    group_run run(result, memory);
+    for (const bench_case* one : groups[g]) {
+      if (!interrupted()) run.add({*one, {}, {}}, shown);
+    }
+    run.time(settings, shown);
+    run.finish();
+  }
+  result.complete = !interrupted();
+  return result;
+}
+
+}  // namespace sigmax_bench

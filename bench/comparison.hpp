@@ -1,0 +1,57 @@
+// The measurement behind `run`: cases are verified, then timed side by side with the copy roofs and naive loops of
+// the same size and thread count.
+#pragma once
+
+#include "bench_case.hpp"
+#include "measure.hpp"
+#include "progress.hpp"
+#include "roof.hpp"
+#include "verify.hpp"
+
+#include <array>
+#include <cstdint>
+#include <span>
+#include <string>
+#include <vector>
+
+namespace sigmax_bench {
+
+/// A copy roof or a naive loop.
+struct yardstick {
+  std::string name;
+  std::int64_t bytes = 0;     // of one call
+  std::int64_t elements = 0;  // of one call
+  samples time;
+
+  double bytes_per_second() const { return static_cast<double>(bytes) / time.median() * 1e9; }
+  double ns_per_element() const { return time.median() / static_cast<double>(elements); }
+};
+
+struct outcome {
+  bench_case what;
+  verdict checked;
+  samples time;  // empty: wrong, or interrupted before its turn
+  // Positions in comparison::yardsticks; -1 where there is none.
+  std::array<int, copy_kind_count> copies = no_copies;
+  int naive = -1;
+
+  static constexpr std::array<int, copy_kind_count> no_copies = {-1, -1, -1, -1, -1};
+};
+
+struct comparison {
+  std::vector<outcome> outcomes;
+  std::vector<yardstick> yardsticks;
+  bool complete = true;  // false after SIGINT
+
+  bool all_correct() const;
+  double ns_per_element(const outcome& o) const;
+  double bytes_per_second(const outcome& o) const;
+  // 0 where not measured, here and below.
+  double roof(const outcome& o, bool nontemporal) const;  // bytes a second of the best copy of that kind
+  double vs_naive(const outcome& o) const;                // times faster than the naive loop
+  double vs_first(const outcome& o) const;  // times faster than the first row of the same op, dtype and size
+};
+
+comparison compare_cases(std::span<const bench_case> cases, const measure_settings& settings, progress& shown);
+
+}  // namespace sigmax_bench

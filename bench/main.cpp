@@ -1,0 +1,47 @@
+#include "command.hpp"
+
+#include <sigmax/sigmax.hpp>
+
+#include <fmt/core.h>
+
+#include <cstdio>
+#include <exception>
+#include <string>
+
+namespace {
+
+// CLI11's texts may span lines; scripts and CI logs are better served by one.
+void complain(std::string text) {
+  for (char& c : text) {
+    if (c == '\n') c = ' ';
+  }
+  fmt::print(stderr, "sigmax-bench: {}\n", text);
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  CLI::App app{"Measures, verifies and explains sigmax: activation functions and softmax"};
+  app.set_version_flag("--version", std::string("sigmax ") + sigmax::version());
+  app.require_subcommand(1);
+
+  int result = sigmax_bench::exit_ok;
+#define SIGMAX_BENCH_COMMAND(name) sigmax_bench::add_##name(app, result);
+#include "commands.def"
+#undef SIGMAX_BENCH_COMMAND
+
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    if (error.get_exit_code() == 0) return app.exit(error);  // --help, --version
+    complain(error.what());
+    return sigmax_bench::exit_usage;
+  } catch (const sigmax_bench::usage_error& error) {
+    complain(error.what());
+    return sigmax_bench::exit_usage;
+  } catch (const std::exception& error) {
+    complain(error.what());
+    return 1;
+  }
+  return result;
+}

@@ -1,0 +1,102 @@
+#include "plan.hpp"
+
+#include "arguments.hpp"
+#include "command.hpp"
+#include "threads.hpp"
+
+#include <fmt/core.h>
+
+#include <regex>
+#include <set>
+
+namespace sigmax_bench {
+namespace {
+
+extent fitted(extent size, const operation& op) {
+  if (!op.by_rows() || size.rows != 0) return size;
+  if (size.cols % 1024 == 0) return {size.cols / 1024, 1024};
+  return {1, size.cols};
+}
+
+void require_backend(sigmax::backend where) {
+  if (where != sigmax::backend::cuda) return;
+  if (const sigmax::status s = sigmax::cuda_available(); !s) {
+    throw usage_error(fmt::format("backend cuda cannot be used: {}", s.message));
+  }
+  throw usage_error("backend cuda is not measured by this version of sigmax-bench");
+}
+
+}  // namespace
+
+std::vector<bench_case> expand(const request& wanted) {
+  std::vector<bench_case> cases;
+  for (const sigmax::backend where : wanted.backends) {
+    require_backend(where);
+    const bool on_cpu = where == sigmax::backend::cpu;
+    for (const int threads : wanted.threads) {
+      if (threads > 1 && !has_threads) throw usage_error("this build has no OpenMP: only --threads 1");
+      for (const sigmax::dtype type : wanted.types) {
+        for (const extent size : wanted.sizes) {
+          for (const operation op : wanted.ops) {
+            for (const std::string& isa : on_cpu ? wanted.isas : std::vector<std::string>{""}) {
+              cases.push_back({op, type, fitted(size, op), where, isa, threads, wanted.in_place});
+            }
+          }
+        }
+      }
+    }
+  }
+  return cases;
+}
+
+std::vector<bench_case> default_plan() {
+  using enum sigmax::dtype;
+  const int all = parse_threads("all");
+  const extent cache{0, std::int64_t{64} << 10}, large{0, std::int64_t{64} << 20};
+  const std::vector<std::string> best = parse_isas({"best"});
+  const auto ops = [](std::vector<std::string> words) { return parse_operations(words); };
+
+  std::vector<bench_case> plan;
+  const auto add = [&](const request& r) {
+    const std::vector<bench_case> more = expand(r);
+    plan.insert(plan.end(), more.begin(), more.end());
+  };
+  // How good the code is: in cache, every op and ISA.
+  add({.ops = ops({"all"}), .types = {f32}, .sizes = {cache}, .isas = parse_isas({"best", "all"})});
+  add({.ops = ops({"gelu:gradient", "silu:gradient"}), .types = {f32}, .sizes = {cache}, .isas = best});
+  add({.ops = ops({"relu", "gelu", "silu", "sigmoid", "tanh", "softmax"}),
+       .types = {bf16, f16},
+       .sizes = {cache},
+       .isas = best});
+  // What a large tensor costs: every op at memory's speed, some on all cores.
+  add({.ops = ops({"all"}), .types = {f32}, .sizes = {large}, .isas = best});
+  if (has_threads && all > 1) {
+    add({.ops = ops({"relu", "gelu", "silu", "softmax"}),
+         .types = {f32},
+         .sizes = {large},
+         .isas = best,
+         .threads = {all}});
+  }
+  // Rows from attention-sized to vocabulary-sized, the same 64 Ki and 64 Mi elements.
+  const std::vector<operation> rows = ops({"softmax", "log_softmax"});
+  add({.ops = rows, .types = {f32}, .sizes = {{1024, 64}, {16, 4096}}, .isas = best});
+  add({.ops = rows, .types = {f32}, .sizes = {{16384, 4096}, {512, 131072}}, .isas = best});
+  return plan;
+}
+
+std::vector<bench_case> select(std::vector<bench_case> cases, const std::string& pattern) {
+  std::regex wanted;
+  try {
+    wanted.assign(pattern, std::regex::ECMAScript);
+  } catch (const std::regex_error& error) {
+    throw usage_error(fmt::format("filter '{}' is no regular expression: {}", pattern, error.what()));
+  }
+  std::set<std::string> seen;
+  std::erase_if(cases, [&](const bench_case& c) {
+    const std::string name = c.name();
+    return !std::regex_search(name, wanted) || !seen.insert(name).second;
+  });
+  return cases;
+}
+
+}  // namespace sigmax_bench
