@@ -62,7 +62,6 @@ SIGMAX_FN vec at_least(vec x, vec bound) { return xsimd::max(x, bound); }
 SIGMAX_FN vec at_most(vec x, vec bound) { return xsimd::min(x, bound); }
 
 SIGMAX_FN vec power_of_two(vec t) { return from_bits(bits_of(t) << 23); }
-SIGMAX_FN vec add_exponent(vec p, vec t) { return from_bits(bits_of(p) + (bits_of(t) << 23)); }
 
 }  // namespace
 }  // namespace sigmax

@@ -16,6 +16,7 @@ constexpr std::int64_t stored_row_bytes = 1 << 20; // up to here a second visit 
 
 /// log(s) for s in [1, 2^63], in double, from exact IEEE operations only; error below 2^-50.
 double log_of(double s) noexcept {
+  if (!(s >= 1)) return s;  // NaN: the row was poisoned
   const auto bits = __builtin_bit_cast(std::uint64_t, s);
   auto exponent = static_cast<std::int64_t>(bits >> 52) - 1023;
   double m = __builtin_bit_cast(double, (bits & ((std::uint64_t{1} << 52) - 1)) | (std::uint64_t{1023} << 52));

@@ -66,15 +66,15 @@ SIGMAX_FN exponential<V> decay(V a) {
 template <class V>
 SIGMAX_FN V exp(V x) {
   V c = at_least(at_most(x, V(89.0f)), V(-104.0f));
-  // The exponent field can hold neither 2^128 p nor 2^-150 p: work 64 binades nearer to 1 and multiply back at the
-  // end, which also rounds a subnormal result once only.
+  // A power of two can be neither 2^128 nor 2^-150: work 64 binades nearer to 1 and multiply back at the end, which
+  // also rounds a subnormal result once only.
   auto negative = c < V(0.0f);
-  V bias = select(negative, V(to_integer + 64), V(to_integer - 64));
+  V bias = select(negative, V(to_integer + 127 + 64), V(to_integer + 127 - 64));
   V t = fma(c, V(log2_e), bias);
   V k = t - bias;
   V r = fma(k, V(-ln2_high), c);
   r = fma(k, V(-ln2_low), r);
-  return add_exponent(exp_reduced(r), t) * select(negative, V(down), V(up));
+  return (exp_reduced(r) * power_of_two(t)) * select(negative, V(down), V(up));
 }
 
 /// e^x - 1 for x <= 0, relative error kept at 0; below -18 it is -1 to the last bit. The sign of -0 is lost.
@@ -126,12 +126,13 @@ SIGMAX_FN logistic_tail<V> logistic(V a, V low) {
 /// relative error 0.29 * 2^-24) that is applied to a itself, above cap - 2 cap / (e^2u + 1).
 template <class V>
 SIGMAX_FN V scaled_tanh(V a, V u, V cap) {
+  constexpr float bias = to_integer + 127;
   V c = at_most(u, V(10.0f));
-  V t = fma(c, V(2 * log2_e), V(to_integer));
-  V k = t - V(to_integer);
+  V t = fma(c, V(2 * log2_e), V(bias));
+  V k = t - V(bias);
   V r = fma(k, V(-0.5f * ln2_high), c);
   r = fma(k, V(-0.5f * ln2_low), r);
-  V large = cap - divide(cap + cap, add_exponent(exp_reduced(r + r), t) + V(1.0f));
+  V large = cap - divide(cap + cap, fma(exp_reduced(r + r), power_of_two(t), V(1.0f)));
   V s = c * c;
   V p = fma(V(-0x1.8ff18p-8f), s, V(0x1.5813cp-6f));
   p = fma(p, s, V(-0x1.b92674p-5f));
@@ -144,10 +145,11 @@ SIGMAX_FN V tanh_positive(V a) {
   return scaled_tanh(a, a, V(1.0f));
 }
 
-/// 1 / cosh(a)^2 = 4 e / (1 + e)^2 with e = e^-2a, for a >= 0.
+/// 1 / cosh(a + low)^2 = 4 e / (1 + e)^2 with e = e^-2(a + low), for a >= 0.
 template <class V>
-SIGMAX_FN V sech_squared(V a) {
-  logistic_tail<V> l = logistic(at_most(a + a, V(decayed)), V(0.0f));
+SIGMAX_FN V sech_squared(V a, V low) {
+  V c = at_most(a + a, V(decayed));
+  logistic_tail<V> l = logistic(c, select(c < V(decayed), low + low, V(0.0f)));
   V q = (l.e.scale * V(4.0f)) * (l.y * l.y);
   return fma(q, l.e.m + (l.residual + l.residual), q) * V(down);
 }

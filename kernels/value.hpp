@@ -61,8 +61,6 @@ SIGMAX_FN float at_most(float x, float bound) { return bound < x ? bound : x; }
 /// With t = 1.5 * 2^23 + k for an integer k (|k| < 2^22), the low bits of t are k in two's complement.
 /// 2^(k - 127), for k in [1, 254].
 SIGMAX_FN float power_of_two(float t) { return from_bits(bits_of(t) << 23); }
-/// p * 2^k by adding k to the exponent field; exact as long as the result is a normal number.
-SIGMAX_FN float add_exponent(float p, float t) { return from_bits(bits_of(p) + (bits_of(t) << 23)); }
 
 }  // namespace
 }  // namespace sigmax

@@ -61,7 +61,8 @@ struct selu_op {
   static constexpr float bound = 2;
   // Both factors in two parts: one rounding instead of three.
   static constexpr double scale = 1.0507009873554804934193349852946, scaled_alpha = scale * 1.6732632423543772848170429916717;
-  static constexpr float scale_high = static_cast<float>(scale), scale_low = static_cast<float>(scale - static_cast<double>(scale_high));
+  static constexpr float scale_high = 0x1.0cfabcp0f;  // rounded down: a low part above 0 keeps the sign of -0
+  static constexpr float scale_low = static_cast<float>(scale - static_cast<double>(scale_high));
   static constexpr float alpha_high = static_cast<float>(scaled_alpha),
                          alpha_low = static_cast<float>(scaled_alpha - static_cast<double>(alpha_high));
   template <class V>
@@ -73,7 +74,7 @@ struct selu_op {
   }
   template <class V>
   SIGMAX_FN V derivative(V x) const {
-    return select(x > V(0.0f), V(scale_high), V(alpha_high) * math::exp(x));
+    return select(x > V(0.0f), V(static_cast<float>(scale)), V(alpha_high) * math::exp(x));
   }
 };
 
@@ -143,7 +144,7 @@ struct mish_op {
     V m = select(negative, p.m, V(0.0f));
     V t = at_most(w, V(largest)) * r_low;
     V f = q + fma(at_most(q, V(largest)), m, fma(t, m, t));
-    return select(negative, f * V(math::down), f);
+    return with_sign(abs(select(negative, f * V(math::down), f)), x);  // the corrections may turn -0 into +0
   }
   template <class V>
   SIGMAX_FN V derivative(V x) const {
@@ -203,7 +204,8 @@ struct squareplus_op {
     h_low = select(a < V(0x1p60f), h_low, V(0.0f));
     V y = divide(V(0.25f * b), h);
     V y_low = (fma_exact(negate(y), h, V(0.25f * b)) - y * h_low) * (y * V(4.0f / b));
-    return select(x < V(0.0f), y + y_low, h + h_low);
+    y = y + select(a < V(0x1p60f), y_low, V(0.0f));
+    return select(x < V(0.0f), y, h + h_low);
   }
   template <class V>
   SIGMAX_FN V derivative(V x) const {  // (1 + x / root) / 2; x < 0: b / (2 root (root + |x|))

@@ -32,7 +32,7 @@ struct sigmoid_op {
   }
   template <class V>
   SIGMAX_FN V derivative(V x) const {  // s (1 - s) = 1 / (2 cosh(x / 2))^2
-    return math::sech_squared(V(0.5f) * abs(x)) * V(0.25f);
+    return math::sech_squared(V(0.5f) * abs(x), V(0.0f)) * V(0.25f);
   }
 };
 
@@ -139,7 +139,7 @@ struct tanh_op {
   }
   template <class V>
   SIGMAX_FN V derivative(V x) const {
-    return math::sech_squared(abs(x));
+    return math::sech_squared(abs(x), V(0.0f));
   }
 };
 
@@ -156,7 +156,9 @@ struct softcap_op {
   }
   template <class V>
   SIGMAX_FN V derivative(V x) const {
-    return math::sech_squared(divide(abs(x), V(cap)));
+    V a = at_most(abs(x), V(64 * cap));  // 1 / cosh(64)^2 is 0
+    V u = divide(a, V(cap));
+    return math::sech_squared(u, divide(fma_exact(negate(u), V(cap), a), V(cap)));
   }
 };
 

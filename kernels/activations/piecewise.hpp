@@ -149,17 +149,18 @@ struct hard_sigmoid_op {
   static constexpr float bound = 0.5f;
   float alpha = params[0].default_value, beta = params[1].default_value;
   template <class V>
-  SIGMAX_FN V line(V x) const {
-    return fma_exact(V(alpha), x, V(beta));
-  }
-  template <class V>
   SIGMAX_FN V operator()(V x) const {
-    return clip_op{0.0f, 1.0f}(line(x));
+    return clip_op{0.0f, 1.0f}(fma_exact(V(alpha), x, V(beta)));
+  }
+  /// below, inside or above where the exact line is <= 0, between, or >= 1: a sum has the sign of the exact one.
+  template <class V>
+  SIGMAX_FN V by_piece(V x, V below, V inside, V above) const {
+    V piece = select(fma_exact(V(alpha), x, V(beta - 1.0f)) < V(0.0f), inside, above);
+    return select(fma_exact(V(alpha), x, V(beta)) > V(0.0f), piece, below);
   }
   template <class V>
   SIGMAX_FN V derivative(V x) const {
-    V l = line(x);
-    return nan_like(x, select(l > V(0.0f), select(l < V(1.0f), V(alpha), V(0.0f)), V(0.0f)));
+    return nan_like(x, by_piece(x, V(0.0f), V(alpha), V(0.0f)));
   }
 };
 
@@ -175,8 +176,8 @@ struct hard_swish_op {
   }
   template <class V>
   SIGMAX_FN V derivative(V x) const {
-    V l = hard_sigmoid_op{alpha, beta}.line(x);
-    return nan_like(x, select(l <= V(0.0f), V(0.0f), select(l >= V(1.0f), V(1.0f), fma_exact(V(2 * alpha), x, V(beta)))));
+    V inside = fma_exact(V(2 * alpha), x, V(beta));
+    return nan_like(x, hard_sigmoid_op{alpha, beta}.by_piece(x, V(0.0f), inside, V(1.0f)));
   }
 };
 

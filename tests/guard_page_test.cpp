@@ -1,0 +1,56 @@
+// Buffers that end, or begin, at a page nobody may touch: a read or write outside a view kills the test.
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include <algorithm>
+
+#include "harness.hpp"
+
+namespace sigmax_test {
+namespace {
+
+/// Readable pages between two forbidden ones.
+class fenced {
+ public:
+  explicit fenced(std::size_t bytes) : page_(static_cast<std::size_t>(sysconf(_SC_PAGESIZE))) {
+    inside_ = (bytes + page_ - 1) / page_ * page_ + page_;
+    base_ = static_cast<std::byte*>(mmap(nullptr, inside_ + 2 * page_, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
+    EXPECT_EQ(mprotect(base_ + page_, inside_, PROT_READ | PROT_WRITE), 0);
+  }
+  ~fenced() { munmap(base_, inside_ + 2 * page_); }
+  fenced(const fenced&) = delete;
+  fenced& operator=(const fenced&) = delete;
+  std::byte* first() const { return base_ + page_; }
+  std::byte* end() const { return base_ + page_ + inside_; }
+
+ private:
+  std::size_t page_, inside_;
+  std::byte* base_;
+};
+
+template <class T>
+void check(const isa_info& row) {
+  const fenced a(8192), b(8192), c(8192);
+  for (int n = 0; n <= 4 * row.lanes + 1; ++n)
+    for (bool at_end : {false, true}) {
+      const auto bytes = static_cast<std::ptrdiff_t>(sizeof(T)) * n;
+      const auto place = [&](const fenced& f) { return reinterpret_cast<T*>(at_end ? f.end() - bytes : f.first()); };
+      std::fill(reinterpret_cast<std::uint16_t*>(place(a)), reinterpret_cast<std::uint16_t*>(place(a) + n), std::uint16_t{0x3c00});
+      for (activation op : {activation::relu, activation::gelu, activation::tanh, activation::leaky_relu})
+        ASSERT_TRUE(activate(op, const_view(place(a), n), view(place(b), n), on(row)).ok());
+      ASSERT_TRUE(activation_gradient(activation::mish, const_view(place(a), n), const_view(place(b), n), view(place(c), n), on(row)).ok());
+      ASSERT_TRUE(softmax(const_view(place(a), n), view(place(b), n), 0, on(row)).ok());
+      ASSERT_TRUE(log_softmax(const_view(place(a), n), view(place(b), n), 0, on(row)).ok());
+    }
+}
+
+TEST(guard_pages, nothing_outside_the_view_is_touched) {
+  for (const isa_info& row : usable_isas()) {
+    check<float>(row);
+    check<float16>(row);
+    check<bfloat16>(row);
+  }
+}
+
+}  // namespace
+}  // namespace sigmax_test

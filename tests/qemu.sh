@@ -1,0 +1,11 @@
+#!/bin/sh
+# qemu.sh QEMU CPU SMOKE: the smoke program on an emulated older CPU picks a row that this CPU has, and finishes.
+set -eu
+qemu=$1 cpu=$2 smoke=$3
+[ -x "$qemu" ] || { echo "skipped: no qemu-x86_64; cmake/deps.sh --qemu brings it"; exit 77; }
+out=$("$qemu" -cpu "$cpu" "$smoke")
+echo "$out"
+case $cpu in
+Nehalem) echo "$out" | grep -q '^chosen sse2$' ;;
+Haswell) echo "$out" | grep -q '^chosen avx2$' ;;
+esac

@@ -1,0 +1,214 @@
+// softmax and log_softmax: accuracy, edge rows, axes, dtypes, and the same bits however the work is cut.
+#include <algorithm>
+#include <cstdio>
+#include <random>
+
+#include "harness.hpp"
+#include "pools.hpp"
+#include "reference.hpp"
+
+namespace sigmax_test {
+namespace {
+
+namespace reference = sigmax_reference;
+
+std::vector<float> logits(std::size_t n, float deviation, unsigned seed) {
+  std::mt19937 random(seed);
+  std::normal_distribution<float> normal(0, deviation);
+  std::vector<float> x(n);
+  for (float& v : x) v = normal(random);
+  return x;
+}
+
+using function = status (*)(const const_view&, const view&, int, const options&) noexcept;
+
+std::vector<float> rows_of(function f, const std::vector<float>& x, std::int64_t columns, const options& how) {
+  std::vector<float> y(x.size());
+  const std::int64_t shape[] = {std::ssize(x) / columns, columns};
+  const status s = f(const_view(x.data(), dtype::f32, shape), view(y.data(), dtype::f32, shape), 1, how);
+  EXPECT_TRUE(s.ok()) << s.message;
+  return y;
+}
+
+bool equal(const std::vector<float>& a, const std::vector<float>& b) {
+  return std::equal(a.begin(), a.end(), b.begin(), b.end(), same_bits);
+}
+
+TEST(softmax, accuracy) {
+  std::vector<std::size_t> lengths{1000, 4096, 8193, 100003};
+  for (std::size_t n = 1; n <= 300; n += n < 70 ? 1 : 23) lengths.push_back(n);
+  for (const isa_info& row : usable_isas()) {
+    double worst = 0, worst_log = 0, worst_sum = 0;
+    for (std::size_t n : lengths)
+      for (float deviation : {3.0f, 30.0f}) {
+        const std::vector<float> x = logits(n, deviation, static_cast<unsigned>(n));
+        const auto exact = reference::softmax(x);
+        const auto y = rows_of(sigmax::softmax, x, std::ssize(x), on(row)), l = rows_of(log_softmax, x, std::ssize(x), on(row));
+        long double sum = 0;
+        for (std::size_t i = 0; i < n; ++i) {
+          sum += y[i];
+          if (exact.probability[i] >= 0x1p-126L) worst = std::max(worst, reference::ulp_error(y[i], exact.probability[i]));
+          // Next to 0 (a dominating maximum) the sum's own rounding shows: absolute there.
+          if (exact.logarithm[i] < -0x1p-10L) {
+            worst_log = std::max(worst_log, reference::ulp_error(l[i], exact.logarithm[i]));
+          } else {
+            EXPECT_NEAR(l[i], static_cast<double>(exact.logarithm[i]), 0x1p-33);
+          }
+        }
+        worst_sum = std::max(worst_sum, static_cast<double>(std::fabs(sum - 1)));
+      }
+    std::printf("  %-7s softmax %.3g ULP, log_softmax %.3g ULP, |sum - 1| %.3g\n", row.name, worst, worst_log, worst_sum);
+    EXPECT_LE(worst, row.fma ? 3 : 4) << row.name;
+    EXPECT_LE(worst_log, 2) << row.name;
+    EXPECT_LE(worst_sum, 0x1p-22) << row.name;
+  }
+}
+
+TEST(softmax, edge_rows) {
+  const float inf = INFINITY, big = 0x1.fffffep127f;
+  for (const isa_info& row : usable_isas())
+    for (std::size_t n : {1u, 2u, 5u, 64u, 67u, 1000u}) {
+      const auto both = [&](const std::vector<float>& x, auto check) {
+        check(rows_of(sigmax::softmax, x, std::ssize(x), on(row)), false);
+        check(rows_of(log_softmax, x, std::ssize(x), on(row)), true);
+      };
+      for (float level : {0.0f, 1e4f, -1e4f, big, -big, 1e-40f})
+        both(std::vector<float>(n, level), [&](const auto& y, bool log) {
+          const double want = log ? -std::log(static_cast<double>(n)) : 1.0 / static_cast<double>(n);
+          for (float v : y) EXPECT_EQ(v, static_cast<float>(want)) << row.name << " flat " << level << " of " << n;
+        });
+      std::vector<float> x(n, -inf);
+      both(x, [&](const auto& y, bool) { for (float v : y) EXPECT_TRUE(std::isnan(v)) << row.name << " all -inf"; });
+      x[n / 2] = 3;
+      both(x, [&](const auto& y, bool log) {
+        for (std::size_t i = 0; i < n; ++i) EXPECT_EQ(y[i], i == n / 2 ? (log ? 0.0f : 1.0f) : (log ? -inf : 0.0f)) << row.name << " one finite";
+      });
+      x.assign(n, -big);
+      x[0] = big;
+      both(x, [&](const auto& y, bool log) {
+        EXPECT_EQ(y[0], log ? 0.0f : 1.0f);
+        for (std::size_t i = 1; i < n; ++i) EXPECT_EQ(y[i], log ? -inf : 0.0f) << row.name << " extremes";
+      });
+      for (float poison : {inf, static_cast<float>(NAN)})
+        for (std::size_t at : {std::size_t{0}, n / 2, n - 1}) {
+          x.assign(n, 1.0f);
+          x[at] = poison;
+          both(x, [&](const auto& y, bool) { for (float v : y) EXPECT_TRUE(std::isnan(v)) << row.name << " poisoned"; });
+        }
+    }
+}
+
+TEST(softmax, a_poisoned_row_leaves_its_neighbours_alone) {
+  std::vector<float> x = logits(3 * 100, 3, 1), clean = x;
+  for (int i = 100; i < 200; ++i) x[static_cast<std::size_t>(i)] = NAN;
+  const auto a = rows_of(sigmax::softmax, x, 100, {}), b = rows_of(sigmax::softmax, clean, 100, {});
+  EXPECT_TRUE(std::equal(a.begin(), a.begin() + 100, b.begin()));
+  EXPECT_TRUE(std::equal(a.begin() + 200, a.end(), b.begin() + 200));
+}
+
+TEST(softmax, every_axis_equals_the_copied_row) {
+  for (const isa_info& row : usable_isas())
+    for (const std::vector<std::int64_t>& shape : {std::vector<std::int64_t>{37}, {5, 70}, {3, 600, 20}, {2, 3, 5, 33}, {4, 1, 9}, {2, 1100, 3}})
+      for (int axis = 0; axis < static_cast<int>(shape.size()); ++axis)
+        for (function f : {function{sigmax::softmax}, function{log_softmax}}) {
+          std::int64_t count = 1, inner = 1;
+          for (auto extent : shape) count *= extent;
+          for (std::size_t d = static_cast<std::size_t>(axis) + 1; d < shape.size(); ++d) inner *= shape[d];
+          const std::int64_t n = shape[static_cast<std::size_t>(axis)];
+          const std::vector<float> x = logits(static_cast<std::size_t>(count), 3, 7);
+          std::vector<float> y(x.size());
+          ASSERT_TRUE(f(const_view(x.data(), dtype::f32, shape), view(y.data(), dtype::f32, shape), axis - (axis % 2 ? static_cast<int>(shape.size()) : 0), on(row)).ok());
+          for (std::int64_t outer = 0; outer < count / (n * inner); ++outer)
+            for (std::int64_t i = 0; i < inner; ++i) {
+              std::vector<float> line, got;
+              for (std::int64_t k = 0; k < n; ++k) {
+                const auto at = static_cast<std::size_t>((outer * n + k) * inner + i);
+                line.push_back(x[at]);
+                got.push_back(y[at]);
+              }
+              ASSERT_TRUE(equal(got, rows_of(f, line, n, on(row)))) << row.name << " axis " << axis;
+            }
+        }
+}
+
+template <class T, class Format>
+void check_16_bits(const isa_info& row, std::int64_t n) {
+  const std::vector<float> x = logits(static_cast<std::size_t>(3 * n), 3, 5);
+  std::vector<T> h(x.size()), y(x.size());
+  std::vector<float> widened(x.size()), wide(x.size());
+  for (std::size_t i = 0; i < x.size(); ++i) {
+    h[i].bits = Format::encode(x[i]);
+    widened[i] = static_cast<float>(Format::decode(h[i].bits));
+  }
+  const std::int64_t shape[] = {3, n};
+  const options how = on(row);
+  ASSERT_TRUE(sigmax::softmax(const_view(h.data(), *dtype_of<T>, shape), view(y.data(), *dtype_of<T>, shape), -1, how).ok());
+  wide = rows_of(sigmax::softmax, widened, n, how);
+  for (std::size_t i = 0; i < x.size(); ++i) ASSERT_EQ(y[i].bits, Format::encode(wide[i])) << row.name;
+  // f32 result of 16-bit logits, and in place
+  std::vector<float> direct(x.size());
+  ASSERT_TRUE(sigmax::softmax(const_view(h.data(), *dtype_of<T>, shape), view(direct.data(), dtype::f32, shape), -1, how).ok());
+  ASSERT_TRUE(equal(direct, wide));
+  ASSERT_TRUE(sigmax::softmax(const_view(h.data(), *dtype_of<T>, shape), view(h.data(), *dtype_of<T>, shape), -1, how).ok());
+  for (std::size_t i = 0; i < x.size(); ++i) ASSERT_EQ(y[i].bits, h[i].bits);
+}
+TEST(softmax, sixteen_bits_are_the_f32_result_rounded) {
+  for (const isa_info& row : usable_isas())
+    for (std::int64_t n : {1, 33, 512, 700, 9000}) {
+      check_16_bits<float16, reference::float16_format>(row, n);
+      check_16_bits<bfloat16, reference::bfloat16_format>(row, n);
+    }
+}
+
+TEST(softmax, same_bits_for_every_isa_pool_slice_and_position) {
+  for (function f : {function{sigmax::softmax}, function{log_softmax}})
+    for (std::int64_t n : {1, 63, 64, 65, 511, 512, 513, 5000, 300000}) {
+      const std::int64_t count = n > 10000 ? 3 : 37;
+      const std::vector<float> x = logits(static_cast<std::size_t>(count * n), 3, 3);
+      const std::vector<float> expected = rows_of(f, x, n, on(usable_isas().front()));
+      for (const isa_info& row : usable_isas()) {
+        if (row.fma) {
+          EXPECT_TRUE(equal(rows_of(f, x, n, on(row)), expected)) << row.name << " n " << n;
+        }
+      }
+      for (int threads : {1, 2, 3, 8}) {
+        options how;
+        how.threads = threads_of(threads);
+        EXPECT_TRUE(equal(rows_of(f, x, n, how), expected)) << threads << " threads, n " << n;
+        how.threads = backwards(threads);
+        EXPECT_TRUE(equal(rows_of(f, x, n, how), expected));
+        std::vector<float> y(x.size());
+        const std::int64_t shape[] = {count, n};
+        for (how.slices = threads, how.slice = threads - 1; how.slice >= 0; --how.slice)
+          ASSERT_TRUE(f(const_view(x.data(), dtype::f32, shape), view(y.data(), dtype::f32, shape), 1, how).ok());
+        EXPECT_TRUE(equal(y, expected)) << threads << " slices, n " << n;
+      }
+      const std::vector<float> last(x.end() - n, x.end());
+      EXPECT_TRUE(equal(rows_of(f, last, n, {}), std::vector<float>(expected.end() - n, expected.end()))) << "alone, n " << n;
+      std::vector<float> z = x;
+      const std::int64_t shape[] = {count, n};
+      ASSERT_TRUE(f(const_view(z.data(), dtype::f32, shape), view(z.data(), dtype::f32, shape), 1, {}).ok());
+      EXPECT_TRUE(equal(z, expected)) << "in place, n " << n;
+    }
+}
+
+// Beyond the last-level cache the output is streamed and long rows are computed twice: the bits stay.
+TEST(softmax, streamed_rows_have_the_same_bits) {
+  for (std::int64_t n : {1000, 20000}) {
+    const std::int64_t count = (std::int64_t{12} << 20) / n, shape[] = {count, n};
+    std::vector<float> x = logits(static_cast<std::size_t>(n), 3, 9), y(static_cast<std::size_t>(count * n));
+    const std::int64_t repeat[] = {0, 1};
+    const const_view in(x.data(), dtype::f32, shape, repeat);
+    explanation e;
+    ASSERT_TRUE(explain_softmax(in, view(y.data(), dtype::f32, shape), 1, {}, e).ok());
+    if (!e.streaming) GTEST_SKIP() << "the last-level cache of this machine holds 48 MiB";
+    for (function f : {function{sigmax::softmax}, function{log_softmax}}) {
+      ASSERT_TRUE(f(in, view(y.data(), dtype::f32, shape), 1, {}).ok());
+      const std::vector<float> expected = rows_of(f, x, n, {});
+      for (std::int64_t r = 0; r < count; ++r) ASSERT_TRUE(std::equal(expected.begin(), expected.end(), y.begin() + r * n));
+    }
+  }
+}
+
+}  // namespace
+}  // namespace sigmax_test
