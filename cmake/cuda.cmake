@@ -10,12 +10,15 @@ if(NOT SIGMAX_CUDA STREQUAL "OFF")
       set(CMAKE_CUDA_ARCHITECTURES 75-real 80-real 90-real 100-real 120-real)
     endif()
     enable_language(CUDA)
+    if(NOT CMAKE_CUDA20_STANDARD_COMPILE_OPTION)  # CMake 3.25 does not know how to ask nvcc 13 for C++20
+      set(CMAKE_CUDA20_STANDARD_COMPILE_OPTION -std=c++20)
+      set(CMAKE_CUDA20_EXTENSION_COMPILE_OPTION -std=c++20)
+    endif()
     add_library(sigmax_cuda OBJECT ${PROJECT_SOURCE_DIR}/cuda/kernels.cu)
     target_include_directories(sigmax_cuda PRIVATE ${PROJECT_SOURCE_DIR}/kernels/include)
-    # CMake 3.25 does not know how to ask nvcc 13 for C++20. --fmad=false: as -ffp-contract=off on the CPU.
-    target_compile_options(sigmax_cuda PRIVATE -std=c++20 --fmad=false
+    # --fmad=false: as -ffp-contract=off on the CPU.
+    target_compile_options(sigmax_cuda PRIVATE --fmad=false
       $<$<BOOL:${SIGMAX_WERROR}>:-Werror=all-warnings>)
-    set_target_properties(sigmax_cuda PROPERTIES CUDA_STANDARD_REQUIRED OFF CUDA_STANDARD 17)
   elseif(SIGMAX_CUDA STREQUAL "ON")
     message(FATAL_ERROR "SIGMAX_CUDA is ON but there is no nvcc; put it on PATH or set CMAKE_CUDA_COMPILER")
   endif()
