@@ -53,65 +53,39 @@ SIGMAX_FN void add_exact(vec& high, vec& low, vec x) {
   high = s;
 }
 
-/// One pair of a row of virtual lanes: the exponentials of the `count` elements that are there, zero for the others.
-SIGMAX_FN pair exp_minus_at(const float* x, float* y, std::int64_t count, vec max) {
-  if (count <= 0) return {vec(0.0f), vec(0.0f)};
-  pair v = count >= pair_size ? load(x) : load_partial(x, count);
-  v = {exp_minus(v.first, max), exp_minus(v.second, max)};
-  if (count >= pair_size) {
-    if (y != nullptr) store<false>(y, v);
-    return v;
-  }
-  if (y != nullptr) store_partial(y, v, count);
-  alignas(64) float t[pair_size];
-  store<false>(t, v);
-  for (std::int64_t k = count; k < pair_size; ++k) t[k] = 0.0f;
-  return load(t);
-}
-
-/// One block of a row, the n <= softmax_block elements at x; `whole` if it is full, for a loop without branches.
-template <bool whole, bool keep>
-SIGMAX_FN void block_exp_sum(const float* x, float* y, std::int64_t n, vec max, softmax_sum& sum) {
-  // A pair of the virtual lanes at a time, so that all stays in registers.
-  for (int l = 0; l < softmax_lanes; l += pair_size) {
-    const auto at = [&](int r) __attribute__((always_inline)) {
-      const int i = l + r * softmax_lanes;
-      return exp_minus_at(x + i, keep ? y + i : nullptr, whole ? pair_size : n - i, max);
-    };
-    vec high[2], low[2], halves[2][2];
-    for (int b = 0; b < 2; ++b) {
-      high[b] = vec::load_aligned(sum.high + l + b * lanes);
-      low[b] = vec::load_aligned(sum.low + l + b * lanes);
-    }
-    for (int half = 0; half < 2; ++half) {
-      const int r = half * softmax_depth / 2;
-      pair e = at(r), f = at(r + 1), g = at(r + 2), h = at(r + 3);
-      halves[half][0] = e.first + f.first;
-      halves[half][1] = e.second + f.second;
-      add_exact(halves[half][0], low[0], g.first + h.first);
-      add_exact(halves[half][1], low[1], g.second + h.second);
-    }
-    for (int b = 0; b < 2; ++b) {
-      add_exact(halves[0][b], low[b], halves[1][b]);
-      add_exact(high[b], low[b], halves[0][b]);
-      high[b].store_aligned(sum.high + l + b * lanes);
-      low[b].store_aligned(sum.low + l + b * lanes);
-    }
-  }
-}
-
-template <bool keep>
-SIGMAX_FN void blocks_exp_sum(const float* x, float* y, std::int64_t n, vec max, softmax_sum& sum) {
-  std::int64_t i = 0;
-  for (; i + softmax_block <= n; i += softmax_block) block_exp_sum<true, keep>(x + i, keep ? y + i : y, softmax_block, max, sum);
-  if (i < n) block_exp_sum<false, keep>(x + i, keep ? y + i : y, n - i, max, sum);
-}
-
 void row_exp_sum(const float* x, float* y, std::int64_t n, float max, softmax_sum& sum) noexcept {
-  if (y != nullptr)
-    blocks_exp_sum<true>(x, y, n, vec(max), sum);
-  else
-    blocks_exp_sum<false>(x, y, n, vec(max), sum);
+  const vec m(max);
+  // A piece of the row that stays in the L1 cache, and of that a pair of the virtual lanes, which stays in registers.
+  for (std::int64_t start = 0; start < n; start += softmax_block) {
+    const std::int64_t end = start + softmax_block < n ? start + softmax_block : n;
+    for (int l = 0; l < softmax_lanes && start + l < end; l += pair_size) {
+      pair high{vec::load_aligned(sum.high + l), vec::load_aligned(sum.high + l + lanes)};
+      pair low{vec::load_aligned(sum.low + l), vec::load_aligned(sum.low + l + lanes)};
+      std::int64_t i = start + l;
+      for (; i + pair_size <= end; i += softmax_lanes) {
+        pair v = load(x + i);
+        v = {exp_minus(v.first, m), exp_minus(v.second, m)};
+        if (y != nullptr) store<false>(y + i, v);
+        add_exact(high.first, low.first, v.first);
+        add_exact(high.second, low.second, v.second);
+      }
+      if (i < end) {
+        pair v = load_partial(x + i, end - i);
+        v = {exp_minus(v.first, m), exp_minus(v.second, m)};
+        if (y != nullptr) store_partial(y + i, v, end - i);
+        alignas(64) float t[pair_size];
+        store<false>(t, v);
+        for (std::int64_t k = end - i; k < pair_size; ++k) t[k] = 0.0f;
+        v = load(t);
+        add_exact(high.first, low.first, v.first);
+        add_exact(high.second, low.second, v.second);
+      }
+      high.first.store_aligned(sum.high + l);
+      high.second.store_aligned(sum.high + l + lanes);
+      low.first.store_aligned(sum.low + l);
+      low.second.store_aligned(sum.low + l + lanes);
+    }
+  }
 }
 
 double row_total(const softmax_sum& sum) noexcept {
