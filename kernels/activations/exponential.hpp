@@ -121,7 +121,7 @@ struct mish_op {
   static constexpr char formula[] = "x tanh(log(1 + exp(x)))";
   static constexpr char source[] = "Misra, arXiv:1908.08681";
   static constexpr no_parameters params{};
-  static constexpr float bound = 2.5f;
+  static constexpr float bound = 2;
   // tanh(log(1 + E)) = (E^2 + 2E) / (E^2 + 2E + 2). In e = e^-|x| that is, without cancellation,
   //   x < 0: e n / (1 + e n)  with n = 1 + e / 2,      x >= 0: n / (n + 2 e^2)  with n = 1 + 2 e.
   template <class V>

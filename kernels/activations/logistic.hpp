@@ -12,9 +12,11 @@ namespace {
 /// factor e is still scaled up by 2^64 when it meets c: e alone may be subnormal where c e is not.
 template <class V, class Mask>
 SIGMAX_FN V times_sigmoid(V x, V c, Mask negative, const math::logistic_tail<V>& l) {
-  V q = l.y * select(negative, c * l.e.scale, x);
-  V correction = select(negative, l.e.m + l.residual, l.residual);
-  V y = fma(at_most(q, V(largest)), correction, q);  // the clamp: inf 0 would be NaN
+  V w = select(negative, c * l.e.scale, x);
+  V q = l.y * w;
+  V finite = at_most(q, V(largest));  // what follows is a correction, and inf - inf or inf 0 in it would be NaN
+  V q_low = fma_exact(l.y, at_most(w, V(largest)), negate(finite));
+  V y = q + fma(finite, select(negative, l.e.m + l.residual, l.residual), q_low);
   return select(negative, y * V(math::down), y);
 }
 
@@ -40,7 +42,7 @@ struct silu_op {
   static constexpr char formula[] = "x / (1 + exp(-beta x))";
   static constexpr char source[] = "Ramachandran, Zoph and Le, arXiv:1710.05941 (swish); Elfwing et al., arXiv:1702.03118 (SiLU)";
   static constexpr parameter_info params[] = {{"beta", 1, smallest_factor, largest_factor}};
-  static constexpr float bound = 2.5f;
+  static constexpr float bound = 2;
   float beta = params[0].default_value;
   template <class V>
   SIGMAX_FN math::logistic_tail<V> tail(V c) const {  // c = |x| clamped
@@ -74,7 +76,7 @@ struct quick_gelu_op {
   static constexpr char formula[] = "x / (1 + exp(-alpha x))";
   static constexpr char source[] = "Hendrycks and Gimpel, arXiv:1606.08415";
   static constexpr parameter_info params[] = {{"alpha", 1.702f, smallest_factor, largest_factor}};
-  static constexpr float bound = 2.5f;
+  static constexpr float bound = 2;
   float alpha = params[0].default_value;
   template <class V>
   SIGMAX_FN V operator()(V x) const {
@@ -90,7 +92,7 @@ struct gelu_tanh_op {
   static constexpr char formula[] = "x (1 + tanh(sqrt(2 / pi) (x + 0.044715 x^3))) / 2";
   static constexpr char source[] = "Hendrycks and Gimpel, arXiv:1606.08415";
   static constexpr no_parameters params{};
-  static constexpr float bound = 2.5f;
+  static constexpr float bound = 2;
   // Evaluated as x sigmoid(z), z = x (c1 + c3 x^2) with c1 = 2 sqrt(2 / pi), c3 = 0.044715 c1. The exponential turns the
   // absolute error of z into a relative one, and z reaches 107: constants and z are kept in two parts each.
   static constexpr double c1 = 1.5957691216057307117597842397375, c3 = 0.07135481627260024877633876;
@@ -147,7 +149,7 @@ struct softcap_op {
   static constexpr char formula[] = "cap tanh(x / cap)";
   static constexpr char source[] = "Gemma 2, arXiv:2408.00118";
   static constexpr parameter_info params[] = {{"cap", 50, smallest_factor, largest_factor}};
-  static constexpr float bound = 2.5f;
+  static constexpr float bound = 2;
   float cap = params[0].default_value;
   template <class V>
   SIGMAX_FN V operator()(V x) const {
