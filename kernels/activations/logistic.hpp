@@ -17,7 +17,7 @@ SIGMAX_FN V times_sigmoid(V x, V c, Mask negative, const math::logistic_tail<V>&
   V finite = at_most(q, V(largest));  // what follows is a correction, and inf - inf or inf 0 in it would be NaN
   V q_low = fma_exact(l.y, at_most(w, V(largest)), negate(finite));
   V y = q + fma(finite, select(negative, l.e.m + l.residual, l.residual), q_low);
-  return select(negative, y * V(math::down), y);
+  return with_sign(abs(select(negative, y * V(math::down), y)), x);  // the corrections turn -0 into +0
 }
 
 struct sigmoid_op {
