@@ -7,10 +7,10 @@
 namespace sigmax {
 namespace {
 
-constexpr std::int64_t block = 1024;            // 4 KiB a buffer: three of them leave most of a 32 KiB L1 free
-constexpr std::int64_t shortest_direct = 64;    // shorter rows are cheaper gathered into a block than called one by one
-constexpr std::int64_t grain = 64;              // elements: cuts never share a cache line of the output
-constexpr std::int64_t smallest_task = 16384;   // about 5 us of work, several times the cost of waking a thread
+constexpr std::int64_t block = 1024;           // 4 KiB a buffer: three of them leave most of a 32 KiB L1 free
+constexpr std::int64_t shortest_direct = 64;   // shorter rows are cheaper gathered into a block than called one by one
+constexpr std::int64_t grain = 64;             // elements: cuts never share a cache line of the output
+constexpr std::int64_t smallest_task = 16384;  // about 5 us of work, several times the cost of waking a thread
 
 const std::byte* at(const void* base, dtype t, std::int64_t element) noexcept {
   return static_cast<const std::byte*>(base) + element * size_of(t);
@@ -34,9 +34,9 @@ void run_block(const elementwise_plan& plan, nest_cursor& source, nest_cursor& t
   for (std::int64_t filled = 0; filled < n;) {
     const std::int64_t run = std::min(source.run(), n - filled);
     for (int v = 0; v < plan.inputs; ++v)
-      plan.table->gather[static_cast<std::size_t>(plan.in_type[v])](
-          at(plan.in[v], plan.in_type[v], source.offset(v)), plan.nest.stride[v][plan.nest.rank - 1], run,
-          buffer[v] + filled);
+      plan.table->gather[static_cast<std::size_t>(plan.in_type[v])](at(plan.in[v], plan.in_type[v], source.offset(v)),
+                                                                    plan.nest.stride[v][plan.nest.rank - 1], run,
+                                                                    buffer[v] + filled);
     source.advance(run);
     filled += run;
   }

@@ -60,7 +60,7 @@ template <class Op>
 void gradient(const float* dy, const float* x, float* dx, std::int64_t n, const parameters& p,
               bool streaming) noexcept {
   const Op op = make<Op>(p);
-  auto f = [op, dy](std::int64_t i, pair v, std::int64_t count) __attribute__((always_inline)) {
+  auto f = [ op, dy ](std::int64_t i, pair v, std::int64_t count) __attribute__((always_inline)) {
     pair g = count == pair_size ? load(dy + i) : load_partial(dy + i, count);
     return pair{g.first * op.derivative(v.first), g.second * op.derivative(v.second)};
   };

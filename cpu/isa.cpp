@@ -23,12 +23,12 @@ isa_list find_isas() noexcept {
   // Reads CPUID and XCR0 (what the operating system saves), so a row that the kernel does not support is not usable.
   const xsimd::cpu_features cpu{};
   static_cast<void>(cpu);
-#define SIGMAX_ISA_ROW(row, condition)                                                               \
-  {                                                                                                   \
-    const kernel_table& table = kernels_##row;                                                       \
-    const bool usable = condition;                                                                    \
-    if (usable) list.usable[list.usable_count++] = &table;                                            \
-    list.all[list.all_count++] = {table.name, table.lanes, table.fma, usable};                        \
+#define SIGMAX_ISA_ROW(row, condition)                                         \
+  {                                                                            \
+    const kernel_table& table = kernels_##row;                                 \
+    const bool usable = condition;                                             \
+    if (usable) list.usable[list.usable_count++] = &table;                     \
+    list.all[list.all_count++] = {table.name, table.lanes, table.fma, usable}; \
   }
 #include "sigmax_isa_rows.inc"
 #undef SIGMAX_ISA_ROW
@@ -49,8 +49,8 @@ std::span<const isa_info> cpu_isas() noexcept {
 
 namespace {
 
-/// The largest cache that the kernel lists for the first CPU, or 0. Not sysconf: on a virtual EPYC glibc 2.36 multiplies
-/// one 32 MiB L3 into 320 MiB. No stdio, which allocates.
+/// The largest cache that the kernel lists for the first CPU, or 0. Not sysconf: on a virtual EPYC glibc 2.36
+/// multiplies one 32 MiB L3 into 320 MiB. No stdio, which allocates.
 std::int64_t largest_cache_listed() noexcept {
   std::int64_t largest = 0;
   char path[] = "/sys/devices/system/cpu/cpu0/cache/index0/size";

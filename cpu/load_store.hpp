@@ -81,7 +81,9 @@ SIGMAX_FN void store(bfloat16* p, pair v) {
 }
 
 #if defined(__AVX512F__)
-SIGMAX_FN vec load_half(const float16* p) { return _mm512_cvtph_ps(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p))); }
+SIGMAX_FN vec load_half(const float16* p) {
+  return _mm512_cvtph_ps(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p)));
+}
 template <bool streaming>
 SIGMAX_FN void store_half(float16* p, vec v) {
   __m256i h = _mm512_cvtps_ph(v, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
@@ -91,7 +93,9 @@ SIGMAX_FN void store_half(float16* p, vec v) {
     _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), h);
 }
 #elif defined(__F16C__)
-SIGMAX_FN vec load_half(const float16* p) { return _mm256_cvtph_ps(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p))); }
+SIGMAX_FN vec load_half(const float16* p) {
+  return _mm256_cvtph_ps(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p)));
+}
 template <bool streaming>
 SIGMAX_FN void store_half(float16* p, vec v) {
   __m128i h = _mm256_cvtps_ph(v, _MM_FROUND_TO_NEAREST_INT);
@@ -136,9 +140,7 @@ SIGMAX_FN void store_partial(T* p, pair v, std::int64_t n) {
 
 // Where the ISA has masks a partial f32 vector needs no detour through the stack.
 #if defined(__AVX512F__)
-SIGMAX_FN vec_mask first_lanes(std::int64_t n) {
-  return vec_mask::from_mask(n >= lanes ? 0xffffu : (1u << n) - 1u);
-}
+SIGMAX_FN vec_mask first_lanes(std::int64_t n) { return vec_mask::from_mask(n >= lanes ? 0xffffu : (1u << n) - 1u); }
 SIGMAX_FN pair load_partial(const float* p, std::int64_t n) {
   if (n <= lanes) return {vec::load(p, first_lanes(n), xsimd::unaligned_mode{}), vec(0.0f)};
   return {vec::load_unaligned(p), vec::load(p + lanes, first_lanes(n - lanes), xsimd::unaligned_mode{})};

@@ -10,9 +10,9 @@
 namespace sigmax {
 namespace {
 
-constexpr std::int64_t scratch_floats = 8192;      // 32 KiB of stack
-constexpr int widest_tile = 16;                    // f32 columns in a cache line
-constexpr std::int64_t stored_row_bytes = 1 << 20; // up to here a second visit to y is cheaper than a second exp
+constexpr std::int64_t scratch_floats = 8192;       // 32 KiB of stack
+constexpr int widest_tile = 16;                     // f32 columns in a cache line
+constexpr std::int64_t stored_row_bytes = 1 << 20;  // up to here a second visit to y is cheaper than a second exp
 
 /// log(s) for s in [1, 2^63], in double, from exact IEEE operations only; error below 2^-50.
 double log_of(double s) noexcept {
@@ -92,15 +92,17 @@ void gathered_rows(const softmax_plan& plan, const nest_cursor& cursor, int rows
 
   const auto gather = [&](std::int64_t start, std::int64_t count) {
     for (int r = 0; r < rows; ++r)
-      k.gather[x_type](at(plan.x, plan.x_type, cursor.offset(0) + r * plan.rows.stride[0][last] + start * plan.x_stride),
-                       plan.x_stride, count, scratch + r * piece);
+      k.gather[x_type](
+          at(plan.x, plan.x_type, cursor.offset(0) + r * plan.rows.stride[0][last] + start * plan.x_stride),
+          plan.x_stride, count, scratch + r * piece);
   };
   const auto scatter = [&](std::int64_t start, std::int64_t count) {
     for (int r = 0; r < rows; ++r)
-      k.scatter[y_type](scratch + r * piece,
-                        const_cast<std::byte*>(at(plan.y, plan.y_type, cursor.offset(1) +
-                                                  r * plan.rows.stride[1][last] + start * plan.y_stride)),
-                        plan.y_stride, count);
+      k.scatter[y_type](
+          scratch + r * piece,
+          const_cast<std::byte*>(
+              at(plan.y, plan.y_type, cursor.offset(1) + r * plan.rows.stride[1][last] + start * plan.y_stride)),
+          plan.y_stride, count);
   };
 
   float max[widest_tile];
@@ -155,8 +157,8 @@ constexpr std::int64_t smallest_task = 16384;  // elements, as for elementwise c
 
 }  // namespace
 
-softmax_plan plan_softmax(const kernel_table& table, bool logarithm, const const_view& x, const const_view& y,
-                          int axis, std::int64_t count, const options& how) noexcept {
+softmax_plan plan_softmax(const kernel_table& table, bool logarithm, const const_view& x, const const_view& y, int axis,
+                          std::int64_t count, const options& how) noexcept {
   softmax_plan plan{};
   plan.table = &table;
   plan.logarithm = logarithm;
@@ -172,12 +174,14 @@ softmax_plan plan_softmax(const kernel_table& table, bool logarithm, const const
   plan.direct_input = x.type == dtype::f32 && (plan.x_stride == 1 || plan.columns == 1);
   plan.direct_output = y.type == dtype::f32 && (plan.y_stride == 1 || plan.columns == 1);
   plan.tile = plan.x_stride != 1 && plan.columns > 1 ? widest_tile : 1;
-  plan.streaming = plan.direct_input && plan.direct_output && x.data != y.data &&
-                   count > last_level_cache_bytes() / size_of(y.type);
+  plan.streaming =
+      plan.direct_input && plan.direct_output && x.data != y.data && count > last_level_cache_bytes() / size_of(y.type);
   plan.work = split_work(count / plan.columns, 1, std::max<std::int64_t>(1, smallest_task / plan.columns), how);
   return plan;
 }
 
-void run_softmax(const softmax_plan& plan, const options& how) noexcept { run_split(plan.work, 1, how, run_rows, &plan); }
+void run_softmax(const softmax_plan& plan, const options& how) noexcept {
+  run_split(plan.work, 1, how, run_rows, &plan);
+}
 
 }  // namespace sigmax

@@ -121,20 +121,21 @@ SIGMAX_FN void map_row(const float* x, float* y, std::int64_t n, bool streaming,
 }
 
 void row_scale(const float* x, float* y, std::int64_t n, float high, float low, bool streaming) noexcept {
-  map_row(x, y, n, streaming,
-          [h = vec(high), l = vec(low)](std::int64_t, pair v, std::int64_t) __attribute__((always_inline)) {
-            return pair{fma(v.first, h, v.first * l), fma(v.second, h, v.second * l)};
-          });
+  map_row(
+      x, y, n, streaming,
+      [ h = vec(high), l = vec(low) ](std::int64_t, pair v, std::int64_t) __attribute__((always_inline)) {
+        return pair{fma(v.first, h, v.first * l), fma(v.second, h, v.second * l)};
+      });
 }
 
 void row_exp_scale(const float* x, float* y, std::int64_t n, float max, float high, float low,
                    bool streaming) noexcept {
-  map_row(x, y, n, streaming,
-          [m = vec(max), h = vec(high), l = vec(low)](std::int64_t, pair v, std::int64_t)
-              __attribute__((always_inline)) {
-                vec a = exp_minus(v.first, m), b = exp_minus(v.second, m);
-                return pair{fma(a, h, a * l), fma(b, h, b * l)};
-              });
+  map_row(
+      x, y, n, streaming,
+      [ m = vec(max), h = vec(high), l = vec(low) ](std::int64_t, pair v, std::int64_t) __attribute__((always_inline)) {
+        vec a = exp_minus(v.first, m), b = exp_minus(v.second, m);
+        return pair{fma(a, h, a * l), fma(b, h, b * l)};
+      });
 }
 
 SIGMAX_FN vec shift(vec x, vec max, vec high, vec low) {
@@ -146,11 +147,11 @@ SIGMAX_FN vec shift(vec x, vec max, vec high, vec low) {
 }
 
 void row_shift(const float* x, float* y, std::int64_t n, float max, float high, float low, bool streaming) noexcept {
-  map_row(x, y, n, streaming,
-          [m = vec(max), h = vec(high), l = vec(low)](std::int64_t, pair v, std::int64_t)
-              __attribute__((always_inline)) {
-                return pair{shift(v.first, m, h, l), shift(v.second, m, h, l)};
-              });
+  map_row(
+      x, y, n, streaming,
+      [ m = vec(max), h = vec(high), l = vec(low) ](std::int64_t, pair v, std::int64_t) __attribute__((always_inline)) {
+        return pair{shift(v.first, m, h, l), shift(v.second, m, h, l)};
+      });
 }
 
 }  // namespace

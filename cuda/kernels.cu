@@ -21,7 +21,7 @@ __global__ void gradient(const float* dy, const float* x, float* dx, std::int64_
 // Taking the addresses instantiates every kernel.
 extern const void* const sigmax_cuda_kernels[];
 const void* const sigmax_cuda_kernels[] = {
-#define SIGMAX_ACTIVATION(name)                              \
+#define SIGMAX_ACTIVATION(name)                               \
   reinterpret_cast<const void*>(&forward<sigmax::name##_op>), \
       reinterpret_cast<const void*>(&gradient<sigmax::name##_op>),
 #include "sigmax/activations.def"

@@ -150,8 +150,9 @@ void run_split(const work_split& work, std::int64_t grain, const options& how, r
         __extension__ using wide = __int128;
         const std::int64_t grains = (job.work.end - job.work.begin + job.grain - 1) / job.grain;
         const auto cut = [&](std::int64_t i) {
-          return std::min(job.work.end,
-                          job.work.begin + static_cast<std::int64_t>(static_cast<wide>(grains) * i / job.work.tasks) * job.grain);
+          return std::min(
+              job.work.end,
+              job.work.begin + static_cast<std::int64_t>(static_cast<wide>(grains) * i / job.work.tasks) * job.grain);
         };
         if (cut(index) < cut(index + 1)) job.task(job.argument, cut(index), cut(index + 1));
       },

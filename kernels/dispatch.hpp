@@ -54,8 +54,8 @@ struct softmax_plan {
   bool direct_input, direct_output, streaming;
   work_split work;
 };
-softmax_plan plan_softmax(const kernel_table& table, bool logarithm, const const_view& x, const const_view& y,
-                          int axis, std::int64_t count, const options& how) noexcept;
+softmax_plan plan_softmax(const kernel_table& table, bool logarithm, const const_view& x, const const_view& y, int axis,
+                          std::int64_t count, const options& how) noexcept;
 void run_softmax(const softmax_plan& plan, const options& how) noexcept;
 
 }  // namespace sigmax

@@ -1,5 +1,5 @@
-// What a CPU ISA row provides: plain function pointers, filled by cpu/kernels.cpp once per row. Nothing else crosses the
-// border between translation units that are compiled with different -m flags.
+// What a CPU ISA row provides: plain function pointers, filled by cpu/kernels.cpp once per row. Nothing else crosses
+// the border between translation units that are compiled with different -m flags.
 #pragma once
 
 #include <cstdint>
@@ -39,7 +39,7 @@ struct kernel_table {
   // The steps of a softmax row, over contiguous f32. x and y may be identical.
   /// The largest of bound and all x that are not NaN.
   float (*row_max)(const float* x, std::int64_t n, float bound) noexcept;
-  /// y[i] = e^(x[i] - max), y may be null; adds them to sum. n is a multiple of softmax_block unless the row ends.
+  /// y[i] = e^(x[i] - max), y may be null; adds them to sum. n is a multiple of softmax_lanes unless the row ends.
   void (*row_exp_sum)(const float* x, float* y, std::int64_t n, float max, softmax_sum& sum) noexcept;
   /// The total.
   double (*row_total)(const softmax_sum& sum) noexcept;

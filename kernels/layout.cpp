@@ -90,8 +90,8 @@ bool may_overlap(const const_view& a, const const_view& b) noexcept {
   const int n = sorted_dimensions(b, dims);
   const std::int64_t size = size_of(a.type);
   for (int i = 0; i < n; ++i) dims[i].stride *= size;
-  const auto delta = static_cast<std::int64_t>(reinterpret_cast<std::uintptr_t>(a.data) -
-                                               reinterpret_cast<std::uintptr_t>(b.data));
+  const auto delta =
+      static_cast<std::int64_t>(reinterpret_cast<std::uintptr_t>(a.data) - reinterpret_cast<std::uintptr_t>(b.data));
   return reaches(dims, n, delta, size);
 }
 
@@ -114,16 +114,14 @@ loop_nest make_nest(const const_view* const* views, int count, int skipped) noex
   int n = 0;
   for (int i = 0; i < output.rank; ++i)
     if (i != skipped && output.shape[i] != 1) order[n++] = i;
-  std::stable_sort(order, order + n, [&](int a, int b) {
-    return std::abs(output.strides[a]) > std::abs(output.strides[b]);
-  });
+  std::stable_sort(order, order + n,
+                   [&](int a, int b) { return std::abs(output.strides[a]) > std::abs(output.strides[b]); });
   loop_nest nest{};
   for (int k = 0; k < n; ++k) {
     const int i = order[k];
     int last = nest.rank - 1;
     bool merges = last >= 0;
-    for (int v = 0; merges && v < count; ++v)
-      merges = nest.stride[v][last] == views[v]->strides[i] * output.shape[i];
+    for (int v = 0; merges && v < count; ++v) merges = nest.stride[v][last] == views[v]->strides[i] * output.shape[i];
     if (merges) {
       nest.extent[last] *= output.shape[i];
     } else {
@@ -155,8 +153,7 @@ void nest_cursor::advance(std::int64_t n) noexcept {
   for (; i > 0 && index_[i] == nest_.extent[i]; --i) {
     index_[i] = 0;
     ++index_[i - 1];
-    for (int v = 0; v < max_views; ++v)
-      offset_[v] += nest_.stride[v][i - 1] - nest_.extent[i] * nest_.stride[v][i];
+    for (int v = 0; v < max_views; ++v) offset_[v] += nest_.stride[v][i - 1] - nest_.extent[i] * nest_.stride[v][i];
   }
 }
 

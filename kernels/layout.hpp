@@ -30,7 +30,8 @@ inline constexpr int max_views = 3;
 
 /// A loop nest over up to three views of one shape. Extents of 1 are dropped, the loops are ordered by falling stride
 /// of the last view (the output), and neighbours that are one run of memory in every view are merged; so what is
-/// dense ends as a single loop. At least one loop is left; `skipped` is a dimension to leave out (softmax's axis), or -1.
+/// dense ends as a single loop. At least one loop is left; `skipped` is a dimension to leave out (softmax's axis), or
+/// -1.
 struct loop_nest {
   int rank;
   std::int64_t extent[max_rank];

@@ -1,8 +1,8 @@
 // The denominator of a softmax row while it is summed up. The order of the additions is fixed by the row length alone,
 // so that the result has the same bits for every vector width, thread count, batch and position: element i goes to
-// virtual lane i % 64, a lane adds its values in order, and at the end lane l meets l + 32, l + 16, ... l + 1. What each
-// addition loses to rounding is kept in the lane's low part (Knuth's TwoSum), so the sum is good to about 2^-46: next to
-// a dominating maximum log_softmax needs that.
+// virtual lane i % 64, a lane adds its values in order, and at the end lane l meets l + 32, l + 16, ... l + 1. What
+// each addition loses to rounding is kept in the lane's low part (Knuth's TwoSum), so the sum is good to about 2^-46:
+// next to a dominating maximum log_softmax needs that.
 #pragma once
 
 namespace sigmax {

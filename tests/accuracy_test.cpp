@@ -23,7 +23,8 @@ worst_case compare(const std::vector<float>& x, const std::vector<float>& got, c
     if (std::fabs(exact[i]) < 0x1p-126L) {
       if (error > worst.subnormal) worst.subnormal = error, worst.subnormal_at = x[i];
     } else if (error > worst.normal) {
-      const bool forgiven = std::fabs(got[i] - exact[i]) <= absolute && (!only_near_zero_crossings || (x[i] > -3 && x[i] < 0));
+      const bool forgiven =
+          std::fabs(got[i] - exact[i]) <= absolute && (!only_near_zero_crossings || (x[i] > -3 && x[i] < 0));
       if (!forgiven) worst.normal = error, worst.normal_at = x[i];
     }
   }
@@ -31,8 +32,9 @@ worst_case compare(const std::vector<float>& x, const std::vector<float>& got, c
 }
 
 void report(activation op, const char* what, const isa_info& row, const worst_case& w) {
-  std::printf("  %-16s %-10s %-7s max %.4g ULP at %.9g, subnormal results %.3g at %.9g\n", describe(op).name.data(), what,
-              row.name, w.normal, static_cast<double>(w.normal_at), w.subnormal, static_cast<double>(w.subnormal_at));
+  std::printf("  %-16s %-10s %-7s max %.4g ULP at %.9g, subnormal results %.3g at %.9g\n", describe(op).name.data(),
+              what, row.name, w.normal, static_cast<double>(w.normal_at), w.subnormal,
+              static_cast<double>(w.subnormal_at));
 }
 
 const std::vector<float>& inputs() {
@@ -50,7 +52,8 @@ TEST_P(accuracy, forward) {
   for (const isa_info& row : usable_isas()) {
     const worst_case w = compare(inputs(), run(op, inputs(), on(row)), exact);
     report(op, "forward", row, w);
-    EXPECT_LE(w.normal, static_cast<double>(describe(op).bound_f32) * (row.fma ? 1 : without_fma)) << row.name << " at " << w.normal_at;
+    EXPECT_LE(w.normal, static_cast<double>(describe(op).bound_f32) * (row.fma ? 1 : without_fma))
+        << row.name << " at " << w.normal_at;
     EXPECT_LE(w.subnormal, row.fma ? 2 : 4) << row.name << " at " << w.subnormal_at;
   }
 }
@@ -60,8 +63,8 @@ TEST_P(accuracy, derivative) {
   std::vector<long double> exact;
   for (float x : inputs()) exact.push_back(reference::derivative(op, x));
   for (const isa_info& row : usable_isas()) {
-    // The derivatives that cross zero do so in (-3, 0). There the error is absolute: 2^-22 is two units in the last place
-    // of 1.
+    // The derivatives that cross zero do so in (-3, 0). There the error is absolute: 2^-22 is two units in the last
+    // place of 1.
     const worst_case w = compare(inputs(), run_derivative(op, inputs(), on(row)), exact, 0x1p-22, true);
     report(op, "derivative", row, w);
     EXPECT_LE(w.normal, 8 * (row.fma ? 1 : without_fma)) << row.name << " at " << w.normal_at;
@@ -94,7 +97,8 @@ TEST_P(accuracy, other_parameters) {
     const auto d = reference::defaults(op);
     const float p = set.first, q = std::isnan(set.second) ? d.second : set.second;
     std::vector<long double> exact, slope;
-    for (float x : inputs()) exact.push_back(reference::activation(op, x, p, q)), slope.push_back(reference::derivative(op, x, p, q));
+    for (float x : inputs())
+      exact.push_back(reference::activation(op, x, p, q)), slope.push_back(reference::derivative(op, x, p, q));
     for (const isa_info& row : usable_isas()) {
       options how = on(row);
       how.parameters = set;
@@ -102,9 +106,11 @@ TEST_P(accuracy, other_parameters) {
       worst_case w = compare(inputs(), run(op, inputs(), how), exact, 0x1p-24 * std::fabs(static_cast<double>(q)));
       EXPECT_LE(w.normal, (static_cast<double>(describe(op).bound_f32) + 2) * (row.fma ? 1 : without_fma))
           << row.name << " parameters " << p << ", " << q << " at " << w.normal_at;
-      w = compare(inputs(), run_derivative(op, inputs(), how), slope, 0x1p-22 * std::fmax(1.0, std::fabs(static_cast<double>(p))));
+      w = compare(inputs(), run_derivative(op, inputs(), how), slope,
+                  0x1p-22 * std::fmax(1.0, std::fabs(static_cast<double>(p))));
       // celu, softcap and softplus round x / p or p x first; in the tail that is multiplied by the exponent.
-      EXPECT_LE(w.normal, op == celu || op == softcap ? 160 : 16) << row.name << " parameters " << p << ", " << q << " at " << w.normal_at;
+      EXPECT_LE(w.normal, op == celu || op == softcap ? 160 : 16)
+          << row.name << " parameters " << p << ", " << q << " at " << w.normal_at;
     }
   }
 }

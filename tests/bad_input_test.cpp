@@ -21,7 +21,8 @@ class bad_input : public testing::Test {
     EXPECT_TRUE(std::ranges::all_of(x, [](float v) { return v == 1.0f; }));
   }
   /// The same fault must be found by every function that takes views.
-  void expect_everywhere(status_code code, const const_view& a, const view& b, const options& how, const char* mentions) {
+  void expect_everywhere(status_code code, const const_view& a, const view& b, const options& how,
+                         const char* mentions) {
     explanation e;
     expect(code, activate(activation::relu, a, b, how), mentions);
     expect(code, activation_gradient(activation::relu, a, a, b, how), mentions);
@@ -37,7 +38,9 @@ TEST_F(bad_input, null_data) {
   expect_everywhere(invalid_argument, in, view(static_cast<float*>(nullptr), 64), {}, "null");
 }
 
-TEST_F(bad_input, negative_extent) { expect_everywhere(invalid_argument, const_view(x.data(), -1), view(y.data(), -1), {}, "-1"); }
+TEST_F(bad_input, negative_extent) {
+  expect_everywhere(invalid_argument, const_view(x.data(), -1), view(y.data(), -1), {}, "-1");
+}
 
 TEST_F(bad_input, rank) {
   const_view a = in;
@@ -85,7 +88,8 @@ TEST_F(bad_input, axis) {
     expect(invalid_argument, log_softmax(in, out, axis), "axis");
   }
   const const_view scalar(x.data(), dtype::f32, std::initializer_list<std::int64_t>{});
-  expect(invalid_argument, softmax(scalar, view(y.data(), dtype::f32, std::initializer_list<std::int64_t>{}), 0), "axis");
+  expect(invalid_argument, softmax(scalar, view(y.data(), dtype::f32, std::initializer_list<std::int64_t>{}), 0),
+         "axis");
 }
 
 TEST_F(bad_input, parameters) {
@@ -117,13 +121,17 @@ TEST_F(bad_input, overlap) {
   };
   expect_overlap(const_view(buffer.data(), 64), view(buffer.data() + 1, 64));
   expect_overlap(const_view(buffer.data() + 63, 64), view(buffer.data(), 64));
-  const std::int64_t shape[] = {4, 8}, dense[] = {8, 1}, turned[] = {1, 4}, none[] = {0, 1}, tight[] = {7, 1}, apart[] = {16, 1};
+  const std::int64_t shape[] = {4, 8}, dense[] = {8, 1}, turned[] = {1, 4}, none[] = {0, 1}, tight[] = {7, 1},
+                     apart[] = {16, 1};
   expect_overlap(const_view(buffer.data(), dtype::f32, shape, dense), view(buffer.data(), dtype::f32, shape, turned));
   expect_overlap(const_view(x.data(), dtype::f32, shape), view(buffer.data(), dtype::f32, shape, none));
   expect_overlap(const_view(x.data(), dtype::f32, shape), view(buffer.data(), dtype::f32, shape, tight));
-  expect_overlap(const_view(buffer.data(), dtype::f32, shape, apart), view(buffer.data() + 7, dtype::f32, shape, apart));
+  expect_overlap(const_view(buffer.data(), dtype::f32, shape, apart),
+                 view(buffer.data() + 7, dtype::f32, shape, apart));
   expect_overlap(const_view(buffer.data(), dtype::f16, shape), view(buffer.data(), dtype::f32, shape));
-  EXPECT_TRUE(activate(activation::exp, const_view(buffer.data(), dtype::f32, shape, apart), view(buffer.data() + 8, dtype::f32, shape, apart)).ok());
+  EXPECT_TRUE(activate(activation::exp, const_view(buffer.data(), dtype::f32, shape, apart),
+                       view(buffer.data() + 8, dtype::f32, shape, apart))
+                  .ok());
 }
 
 TEST_F(bad_input, slices_and_threads) {
@@ -177,10 +185,12 @@ TEST_F(bad_input, managed_memory_runs_on_the_cpu) {
 
 TEST_F(bad_input, sizes_that_wrap) {
   constexpr std::int64_t huge = std::int64_t{1} << 32;
-  expect_everywhere(invalid_argument, const_view(x.data(), dtype::f32, {huge, huge}), view(y.data(), dtype::f32, {huge, huge}), {}, "63 bits");
+  expect_everywhere(invalid_argument, const_view(x.data(), dtype::f32, {huge, huge}),
+                    view(y.data(), dtype::f32, {huge, huge}), {}, "63 bits");
   expect_everywhere(invalid_argument, const_view(x.data(), INT64_MAX), view(y.data(), INT64_MAX), {}, "address space");
   const std::int64_t shape[] = {3, 2}, wild[] = {INT64_MAX, INT64_MIN};
-  expect_everywhere(invalid_argument, const_view(x.data(), dtype::f32, shape, wild), view(y.data(), dtype::f32, shape, wild), {}, "address space");
+  expect_everywhere(invalid_argument, const_view(x.data(), dtype::f32, shape, wild),
+                    view(y.data(), dtype::f32, shape, wild), {}, "address space");
 }
 
 }  // namespace

@@ -24,7 +24,8 @@ TEST(environment, control_bits_survive_every_call) {
         const unsigned after = _mm_getcsr();
         _mm_setcsr(0x1f80u);
         ASSERT_TRUE(ok);
-        ASSERT_EQ(after & ~0x3fu, control & ~0x3fu) << describe(op).name << " on " << row.name;  // all but the sticky flags
+        ASSERT_EQ(after & ~0x3fu, control & ~0x3fu)
+            << describe(op).name << " on " << row.name;  // all but the sticky flags
       }
   }
 }
@@ -42,9 +43,11 @@ TEST(environment, flushing_modes_lose_subnormals_only) {
       _mm_setcsr(0x1f80u);
       for (std::size_t i = 0; i < x.size(); ++i) {
         if (std::fabs(expected[i]) < 0x1p-100f) {
-          EXPECT_LE(std::fabs(y[i] - expected[i]), 0x1p-99f) << describe(op).name << " on " << row.name << " at " << x[i];
+          EXPECT_LE(std::fabs(y[i] - expected[i]), 0x1p-99f)
+              << describe(op).name << " on " << row.name << " at " << x[i];
         } else if (!same_bits(y[i], expected[i])) {
-          EXPECT_NEAR(y[i], expected[i], 4e-7f * std::fabs(expected[i])) << describe(op).name << " on " << row.name << " at " << x[i];
+          EXPECT_NEAR(y[i], expected[i], 4e-7f * std::fabs(expected[i]))
+              << describe(op).name << " on " << row.name << " at " << x[i];
         }
       }
     }
@@ -57,7 +60,8 @@ TEST(environment, f16_subnormals_survive_flushing_modes) {
     for (std::size_t i = 0; i < x.size(); ++i) x[i].bits = static_cast<std::uint16_t>(i + 1);
     std::vector<float> y(x.size());
     _mm_setcsr(0x9fc0u);
-    const bool ok = activate(activation::relu, const_view(x.data(), std::ssize(x)), view(y.data(), std::ssize(y)), on(row)).ok();
+    const bool ok =
+        activate(activation::relu, const_view(x.data(), std::ssize(x)), view(y.data(), std::ssize(y)), on(row)).ok();
     _mm_setcsr(0x1f80u);
     ASSERT_TRUE(ok);
     for (std::size_t i = 0; i < x.size(); ++i) EXPECT_EQ(y[i], std::ldexp(static_cast<float>(i + 1), -24)) << row.name;

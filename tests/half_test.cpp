@@ -30,7 +30,8 @@ int misrounded(activation op, const isa_info& row) {
     if (right) continue;
     ++count;
     // Never further off than the neighbour of the right value.
-    EXPECT_LE(std::abs(y[i].bits - Format::encode(exact)), 1) << row.name << " at bits " << x[i].bits << " got " << y[i].bits;
+    EXPECT_LE(std::abs(y[i].bits - Format::encode(exact)), 1)
+        << row.name << " at bits " << x[i].bits << " got " << y[i].bits;
   }
   return count;
 }
@@ -48,7 +49,8 @@ allowed double_roundings(activation op) {
 
 TEST_P(half, bf16_is_correctly_rounded) {
   for (const isa_info& row : usable_isas())
-    EXPECT_LE((misrounded<bfloat16, reference::bfloat16_format>(GetParam(), row)), double_roundings(GetParam()).bf16) << row.name;
+    EXPECT_LE((misrounded<bfloat16, reference::bfloat16_format>(GetParam(), row)), double_roundings(GetParam()).bf16)
+        << row.name;
 }
 
 TEST_P(half, f16_is_correctly_rounded_but_for_double_rounding) {
@@ -78,7 +80,8 @@ template <class To, class Format>
 void check_conversion_from_f32(const isa_info& row) {
   const std::vector<float> x = sample(65537);
   std::vector<To> y(x.size());
-  ASSERT_TRUE(activate(activation::linear, const_view(x.data(), std::ssize(x)), view(y.data(), std::ssize(y)), on(row)).ok());
+  ASSERT_TRUE(
+      activate(activation::linear, const_view(x.data(), std::ssize(x)), view(y.data(), std::ssize(y)), on(row)).ok());
   for (std::size_t i = 0; i < x.size(); ++i) {
     if (std::isnan(x[i])) {
       EXPECT_TRUE(std::isnan(Format::decode(y[i].bits)));
@@ -91,7 +94,8 @@ template <class From, class Format>
 void check_conversion_to_f32(const isa_info& row) {
   const auto x = every_value<From>();
   std::vector<float> y(x.size());
-  ASSERT_TRUE(activate(activation::linear, const_view(x.data(), std::ssize(x)), view(y.data(), std::ssize(y)), on(row)).ok());
+  ASSERT_TRUE(
+      activate(activation::linear, const_view(x.data(), std::ssize(x)), view(y.data(), std::ssize(y)), on(row)).ok());
   for (std::size_t i = 0; i < x.size(); ++i)
     EXPECT_TRUE(same_bits(y[i], static_cast<float>(Format::decode(x[i].bits)))) << x[i].bits;
 }
@@ -111,9 +115,11 @@ TEST(half_conversion, mixed_dtypes_equal_the_conversions_around_f32) {
     const auto x = every_value<float16>();
     std::vector<float> wide(x.size()), expected;
     std::vector<bfloat16> y(x.size());
-    for (std::size_t i = 0; i < x.size(); ++i) wide[i] = static_cast<float>(reference::float16_format::decode(x[i].bits));
+    for (std::size_t i = 0; i < x.size(); ++i)
+      wide[i] = static_cast<float>(reference::float16_format::decode(x[i].bits));
     expected = run(activation::gelu, wide, on(row));
-    ASSERT_TRUE(activate(activation::gelu, const_view(x.data(), std::ssize(x)), view(y.data(), std::ssize(y)), on(row)).ok());
+    ASSERT_TRUE(
+        activate(activation::gelu, const_view(x.data(), std::ssize(x)), view(y.data(), std::ssize(y)), on(row)).ok());
     for (std::size_t i = 0; i < x.size(); ++i)
       if (!std::isnan(expected[i])) {
         EXPECT_EQ(y[i].bits, reference::bfloat16_format::encode(expected[i]));

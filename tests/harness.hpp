@@ -61,8 +61,8 @@ inline std::vector<float> sample(std::uint64_t stride) {
   sweep(-20, 20, 20000);
   sweep(80, 110, 3000);
   sweep(-1e-4f, 1e-4f, 2000);
-  for (float c : {0.0f, 0.5f, 0.625f, 1.0f, 3.0f, 6.0f, 10.0f, 10.8f, 14.4f, 18.0f, 44.36142f, 87.33655f, 88.02969f, 88.72284f,
-                  103.2789f, 103.97208f, 104.0f, 110.0f})
+  for (float c : {0.0f, 0.5f, 0.625f, 1.0f, 3.0f, 6.0f, 10.0f, 10.8f, 14.4f, 18.0f, 44.36142f, 87.33655f, 88.02969f,
+                  88.72284f, 103.2789f, 103.97208f, 104.0f, 110.0f})
     for (float s : {c, -c}) {
       float up = s, down = s;
       for (int i = 0; i < 20; ++i) {

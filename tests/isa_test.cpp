@@ -58,11 +58,15 @@ TEST(tables, explain_tells_layout_and_tasks) {
   EXPECT_STREQ(e.kernel, "contiguous");
   EXPECT_EQ(e.tasks, 4);
   const std::int64_t shape[] = {1024, 512}, strides[] = {1, 1024};
-  ASSERT_TRUE(explain(activation::relu, const_view(x.data(), dtype::f32, shape, strides), view(y.data(), dtype::f32, shape), {}, e).ok());
+  ASSERT_TRUE(explain(activation::relu, const_view(x.data(), dtype::f32, shape, strides),
+                      view(y.data(), dtype::f32, shape), {}, e)
+                  .ok());
   EXPECT_STREQ(e.kernel, "blocks");
-  ASSERT_TRUE(explain_softmax(const_view(x.data(), dtype::f32, shape), view(y.data(), dtype::f32, shape), 0, {}, e).ok());
+  ASSERT_TRUE(
+      explain_softmax(const_view(x.data(), dtype::f32, shape), view(y.data(), dtype::f32, shape), 0, {}, e).ok());
   EXPECT_STREQ(e.kernel, "columns");
-  ASSERT_TRUE(explain_softmax(const_view(x.data(), dtype::f32, shape), view(y.data(), dtype::f32, shape), 1, {}, e).ok());
+  ASSERT_TRUE(
+      explain_softmax(const_view(x.data(), dtype::f32, shape), view(y.data(), dtype::f32, shape), 1, {}, e).ok());
   EXPECT_STREQ(e.kernel, "rows");
 }
 

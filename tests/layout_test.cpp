@@ -9,7 +9,8 @@ namespace sigmax_test {
 namespace {
 
 constexpr float guard = -12345.678f;
-const activation some[] = {activation::relu, activation::gelu, activation::elu, activation::hard_swish, activation::mish};
+const activation some[] = {activation::relu, activation::gelu, activation::elu, activation::hard_swish,
+                           activation::mish};
 
 std::vector<float> wave(std::size_t n) {
   std::vector<float> x(n);
@@ -29,10 +30,12 @@ TEST(layout, every_size_and_misalignment) {
           for (std::size_t to = 0; to < 16; ++to) {
             std::vector<float> y(longest + 40, guard);
             ASSERT_TRUE(activate(op, const_view(x.data() + from, static_cast<std::int64_t>(n)),
-                                 view(y.data() + to, static_cast<std::int64_t>(n)), on(row)).ok());
+                                 view(y.data() + to, static_cast<std::int64_t>(n)), on(row))
+                            .ok());
             for (std::size_t i = 0; i < y.size(); ++i)
               ASSERT_TRUE(same_bits(y[i], i >= to && i < to + n ? expected[from + i - to] : guard))
-                  << describe(op).name << " on " << row.name << " n " << n << " from " << from << " to " << to << " i " << i;
+                  << describe(op).name << " on " << row.name << " n " << n << " from " << from << " to " << to << " i "
+                  << i;
           }
     }
 }
@@ -45,7 +48,8 @@ void check_16_bit_sizes(const isa_info& row) {
     for (std::size_t offset = 0; offset < 5; ++offset) {
       std::vector<T> y(200, T{0xabcd}), single(1);
       ASSERT_TRUE(activate(activation::silu, const_view(x.data() + offset, static_cast<std::int64_t>(n)),
-                           view(y.data() + offset, static_cast<std::int64_t>(n)), on(row)).ok());
+                           view(y.data() + offset, static_cast<std::int64_t>(n)), on(row))
+                      .ok());
       for (std::size_t i = 0; i < y.size(); ++i) {
         if (i < offset || i >= offset + n) {
           ASSERT_EQ(y[i].bits, 0xabcd);
@@ -67,7 +71,8 @@ TEST(layout, large_odd_sizes) {
   for (const isa_info& row : usable_isas())
     for (std::size_t n : {1023u, 1025u, 100003u}) {
       const std::vector<float> x = wave(n), y = run(activation::silu, x, on(row));
-      for (std::size_t i : {std::size_t{0}, n / 2, n - 2, n - 1}) EXPECT_TRUE(same_bits(y[i], run(activation::silu, {x[i]}, on(row))[0]));
+      for (std::size_t i : {std::size_t{0}, n / 2, n - 2, n - 1})
+        EXPECT_TRUE(same_bits(y[i], run(activation::silu, {x[i]}, on(row))[0]));
     }
 }
 
@@ -114,12 +119,14 @@ TEST(layout, random_strides_of_every_rank) {
         from += rest % shape[d] * in.strides[d];
         to += rest % shape[d] * out.strides[d];
       }
-      expected[static_cast<std::size_t>(to)] = run(activation::gelu_tanh, {x[static_cast<std::size_t>(from)]}, on(row))[0];
+      expected[static_cast<std::size_t>(to)] =
+          run(activation::gelu_tanh, {x[static_cast<std::size_t>(from)]}, on(row))[0];
     }
     const status s = activate(activation::gelu_tanh, const_view(x.data() + in.offset, dtype::f32, shape, in.strides),
                               view(y.data() + out.offset, dtype::f32, shape, out.strides), on(row));
     ASSERT_TRUE(s.ok()) << s.message << " round " << round;
-    for (std::size_t i = 0; i < y.size(); ++i) ASSERT_TRUE(same_bits(y[i], expected[i])) << "round " << round << " at " << i;
+    for (std::size_t i = 0; i < y.size(); ++i)
+      ASSERT_TRUE(same_bits(y[i], expected[i])) << "round " << round << " at " << i;
   }
 }
 
@@ -132,10 +139,14 @@ TEST(layout, in_place_equals_out_of_place) {
       EXPECT_TRUE(std::equal(z.begin(), z.end(), y.begin(), same_bits)) << describe(op).name;
       const std::vector<float> one(1000, 1.0f);
       z = x;
-      ASSERT_TRUE(activation_gradient(op, const_view(one.data(), 1000), const_view(z.data(), 1000), view(z.data(), 1000), on(row)).ok());
+      ASSERT_TRUE(activation_gradient(op, const_view(one.data(), 1000), const_view(z.data(), 1000),
+                                      view(z.data(), 1000), on(row))
+                      .ok());
       EXPECT_TRUE(std::equal(z.begin(), z.end(), d.begin(), same_bits)) << describe(op).name;
       z = one;
-      ASSERT_TRUE(activation_gradient(op, const_view(z.data(), 1000), const_view(x.data(), 1000), view(z.data(), 1000), on(row)).ok());
+      ASSERT_TRUE(
+          activation_gradient(op, const_view(z.data(), 1000), const_view(x.data(), 1000), view(z.data(), 1000), on(row))
+              .ok());
       EXPECT_TRUE(std::equal(z.begin(), z.end(), d.begin(), same_bits)) << describe(op).name;
     }
 }
@@ -145,7 +156,9 @@ TEST(layout, gradient_of_16_bit_and_strided_views) {
     const std::vector<float> x = wave(300), d = run_derivative(activation::silu, x, on(row));
     std::vector<float16> out(300);
     const std::vector<float16> one(300, float16{0x3c00});
-    ASSERT_TRUE(activation_gradient(activation::silu, const_view(one.data(), 300), const_view(x.data(), 300), view(out.data(), 300), on(row)).ok());
+    ASSERT_TRUE(activation_gradient(activation::silu, const_view(one.data(), 300), const_view(x.data(), 300),
+                                    view(out.data(), 300), on(row))
+                    .ok());
     std::vector<float> back(300);
     ASSERT_TRUE(activate(activation::linear, const_view(out.data(), 300), view(back.data(), 300), on(row)).ok());
     for (std::size_t i = 0; i < 300; ++i) EXPECT_NEAR(back[i], d[i], 0.0006f * (1 + std::fabs(d[i])));
@@ -156,7 +169,9 @@ TEST(layout, gradient_of_16_bit_and_strided_views) {
 TEST(layout, column_ranges_of_one_matrix) {
   std::vector<float> m = wave(10 * 64), before = m;
   const std::int64_t shape[] = {10, 32}, strides[] = {64, 1};
-  ASSERT_TRUE(activate(activation::silu, const_view(m.data(), dtype::f32, shape, strides), view(m.data() + 32, dtype::f32, shape, strides)).ok());
+  ASSERT_TRUE(activate(activation::silu, const_view(m.data(), dtype::f32, shape, strides),
+                       view(m.data() + 32, dtype::f32, shape, strides))
+                  .ok());
   for (std::size_t r = 0; r < 10; ++r)
     for (std::size_t c = 0; c < 32; ++c) {
       EXPECT_EQ(m[r * 64 + c], before[r * 64 + c]);
@@ -181,13 +196,17 @@ TEST(layout, streaming_stores) {
     for (std::size_t i = offset + n; i < y.size(); ++i) ASSERT_EQ(y[i], guard);
     for (std::size_t i = 0; i < 4096; ++i) ASSERT_EQ(y[offset + i], expected[i]);
     for (std::size_t i = n - 100; i < n; ++i) ASSERT_EQ(y[offset + i], run(activation::hard_swish, {x[i]}, {})[0]);
-    ASSERT_EQ(std::count(y.begin() + static_cast<std::ptrdiff_t>(offset), y.begin() + static_cast<std::ptrdiff_t>(offset + n), guard), 0);
+    ASSERT_EQ(std::count(y.begin() + static_cast<std::ptrdiff_t>(offset),
+                         y.begin() + static_cast<std::ptrdiff_t>(offset + n), guard),
+              0);
   }
 }
 
 TEST(layout, empty_views_are_a_no_op) {
   float y = guard;
-  EXPECT_TRUE(activate(activation::relu, const_view(static_cast<const float*>(nullptr), 0), view(static_cast<float*>(nullptr), 0)).ok());
+  EXPECT_TRUE(activate(activation::relu, const_view(static_cast<const float*>(nullptr), 0),
+                       view(static_cast<float*>(nullptr), 0))
+                  .ok());
   EXPECT_TRUE(activate(activation::relu, const_view(&y, dtype::f32, {5, 0, 3}), view(&y, dtype::f32, {5, 0, 3})).ok());
   EXPECT_TRUE(softmax(const_view(&y, dtype::f32, {5, 0}), view(&y, dtype::f32, {5, 0}), 0).ok());
   EXPECT_EQ(y, guard);

@@ -23,12 +23,14 @@ TEST_P(readme, states_formula_parameters_and_bound) {
   std::string parameters;
   for (const parameter_info& p : info.parameters) {
     char text[64];
-    std::snprintf(text, sizeof text, "%s%s (%.7g)", parameters.empty() ? "" : ", ", p.name.data(), static_cast<double>(p.default_value));
+    std::snprintf(text, sizeof text, "%s%s (%.7g)", parameters.empty() ? "" : ", ", p.name.data(),
+                  static_cast<double>(p.default_value));
     parameters += text;
   }
   char bound[32];
   std::snprintf(bound, sizeof bound, "%g", static_cast<double>(info.bound_f32));
-  const std::string expected = "| `" + std::string(info.name) + "` | " + formula + " | " + (parameters.empty() ? "-" : parameters) + " | " + bound + " | ";
+  const std::string expected = "| `" + std::string(info.name) + "` | " + formula + " | " +
+                               (parameters.empty() ? "-" : parameters) + " | " + bound + " | ";
   const std::string row = row_of(info.name);
   EXPECT_TRUE(row.starts_with(expected)) << "README has: " << row << "\nexpected:   " << expected;
 }

@@ -196,8 +196,10 @@ inline double ulp_error(float got, real exact) {
   constexpr real overflow = 0x1.ffffffp127L;  // from here on, rounding gives infinity
   if (std::isnan(exact)) return std::isnan(got) ? 0 : wrong;
   if (std::isnan(got)) return wrong;
-  if (std::isinf(got)) return std::fabs(exact) >= 0x1.fffffep127L && std::signbit(got) == std::signbit(exact) ? 0 : wrong;
-  if (std::fabs(exact) >= overflow) return std::isinf(exact) ? wrong : static_cast<double>(std::fabs(got - exact) / 0x1p104L);
+  if (std::isinf(got))
+    return std::fabs(exact) >= 0x1.fffffep127L && std::signbit(got) == std::signbit(exact) ? 0 : wrong;
+  if (std::fabs(exact) >= overflow)
+    return std::isinf(exact) ? wrong : static_cast<double>(std::fabs(got - exact) / 0x1p104L);
   int exponent = -126;
   if (std::fabs(exact) >= 0x1p-126L) {
     std::frexp(exact, &exponent);

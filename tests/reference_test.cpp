@@ -14,7 +14,8 @@ TEST_P(oracle, derivative_is_the_slope) {
   for (int i = -1200; i <= 1200; ++i) {
     const long double x = i / 100.0L + 0.00371L, h = 0x1p-20L;  // off every kink by more than h
     const long double slope = (reference::activation(op, x + h) - reference::activation(op, x - h)) / (2 * h);
-    EXPECT_NEAR(static_cast<double>(reference::derivative(op, x)), static_cast<double>(slope), 1e-9 * std::fmax(1.0, static_cast<double>(slope)))
+    EXPECT_NEAR(static_cast<double>(reference::derivative(op, x)), static_cast<double>(slope),
+                1e-9 * std::fmax(1.0, static_cast<double>(slope)))
         << static_cast<double>(x);
   }
 }
@@ -36,14 +37,15 @@ TEST(oracle_values, closed_forms) {
   EXPECT_DOUBLE_EQ(f(softcap, 50 * ln2), 30);
   EXPECT_DOUBLE_EQ(f(squareplus, 1.5L), 2);
   EXPECT_DOUBLE_EQ(f(squareplus, -1.5L), 0.5);
-  EXPECT_DOUBLE_EQ(f(gelu, 1), 0.84134474606854293);   // Phi(1)
+  EXPECT_DOUBLE_EQ(f(gelu, 1), 0.84134474606854293);  // Phi(1)
   EXPECT_DOUBLE_EQ(f(gelu, -1), -0.15865525393145705);
   EXPECT_DOUBLE_EQ(f(softsign, -3), -0.75);
 }
 
 TEST(oracle_values, tanhshrink_joins_its_series) {
   const long double below = reference::tanhshrink(0.3L - 0x1p-40L), above = reference::tanhshrink(0.3L);
-  EXPECT_NEAR(static_cast<double>((above - below) / above), static_cast<double>(0x1p-40L * std::tanh(0.3L) * std::tanh(0.3L) / above), 1e-16);
+  EXPECT_NEAR(static_cast<double>((above - below) / above),
+              static_cast<double>(0x1p-40L * std::tanh(0.3L) * std::tanh(0.3L) / above), 1e-16);
 }
 
 TEST(oracle_values, ulp_error_counts_units) {

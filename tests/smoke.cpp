@@ -22,7 +22,8 @@ int main() {
     how.isa = row.name;
     if (!row.usable) continue;
     for (activation op : all_activations()) {
-      if (!activate(op, const_view(x, 37), view(best, 37)) || !activate(op, const_view(x, 37), view(y, 37), how)) ++failures;
+      if (!activate(op, const_view(x, 37), view(best, 37)) || !activate(op, const_view(x, 37), view(y, 37), how))
+        ++failures;
       for (int i = 0; i < 37; ++i)
         if (!(std::fabs(y[i] - best[i]) <= 1e-6f * (1 + std::fabs(best[i])))) ++failures;
     }

@@ -43,11 +43,13 @@ TEST(softmax, accuracy) {
       for (unsigned seed = 0; seed < (n < 2000 ? 20u : 2u); ++seed) {
         const std::vector<float> x = logits(n, seed % 2 ? 30.0f : 3.0f, seed);
         const auto exact = reference::softmax(x);
-        const auto y = rows_of(sigmax::softmax, x, std::ssize(x), on(row)), l = rows_of(log_softmax, x, std::ssize(x), on(row));
+        const auto y = rows_of(sigmax::softmax, x, std::ssize(x), on(row)),
+                   l = rows_of(log_softmax, x, std::ssize(x), on(row));
         long double sum = 0;
         for (std::size_t i = 0; i < n; ++i) {
           sum += y[i];
-          if (exact.probability[i] >= 0x1p-126L) worst = std::max(worst, reference::ulp_error(y[i], exact.probability[i]));
+          if (exact.probability[i] >= 0x1p-126L)
+            worst = std::max(worst, reference::ulp_error(y[i], exact.probability[i]));
           // Next to 0 (a dominating maximum) the result is as good as the sum: absolute there.
           if (exact.logarithm[i] < -0x1p-22L) {
             worst_log = std::max(worst_log, reference::ulp_error(l[i], exact.logarithm[i]));
@@ -57,7 +59,8 @@ TEST(softmax, accuracy) {
         }
         worst_sum = std::max(worst_sum, static_cast<double>(std::fabs(sum - 1)));
       }
-    std::printf("  %-7s softmax %.3g ULP, log_softmax %.3g ULP, |sum - 1| %.3g\n", row.name, worst, worst_log, worst_sum);
+    std::printf("  %-7s softmax %.3g ULP, log_softmax %.3g ULP, |sum - 1| %.3g\n", row.name, worst, worst_log,
+                worst_sum);
     EXPECT_LE(worst, row.fma ? 2.5 : 3.5) << row.name;
     EXPECT_LE(worst_log, 1.5) << row.name;
     EXPECT_LE(worst_sum, 0x1p-22) << row.name;
@@ -78,10 +81,13 @@ TEST(softmax, edge_rows) {
           for (float v : y) EXPECT_EQ(v, static_cast<float>(want)) << row.name << " flat " << level << " of " << n;
         });
       std::vector<float> x(n, -inf);
-      both(x, [&](const auto& y, bool) { for (float v : y) EXPECT_TRUE(std::isnan(v)) << row.name << " all -inf"; });
+      both(x, [&](const auto& y, bool) {
+        for (float v : y) EXPECT_TRUE(std::isnan(v)) << row.name << " all -inf";
+      });
       x[n / 2] = 3;
       both(x, [&](const auto& y, bool log) {
-        for (std::size_t i = 0; i < n; ++i) EXPECT_EQ(y[i], i == n / 2 ? (log ? 0.0f : 1.0f) : (log ? -inf : 0.0f)) << row.name << " one finite";
+        for (std::size_t i = 0; i < n; ++i)
+          EXPECT_EQ(y[i], i == n / 2 ? (log ? 0.0f : 1.0f) : (log ? -inf : 0.0f)) << row.name << " one finite";
       });
       x.assign(n, -big);
       x[0] = big;
@@ -93,7 +99,9 @@ TEST(softmax, edge_rows) {
         for (std::size_t at : {std::size_t{0}, n / 2, n - 1}) {
           x.assign(n, 1.0f);
           x[at] = poison;
-          both(x, [&](const auto& y, bool) { for (float v : y) EXPECT_TRUE(std::isnan(v)) << row.name << " poisoned"; });
+          both(x, [&](const auto& y, bool) {
+            for (float v : y) EXPECT_TRUE(std::isnan(v)) << row.name << " poisoned";
+          });
         }
     }
 }
@@ -108,7 +116,8 @@ TEST(softmax, a_poisoned_row_leaves_its_neighbours_alone) {
 
 TEST(softmax, every_axis_equals_the_copied_row) {
   for (const isa_info& row : usable_isas())
-    for (const std::vector<std::int64_t>& shape : {std::vector<std::int64_t>{37}, {5, 70}, {3, 600, 20}, {2, 3, 5, 33}, {4, 1, 9}, {2, 1100, 3}})
+    for (const std::vector<std::int64_t>& shape :
+         {std::vector<std::int64_t>{37}, {5, 70}, {3, 600, 20}, {2, 3, 5, 33}, {4, 1, 9}, {2, 1100, 3}})
       for (int axis = 0; axis < static_cast<int>(shape.size()); ++axis)
         for (function f : {function{sigmax::softmax}, function{log_softmax}}) {
           std::int64_t count = 1, inner = 1;
@@ -117,7 +126,9 @@ TEST(softmax, every_axis_equals_the_copied_row) {
           const std::int64_t n = shape[static_cast<std::size_t>(axis)];
           const std::vector<float> x = logits(static_cast<std::size_t>(count), 3, 7);
           std::vector<float> y(x.size());
-          ASSERT_TRUE(f(const_view(x.data(), dtype::f32, shape), view(y.data(), dtype::f32, shape), axis - (axis % 2 ? static_cast<int>(shape.size()) : 0), on(row)).ok());
+          ASSERT_TRUE(f(const_view(x.data(), dtype::f32, shape), view(y.data(), dtype::f32, shape),
+                        axis - (axis % 2 ? static_cast<int>(shape.size()) : 0), on(row))
+                          .ok());
           for (std::int64_t outer = 0; outer < count / (n * inner); ++outer)
             for (std::int64_t i = 0; i < inner; ++i) {
               std::vector<float> line, got;
@@ -142,14 +153,17 @@ void check_16_bits(const isa_info& row, std::int64_t n) {
   }
   const std::int64_t shape[] = {3, n};
   const options how = on(row);
-  ASSERT_TRUE(sigmax::softmax(const_view(h.data(), *dtype_of<T>, shape), view(y.data(), *dtype_of<T>, shape), -1, how).ok());
+  ASSERT_TRUE(
+      sigmax::softmax(const_view(h.data(), *dtype_of<T>, shape), view(y.data(), *dtype_of<T>, shape), -1, how).ok());
   wide = rows_of(sigmax::softmax, widened, n, how);
   for (std::size_t i = 0; i < x.size(); ++i) ASSERT_EQ(y[i].bits, Format::encode(wide[i])) << row.name;
   // f32 result of 16-bit logits, and in place
   std::vector<float> direct(x.size());
-  ASSERT_TRUE(sigmax::softmax(const_view(h.data(), *dtype_of<T>, shape), view(direct.data(), dtype::f32, shape), -1, how).ok());
+  ASSERT_TRUE(
+      sigmax::softmax(const_view(h.data(), *dtype_of<T>, shape), view(direct.data(), dtype::f32, shape), -1, how).ok());
   ASSERT_TRUE(equal(direct, wide));
-  ASSERT_TRUE(sigmax::softmax(const_view(h.data(), *dtype_of<T>, shape), view(h.data(), *dtype_of<T>, shape), -1, how).ok());
+  ASSERT_TRUE(
+      sigmax::softmax(const_view(h.data(), *dtype_of<T>, shape), view(h.data(), *dtype_of<T>, shape), -1, how).ok());
   for (std::size_t i = 0; i < x.size(); ++i) ASSERT_EQ(y[i].bits, h[i].bits);
 }
 TEST(softmax, sixteen_bits_are_the_f32_result_rounded) {
@@ -184,7 +198,8 @@ TEST(softmax, same_bits_for_every_isa_pool_slice_and_position) {
         EXPECT_TRUE(equal(y, expected)) << threads << " slices, n " << n;
       }
       const std::vector<float> last(x.end() - n, x.end());
-      EXPECT_TRUE(equal(rows_of(f, last, n, {}), std::vector<float>(expected.end() - n, expected.end()))) << "alone, n " << n;
+      EXPECT_TRUE(equal(rows_of(f, last, n, {}), std::vector<float>(expected.end() - n, expected.end())))
+          << "alone, n " << n;
       std::vector<float> z = x;
       const std::int64_t shape[] = {count, n};
       ASSERT_TRUE(f(const_view(z.data(), dtype::f32, shape), view(z.data(), dtype::f32, shape), 1, {}).ok());
@@ -205,7 +220,8 @@ TEST(softmax, streamed_rows_have_the_same_bits) {
     for (function f : {function{sigmax::softmax}, function{log_softmax}}) {
       ASSERT_TRUE(f(in, view(y.data(), dtype::f32, shape), 1, {}).ok());
       const std::vector<float> expected = rows_of(f, x, n, {});
-      for (std::int64_t r = 0; r < count; ++r) ASSERT_TRUE(std::equal(expected.begin(), expected.end(), y.begin() + r * n));
+      for (std::int64_t r = 0; r < count; ++r)
+        ASSERT_TRUE(std::equal(expected.begin(), expected.end(), y.begin() + r * n));
     }
   }
 }

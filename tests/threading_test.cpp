@@ -19,14 +19,16 @@ TEST(threading, pools_and_slices_give_the_serial_bits) {
     for (int parts : {1, 2, 3, 8, 64}) {
       options how;
       how.threads = threads_of(std::min(parts, 8));
-      EXPECT_TRUE(std::ranges::equal(run(activation::gelu, x, how), expected)) << n << " elements, " << parts << " threads";
+      EXPECT_TRUE(std::ranges::equal(run(activation::gelu, x, how), expected))
+          << n << " elements, " << parts << " threads";
       how.threads = backwards(parts);
       EXPECT_TRUE(std::ranges::equal(run(activation::gelu, x, how), expected));
       how.threads = {};
       how.slices = parts;
       std::vector<float> y(n, -1e30f);
       for (how.slice = 0; how.slice < parts; ++how.slice)
-        ASSERT_TRUE(activate(activation::gelu, const_view(x.data(), std::ssize(x)), view(y.data(), std::ssize(y)), how).ok());
+        ASSERT_TRUE(
+            activate(activation::gelu, const_view(x.data(), std::ssize(x)), view(y.data(), std::ssize(y)), how).ok());
       EXPECT_TRUE(std::ranges::equal(y, expected)) << n << " elements, " << parts << " slices";
     }
   }
@@ -39,7 +41,8 @@ TEST(threading, slices_are_disjoint_and_cover_everything) {
   how.slices = 7;
   for (how.slice = 0; how.slice < 7; ++how.slice) {
     std::vector<float> mine(x.size(), -1.0f);
-    ASSERT_TRUE(activate(activation::exp, const_view(x.data(), std::ssize(x)), view(mine.data(), std::ssize(mine)), how).ok());
+    ASSERT_TRUE(
+        activate(activation::exp, const_view(x.data(), std::ssize(x)), view(mine.data(), std::ssize(mine)), how).ok());
     for (std::size_t i = 0; i < y.size(); ++i) y[i] += mine[i] == 1.0f ? 1.0f : 0.0f;
   }
   EXPECT_EQ(std::ranges::count(y, 1.0f), std::ssize(y));
@@ -49,10 +52,14 @@ TEST(threading, strided_views_are_cut_anywhere) {
   const std::vector<float> x = ramp(300 * 400);
   const std::int64_t shape[] = {300, 399}, in[] = {1, 300}, out[] = {400, 1};
   std::vector<float> expected(300 * 400, -7), y = expected;
-  ASSERT_TRUE(activate(activation::mish, const_view(x.data(), dtype::f32, shape, in), view(expected.data(), dtype::f32, shape, out)).ok());
+  ASSERT_TRUE(activate(activation::mish, const_view(x.data(), dtype::f32, shape, in),
+                       view(expected.data(), dtype::f32, shape, out))
+                  .ok());
   options how;
   how.threads = threads_of(5);
-  ASSERT_TRUE(activate(activation::mish, const_view(x.data(), dtype::f32, shape, in), view(y.data(), dtype::f32, shape, out), how).ok());
+  ASSERT_TRUE(activate(activation::mish, const_view(x.data(), dtype::f32, shape, in),
+                       view(y.data(), dtype::f32, shape, out), how)
+                  .ok());
   EXPECT_TRUE(std::ranges::equal(y, expected));
 }
 

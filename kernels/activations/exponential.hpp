@@ -55,12 +55,14 @@ struct celu_op {
 };
 
 struct selu_op {
-  static constexpr char formula[] = "scale (x > 0 ? x : alpha (exp(x) - 1)), alpha = 1.6732632423543772, scale = 1.0507009873554805";
+  static constexpr char formula[] =
+      "scale (x > 0 ? x : alpha (exp(x) - 1)), alpha = 1.6732632423543772, scale = 1.0507009873554805";
   static constexpr char source[] = "Klambauer et al., arXiv:1706.02515";
   static constexpr no_parameters params{};
   static constexpr float bound = 2;
   // Both factors in two parts: one rounding instead of three.
-  static constexpr double scale = 1.0507009873554804934193349852946, scaled_alpha = scale * 1.6732632423543772848170429916717;
+  static constexpr double scale = 1.0507009873554804934193349852946,
+                          scaled_alpha = scale * 1.6732632423543772848170429916717;
   static constexpr float scale_high = 0x1.0cfabcp0f;  // rounded down: a low part above 0 keeps the sign of -0
   static constexpr float scale_low = static_cast<float>(scale - static_cast<double>(scale_high));
   static constexpr float alpha_high = static_cast<float>(scaled_alpha),

@@ -16,8 +16,8 @@ struct gelu_op {
 
   // For a = |x|, a Phi(-a) = e^(-a^2/2) g P(u) with g = a / (a + 2.5), u = 2g - 1, P(u) = (a + 2.5) e^(a^2/2) Phi(-a).
   // P falls smoothly from 1.25 to 0.48 over [0, 14.4], so its last Horner step dominates: fit/gelu.sollya, degree 9,
-  // relative error 0.27 * 2^-24 with the constant term in two parts. What the roundings of a^2, of the quotient, of u, P
-  // and g P lose is carried along and joins in the last operation.
+  // relative error 0.27 * 2^-24 with the constant term in two parts. What the roundings of a^2, of the quotient, of u,
+  // P and g P lose is carried along and joins in the last operation.
   static constexpr float shift = 2.5f, c1 = -0x1.bc19c2p-2f, c2 = 0x1.0e4f2ep-3f;
   template <class V>
   struct tail {

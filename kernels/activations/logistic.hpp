@@ -40,7 +40,8 @@ struct sigmoid_op {
 
 struct silu_op {
   static constexpr char formula[] = "x / (1 + exp(-beta x))";
-  static constexpr char source[] = "Ramachandran, Zoph and Le, arXiv:1710.05941 (swish); Elfwing et al., arXiv:1702.03118 (SiLU)";
+  static constexpr char source[] =
+      "Ramachandran, Zoph and Le, arXiv:1710.05941 (swish); Elfwing et al., arXiv:1702.03118 (SiLU)";
   static constexpr parameter_info params[] = {{"beta", 1, smallest_factor, largest_factor}};
   static constexpr float bound = 2;
   float beta = params[0].default_value;
@@ -93,11 +94,13 @@ struct gelu_tanh_op {
   static constexpr char source[] = "Hendrycks and Gimpel, arXiv:1606.08415";
   static constexpr no_parameters params{};
   static constexpr float bound = 2;
-  // Evaluated as x sigmoid(z), z = x (c1 + c3 x^2) with c1 = 2 sqrt(2 / pi), c3 = 0.044715 c1. The exponential turns the
-  // absolute error of z into a relative one, and z reaches 107: constants and z are kept in two parts each.
+  // Evaluated as x sigmoid(z), z = x (c1 + c3 x^2) with c1 = 2 sqrt(2 / pi), c3 = 0.044715 c1. The exponential turns
+  // the absolute error of z into a relative one, and z reaches 107: constants and z are kept in two parts each.
   static constexpr double c1 = 1.5957691216057307117597842397375, c3 = 0.07135481627260024877633876;
-  static constexpr float c1_high = static_cast<float>(c1), c1_low = static_cast<float>(c1 - static_cast<double>(c1_high));
-  static constexpr float c3_high = static_cast<float>(c3), c3_low = static_cast<float>(c3 - static_cast<double>(c3_high));
+  static constexpr float c1_high = static_cast<float>(c1),
+                         c1_low = static_cast<float>(c1 - static_cast<double>(c1_high));
+  static constexpr float c3_high = static_cast<float>(c3),
+                         c3_low = static_cast<float>(c3 - static_cast<double>(c3_high));
   static constexpr float clamp = 10.8f;  // e^-z clamp < 2^-150 from there on
   template <class V>
   SIGMAX_FN math::logistic_tail<V> tail(V a) const {

@@ -52,7 +52,8 @@ struct clip_op {
   float lo = params[0].default_value, hi = params[1].default_value;
   template <class V>
   SIGMAX_FN V operator()(V x) const {
-    // A bound of zero ties with -0, and machines differ in which zero they return: + 0 makes it +0, - 0 changes nothing.
+    // A bound of zero ties with -0, and machines differ in which zero they return: + 0 makes it +0, - 0 changes
+    // nothing.
     return at_most(at_least(x, V(lo)), V(hi)) + V(lo == 0 || hi == 0 ? 0.0f : -0.0f);
   }
   template <class V>
@@ -144,8 +145,10 @@ struct shrink_op {
 
 struct hard_sigmoid_op {
   static constexpr char formula[] = "min(max(alpha x + beta, 0), 1)";
-  static constexpr char source[] = "Courbariaux, Bengio and David, arXiv:1511.00363; slope 1/6 as in Howard et al., arXiv:1905.02244";
-  static constexpr parameter_info params[] = {{"alpha", 1.0f / 6, smallest_factor, any_high}, {"beta", 0.5f, any_low, any_high}};
+  static constexpr char source[] =
+      "Courbariaux, Bengio and David, arXiv:1511.00363; slope 1/6 as in Howard et al., arXiv:1905.02244";
+  static constexpr parameter_info params[] = {{"alpha", 1.0f / 6, smallest_factor, any_high},
+                                              {"beta", 0.5f, any_low, any_high}};
   static constexpr float bound = 0.5f;
   float alpha = params[0].default_value, beta = params[1].default_value;
   template <class V>
@@ -167,7 +170,8 @@ struct hard_sigmoid_op {
 struct hard_swish_op {
   static constexpr char formula[] = "x min(max(alpha x + beta, 0), 1)";
   static constexpr char source[] = "Howard et al., arXiv:1905.02244";
-  static constexpr parameter_info params[] = {{"alpha", 1.0f / 6, smallest_factor, any_high}, {"beta", 0.5f, any_low, any_high}};
+  static constexpr parameter_info params[] = {{"alpha", 1.0f / 6, smallest_factor, any_high},
+                                              {"beta", 0.5f, any_low, any_high}};
   static constexpr float bound = 1.5f;
   float alpha = params[0].default_value, beta = params[1].default_value;
   template <class V>

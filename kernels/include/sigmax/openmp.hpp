@@ -15,7 +15,7 @@ inline parallel_for openmp(int threads) noexcept {
   parallel_for pool;
   pool.concurrency = threads;
   pool.run = [](void*, std::int64_t tasks, void (*task)(void*, std::int64_t), void* argument) {
-#pragma omp parallel for schedule(static, 1) num_threads(static_cast<int>(tasks))
+#pragma omp parallel for schedule(static, 1) num_threads(static_cast <int>(tasks))
     for (std::int64_t i = 0; i < tasks; ++i) task(argument, i);
   };
   return pool;

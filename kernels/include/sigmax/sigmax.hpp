@@ -73,8 +73,8 @@ struct basic_view {
 
   /// `count` contiguous elements.
   template <class T>
-    requires(dtype_of<std::remove_const_t<T>>.has_value() && std::convertible_to<T*, Pointer>)
-  constexpr basic_view(T* elements, std::int64_t count) noexcept
+  requires(dtype_of<std::remove_const_t<T>>.has_value() &&
+           std::convertible_to<T*, Pointer>) constexpr basic_view(T* elements, std::int64_t count) noexcept
       : basic_view(elements, *dtype_of<std::remove_const_t<T>>, {count}) {}
 
   /// A dense row-major tensor. More than max_rank extents give rank max_rank + 1, which every call refuses.
@@ -102,8 +102,8 @@ struct basic_view {
 
   /// A writable view is also a readable one.
   template <class Other>
-    requires(!std::same_as<Other, Pointer> && std::convertible_to<Other, Pointer>)
-  constexpr basic_view(const basic_view<Other>& other) noexcept  // NOLINT(google-explicit-constructor)
+  requires(!std::same_as<Other, Pointer> && std::convertible_to<Other, Pointer>) constexpr basic_view(
+      const basic_view<Other>& other) noexcept  // NOLINT(google-explicit-constructor)
       : data(other.data), type(other.type), where(other.where), rank(other.rank) {
     for (int i = 0; i < max_rank; ++i) {
       shape[i] = other.shape[i];
@@ -141,7 +141,8 @@ struct [[nodiscard]] status {
 inline constexpr float default_parameter = std::numeric_limits<float>::quiet_NaN();
 
 /// The parameters of an activation, in the order and with the meaning that `describe(op).parameters` tells.
-/// Must be finite where given; clip's bounds may be infinite. A parameter that the activation does not have must not be given.
+/// Must be finite where given; clip's bounds may be infinite. A parameter that the activation does not have must not be
+/// given.
 struct parameters {
   float first = default_parameter;
   float second = default_parameter;
@@ -181,8 +182,8 @@ struct options {
                                                     const view& dx, const options& how = {}) noexcept;
 
 /// y = exp(x - max) / sum(exp(x - max)) along `axis` (negative: from the end). The same bits for every number of
-/// threads, batch, position and FMA-capable ISA; each f32 result within 2.5 ULP of the exact one. A row that holds NaN or +inf, or only -inf, becomes NaN.
-/// In place as in `activate`. No parameters.
+/// threads, batch, position and FMA-capable ISA; each f32 result within 2.5 ULP of the exact one. A row that holds NaN
+/// or +inf, or only -inf, becomes NaN. In place as in `activate`. No parameters.
 [[nodiscard]] SIGMAX_API status softmax(const const_view& x, const view& y, int axis = -1,
                                         const options& how = {}) noexcept;
 
@@ -194,11 +195,11 @@ struct options {
 /// What a call would do and why, without doing it.
 struct explanation {
   backend where = backend::cpu;
-  const char* isa = "";       ///< name of the ISA row; "" where none applies
-  const char* kernel = "";    ///< which loop: "contiguous", "blocks" (strided or mixed dtype), "rows", "columns"
-  bool streaming = false;     ///< non-temporal stores
-  std::int64_t tasks = 0;     ///< how many pieces `threads.run` would be given; 1 when serial
-  char reason[256] = "";      ///< one sentence on the choice of backend and ISA
+  const char* isa = "";     ///< name of the ISA row; "" where none applies
+  const char* kernel = "";  ///< which loop: "contiguous", "blocks" (strided or mixed dtype), "rows", "columns"
+  bool streaming = false;   ///< non-temporal stores
+  std::int64_t tasks = 0;   ///< how many pieces `threads.run` would be given; 1 when serial
+  char reason[256] = "";    ///< one sentence on the choice of backend and ISA
 };
 [[nodiscard]] SIGMAX_API status explain(activation op, const const_view& x, const view& y, const options& how,
                                         explanation& out) noexcept;
