@@ -1,6 +1,8 @@
-// The oracle: every activation, its derivative and softmax in long double, written from the mathematics and never from
-// the kernels. On x86 long double has 64 bits of precision and 15 of exponent, so an error of a few of its units is
-// below 2^-38 of an f32 ULP; where a textbook formula cancels, the form used here does not, and says so.
+// The oracle: every activation, its derivative and softmax, written from the mathematics and never from the kernels.
+// `real` is long double, unless a sweep over all 2^32 inputs asks for double. On x86 long double has 64 bits of
+// precision and 15 of exponent, so an error of a few of its units is below 2^-38 of an f32 ULP; in double it is below
+// 2^-18 (reference_test.cpp holds that), far under anything that a bound in tenths of an ULP could hide. Where a
+// textbook formula cancels, the form used here does not, and says so.
 #pragma once
 
 #include <sigmax/sigmax.hpp>
@@ -9,32 +11,55 @@
 #include <cstdint>
 #include <cstring>
 #include <limits>
+#include <type_traits>
 #include <vector>
 
 namespace sigmax_reference {
 
-using real = long double;
+/// Keeps a parameter out of template argument deduction: calls name `real` or take long double.
+template <class real>
+using given = std::type_identity_t<real>;
 
-inline constexpr real pi = 3.14159265358979323846264338327950288L;
-inline constexpr real selu_alpha = 1.6732632423543772848170429916717L;
-inline constexpr real selu_scale = 1.0507009873554804934193349852946L;
+template <class real>
+inline constexpr real pi = real(3.14159265358979323846264338327950288L);
+template <class real>
+inline constexpr real selu_alpha = real(1.6732632423543772848170429916717L);
+template <class real>
+inline constexpr real selu_scale = real(1.0507009873554804934193349852946L);
+/// of the cubic in the tanh form of gelu
+template <class real>
+inline constexpr real gelu_cubic = real(0.044715L);
 
-inline real sigmoid(real z) { return z >= 0 ? 1 / (1 + std::exp(-z)) : std::exp(z) / (1 + std::exp(z)); }
-inline real softplus(real z) { return z > 0 ? z + std::log1p(std::exp(-z)) : std::log1p(std::exp(z)); }
+template <class real>
+inline real sigmoid(real z) {
+  return z >= 0 ? 1 / (1 + std::exp(-z)) : std::exp(z) / (1 + std::exp(z));
+}
+template <class real>
+inline real softplus(real z) {
+  return z > 0 ? z + std::log1p(std::exp(-z)) : std::log1p(std::exp(z));
+}
 
 /// x sigmoid(z), with the limit 0 where x is infinite and z = -inf.
+template <class real>
 inline real times_sigmoid(real x, real z) {
   const real s = sigmoid(z);
   return s == 0 ? std::copysign(real{0}, x) : x * s;
 }
 
 /// Phi(x), the normal distribution function; erfc keeps its relative accuracy in the tail.
-inline real normal_cdf(real x) { return std::erfc(-x / std::sqrt(real{2})) / 2; }
+template <class real>
+inline real normal_cdf(real x) {
+  return std::erfc(-x / std::sqrt(real{2})) / 2;
+}
 
 /// 2 sqrt(2 / pi) (x + 0.044715 x^3): the argument of the logistic function that equals the tanh form of gelu.
-inline real gelu_argument(real x) { return 2 * std::sqrt(2 / pi) * (x + 0.044715L * x * x * x); }
+template <class real>
+inline real gelu_argument(real x) {
+  return 2 * std::sqrt(2 / pi<real>) * (x + gelu_cubic<real> * x * x * x);
+}
 
 /// tanh(log(1 + e^x)) = ((1 + e)^2 - 1) / ((1 + e)^2 + 1) = (e^2 + 2e) / (e^2 + 2e + 2)
+template <class real>
 inline real tanh_softplus(real x) {
   if (x > 40) return 1 - 2 * std::exp(-2 * x);
   const real e = std::exp(x), n = e * (e + 2);
@@ -42,10 +67,11 @@ inline real tanh_softplus(real x) {
 }
 
 /// x - tanh(x); below 0.3 by the Taylor series of tanh, whose next term is below 2^-64 of the first there.
+template <class real>
 inline real tanhshrink(real x) {
-  if (std::fabs(x) >= 0.3L) return x - std::tanh(x);
+  if (std::fabs(x) >= real(0.3L)) return x - std::tanh(x);
   // tanh's coefficients 2^2n (2^2n - 1) B_2n / (2n)!, from x^3 on, negated.
-  static constexpr real c[] = {1 / 3.0L,
+  static constexpr long double c[] = {1 / 3.0L,
                                -2 / 15.0L,
                                17 / 315.0L,
                                -62 / 2835.0L,
@@ -59,12 +85,13 @@ inline real tanhshrink(real x) {
                                -58870668456604 / 3698160658676859375.0L,
                                8374643517010684 / 1298054391195577640625.0L};
   real sum = 0;
-  for (int i = static_cast<int>(sizeof c / sizeof c[0]) - 1; i >= 0; --i) sum = sum * x * x + c[i];
+  for (int i = static_cast<int>(sizeof c / sizeof c[0]) - 1; i >= 0; --i) sum = sum * x * x + static_cast<real>(c[i]);
   return x * x * x * sum;
 }
 
 /// The value of an activation. p and q are its parameters in the public order, already resolved.
-inline real activation(sigmax::activation op, real x, real p, real q) {
+template <class real = long double>
+inline real activation(sigmax::activation op, given<real> x, given<real> p, given<real> q) {
   using enum sigmax::activation;
   if (std::isnan(x)) return x;
   switch (op) {
@@ -77,7 +104,7 @@ inline real activation(sigmax::activation op, real x, real p, real q) {
     case squared_relu: return x > 0 ? x * x : 0;
     case elu: return x > 0 ? x : p * std::expm1(x);
     case celu: return x > 0 ? x : p * std::expm1(x / p);
-    case selu: return x > 0 ? selu_scale * x : selu_scale * selu_alpha * std::expm1(x);
+    case selu: return x > 0 ? selu_scale<real> * x : selu_scale<real> * selu_alpha<real> * std::expm1(x);
     case gelu: return normal_cdf(x) == 0 ? std::copysign(real{0}, x) : x * normal_cdf(x);
     case gelu_tanh: return times_sigmoid(x, gelu_argument(x));
     case quick_gelu: return times_sigmoid(x, p * x);
@@ -105,7 +132,8 @@ inline real activation(sigmax::activation op, real x, real p, real q) {
 }
 
 /// The derivative; at a kink that of the flat side.
-inline real derivative(sigmax::activation op, real x, real p, real q) {
+template <class real = long double>
+inline real derivative(sigmax::activation op, given<real> x, given<real> p, given<real> q) {
   using enum sigmax::activation;
   if (std::isnan(x)) return x;
   switch (op) {
@@ -118,11 +146,12 @@ inline real derivative(sigmax::activation op, real x, real p, real q) {
     case squared_relu: return x > 0 ? 2 * x : 0;
     case elu: return x > 0 ? 1 : p * std::exp(x);
     case celu: return x > 0 ? 1 : std::exp(x / p);
-    case selu: return x > 0 ? selu_scale : selu_scale * selu_alpha * std::exp(x);
-    case gelu: return std::isinf(x) ? (x > 0 ? 1 : 0) : normal_cdf(x) + x * std::exp(-x * x / 2) / std::sqrt(2 * pi);
+    case selu: return x > 0 ? selu_scale<real> : selu_scale<real> * selu_alpha<real> * std::exp(x);
+    case gelu:
+      return std::isinf(x) ? (x > 0 ? 1 : 0) : normal_cdf(x) + x * std::exp(-x * x / 2) / std::sqrt(2 * pi<real>);
     case gelu_tanh: {
       if (std::isinf(x)) return x > 0 ? 1 : 0;
-      const real z = gelu_argument(x), slope = 2 * std::sqrt(2 / pi) * (1 + 3 * 0.044715L * x * x);
+      const real z = gelu_argument(x), slope = 2 * std::sqrt(2 / pi<real>) * (1 + 3 * gelu_cubic<real> * x * x);
       return sigmax_reference::sigmoid(z) * (1 + x * slope * sigmax_reference::sigmoid(-z));
     }
     case quick_gelu:
@@ -180,37 +209,42 @@ inline default_parameters defaults(sigmax::activation op) {
     default: return {};
   }
 }
-inline real activation(sigmax::activation op, real x) {
+template <class real = long double>
+inline real activation(sigmax::activation op, given<real> x) {
   const auto d = defaults(op);
-  return activation(op, x, d.first, d.second);
+  return activation<real>(op, x, real(d.first), real(d.second));
 }
-inline real derivative(sigmax::activation op, real x) {
+template <class real = long double>
+inline real derivative(sigmax::activation op, given<real> x) {
   const auto d = defaults(op);
-  return derivative(op, x, d.first, d.second);
+  return derivative<real>(op, x, real(d.first), real(d.second));
+}
+
+/// Derivatives that cross zero do so within (-3, 0). No relative bound can hold there.
+inline bool derivative_crosses_zero(sigmax::activation op) {
+  using enum sigmax::activation;
+  return op == gelu || op == gelu_tanh || op == quick_gelu || op == silu || op == hard_swish || op == mish;
 }
 
 /// |got - exact| in units in the last place of an f32 of the size of `exact`; subnormal results in 2^-149. A NaN or an
 /// infinity that should not be there is infinitely wrong; a result that overflows where the exact one does is right.
-inline double ulp_error(float got, real exact) {
+template <class real = long double>
+inline double ulp_error(float got, given<real> exact) {
   constexpr double wrong = std::numeric_limits<double>::infinity();
   constexpr real overflow = 0x1.ffffffp127L;  // from here on, rounding gives infinity
+  const real size = std::fabs(exact);
   if (std::isnan(exact)) return std::isnan(got) ? 0 : wrong;
   if (std::isnan(got)) return wrong;
-  if (std::isinf(got))
-    return std::fabs(exact) >= 0x1.fffffep127L && std::signbit(got) == std::signbit(exact) ? 0 : wrong;
-  if (std::fabs(exact) >= overflow)
-    return std::isinf(exact) ? wrong : static_cast<double>(std::fabs(got - exact) / 0x1p104L);
-  int exponent = -126;
-  if (std::fabs(exact) >= 0x1p-126L) {
-    std::frexp(exact, &exponent);
-    --exponent;
-  }
-  return static_cast<double>(std::ldexp(std::fabs(static_cast<real>(got) - exact), 23 - exponent));
+  if (std::isinf(got)) return size >= 0x1.fffffep127L && std::signbit(got) == std::signbit(exact) ? 0 : wrong;
+  if (size >= overflow) return std::isinf(exact) ? wrong : static_cast<double>(std::fabs(got - exact) / 0x1p104L);
+  const int exponent = size >= 0x1p-126L ? std::ilogb(size) : -126;
+  return static_cast<double>(std::scalbn(std::fabs(static_cast<real>(got) - exact), 23 - exponent));
 }
 
 /// A 16-bit binary format with `fraction` stored significand bits and exponent bias `bias`.
 template <int fraction, int bias>
 struct half_format {
+  using real = long double;
   static real decode(std::uint16_t bits) {
     const int exponent = (bits & 0x7fff) >> fraction, top = 0x7fff >> fraction;
     const real m = bits & ((1 << fraction) - 1);
@@ -242,9 +276,10 @@ using float16_format = half_format<10, 15>;
 using bfloat16_format = half_format<7, 127>;
 
 struct softmax_row {
-  std::vector<real> probability, logarithm;
+  std::vector<long double> probability, logarithm;
 };
 inline softmax_row softmax(const std::vector<float>& x) {
+  using real = long double;
   real max = -std::numeric_limits<real>::infinity();
   for (float v : x) max = std::isnan(v) ? max : std::fmax(max, static_cast<real>(v));
   real sum = 0, lost = 0;  // Kahan

@@ -20,6 +20,21 @@ TEST_P(oracle, derivative_is_the_slope) {
   }
 }
 
+TEST_P(oracle, in_double_is_as_good_for_f32) {
+  const activation op = GetParam();
+  for (float x : sample(65521)) {
+    const long double unit = 0x1p-18L, value = reference::activation(op, x), slope = reference::derivative(op, x);
+    const auto near = [&](double got, long double exact) {
+      if (std::isnan(exact)) return std::isnan(got);
+      if (std::fabs(exact) >= 0x1p128L) return std::fabs(got) >= 0x1p128;
+      return std::fabs(got - exact) <= unit * std::fmax(std::fabs(exact), 0x1p-126L) * 0x1p-23L;
+    };
+    EXPECT_TRUE(near(reference::activation<double>(op, x), value)) << x;
+    const bool crossing = reference::derivative_crosses_zero(op) && std::fabs(slope) < 0x1p-10L;
+    EXPECT_TRUE(crossing || near(reference::derivative<double>(op, x), slope)) << x;
+  }
+}
+
 SIGMAX_FOR_EACH_ACTIVATION(oracle);
 
 TEST(oracle_values, closed_forms) {
