@@ -7,6 +7,7 @@
 
 #include <sigmax/sigmax.hpp>
 
+#include <bit>
 #include <cmath>
 #include <cstdint>
 #include <cstring>
@@ -72,18 +73,18 @@ inline real tanhshrink(real x) {
   if (std::fabs(x) >= real(0.3L)) return x - std::tanh(x);
   // tanh's coefficients 2^2n (2^2n - 1) B_2n / (2n)!, from x^3 on, negated.
   static constexpr long double c[] = {1 / 3.0L,
-                               -2 / 15.0L,
-                               17 / 315.0L,
-                               -62 / 2835.0L,
-                               1382 / 155925.0L,
-                               -21844 / 6081075.0L,
-                               929569 / 638512875.0L,
-                               -6404582 / 10854718875.0L,
-                               443861162 / 1856156927625.0L,
-                               -18888466084 / 194896477400625.0L,
-                               113927491862 / 2900518163668125.0L,
-                               -58870668456604 / 3698160658676859375.0L,
-                               8374643517010684 / 1298054391195577640625.0L};
+                                      -2 / 15.0L,
+                                      17 / 315.0L,
+                                      -62 / 2835.0L,
+                                      1382 / 155925.0L,
+                                      -21844 / 6081075.0L,
+                                      929569 / 638512875.0L,
+                                      -6404582 / 10854718875.0L,
+                                      443861162 / 1856156927625.0L,
+                                      -18888466084 / 194896477400625.0L,
+                                      113927491862 / 2900518163668125.0L,
+                                      -58870668456604 / 3698160658676859375.0L,
+                                      8374643517010684 / 1298054391195577640625.0L};
   real sum = 0;
   for (int i = static_cast<int>(sizeof c / sizeof c[0]) - 1; i >= 0; --i) sum = sum * x * x + static_cast<real>(c[i]);
   return x * x * x * sum;
@@ -226,6 +227,12 @@ inline bool derivative_crosses_zero(sigmax::activation op) {
   return op == gelu || op == gelu_tanh || op == quick_gelu || op == silu || op == hard_swish || op == mish;
 }
 
+/// The unit in the last place of an f32 of this size, a normal number.
+inline long double unit_of(long double size) { return std::scalbn(1.0L, std::ilogb(size) - 23); }
+inline double unit_of(double size) {  // the same by bits: a sweep asks for it 2^32 times
+  return std::bit_cast<double>((std::bit_cast<std::uint64_t>(size) >> 52 << 52) - (std::uint64_t{23} << 52));
+}
+
 /// |got - exact| in units in the last place of an f32 of the size of `exact`; subnormal results in 2^-149. A NaN or an
 /// infinity that should not be there is infinitely wrong; a result that overflows where the exact one does is right.
 template <class real = long double>
@@ -237,8 +244,7 @@ inline double ulp_error(float got, given<real> exact) {
   if (std::isnan(got)) return wrong;
   if (std::isinf(got)) return size >= 0x1.fffffep127L && std::signbit(got) == std::signbit(exact) ? 0 : wrong;
   if (size >= overflow) return std::isinf(exact) ? wrong : static_cast<double>(std::fabs(got - exact) / 0x1p104L);
-  const int exponent = size >= 0x1p-126L ? std::ilogb(size) : -126;
-  return static_cast<double>(std::scalbn(std::fabs(static_cast<real>(got) - exact), 23 - exponent));
+  return static_cast<double>(std::fabs(static_cast<real>(got) - exact) / unit_of(std::fmax(size, real(0x1p-126L))));
 }
 
 /// A 16-bit binary format with `fraction` stored significand bits and exponent bias `bias`.

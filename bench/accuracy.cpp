@@ -1,0 +1,233 @@
+#include "arguments.hpp"
+#include "command.hpp"
+#include "interrupt.hpp"
+#include "machine.hpp"
+#include "sweep.hpp"
+#include "table.hpp"
+#include "threads.hpp"
+
+#include <fmt/core.h>
+
+#include <algorithm>
+#include <bit>
+#include <cmath>
+#include <fstream>
+#include <memory>
+
+namespace sigmax_bench {
+namespace {
+
+using json = nlohmann::ordered_json;
+
+struct wishes {
+  std::vector<std::string> ops, dtypes, isas;
+  std::string threads = "all", output = "md", out, from;
+  std::uint64_t stride = 97;  // a prime: every exponent and every low bit is met
+  bool exhaustive = false, quiet = false;
+};
+
+std::string value_text(std::uint32_t bits) { return fmt::format("{:.9g}", std::bit_cast<float>(bits)); }
+
+// JSON has no infinity: a peer that returns NaN has an error of null.
+json number(double value) { return std::isinf(value) ? json(nullptr) : json(value); }
+double number(const json& value) { return value.is_null() ? HUGE_VAL : value.get<double>(); }
+
+json worst_json(const worst_error& w) {
+  return {{"error", number(w.error)}, {"x", value_text(w.bits)}, {"bits", fmt::format("{:08x}", w.bits)}};
+}
+worst_error worst_from(const json& j) {
+  return {number(j["error"]), static_cast<std::uint32_t>(std::stoul(j["bits"].get<std::string>(), nullptr, 16))};
+}
+
+json row_json(const accuracy_row& r) {
+  const bool wide = r.type == sigmax::dtype::f32;
+  json j{{"op", r.op.name()},
+         {"dtype", name_of(r.type)},
+         {"library", r.library},
+         {"isa", r.isa},
+         {"fma", r.fma},
+         {"stride", r.stride},
+         {"checked", r.checked},
+         {"worst", worst_json(r.normal)},
+         {"subnormal", worst_json(r.subnormal)}};
+  j[wide ? "over_1_ulp" : "misrounded"] = wide ? r.over_one : r.misrounded;
+  j["hash"] = fmt::format("{:016x}", r.hash);
+  if (r.library == "sigmax") {
+    j["bound"] = r.promised().normal;
+    j["kept"] = r.kept();
+  }
+  return j;
+}
+accuracy_row row_from(const json& j) {
+  accuracy_row r{.op = parse_operations({j["op"].get<std::string>()}).front(),
+                 .type = parse_dtype(j["dtype"].get<std::string>()),
+                 .library = j["library"],
+                 .isa = j["isa"],
+                 .fma = j["fma"],
+                 .stride = j["stride"],
+                 .checked = j["checked"],
+                 .normal = worst_from(j["worst"]),
+                 .subnormal = worst_from(j["subnormal"])};
+  (j.contains("misrounded") ? r.misrounded : r.over_one) = j[j.contains("misrounded") ? "misrounded" : "over_1_ulp"];
+  r.hash = std::stoull(j["hash"].get<std::string>(), nullptr, 16);
+  return r;
+}
+
+table table_of(const std::vector<accuracy_row>& rows) {
+  table t{{{"op"},
+           {"dtype"},
+           {"library"},
+           {"isa"},
+           {"inputs", true},
+           {"bound", true},
+           {"max ULP", true},
+           {"at x", true},
+           {"over 1 ULP", true},
+           {"misrounded", true},
+           {"subnormal steps", true},
+           {"kept"}},
+          {}};
+  for (const accuracy_row& r : rows) {
+    const bool wide = r.type == sigmax::dtype::f32, ours = r.library == "sigmax";
+    t.rows.push_back({r.op.name(), std::string(name_of(r.type)), r.library, r.isa, fmt::format("{}", r.checked),
+                      ours ? fmt::format("{:g}", r.promised().normal) : "", fmt::format("{:.4g}", r.normal.error),
+                      value_text(r.normal.bits), wide ? fmt::format("{}", r.over_one) : "",
+                      wide ? "" : fmt::format("{}", r.misrounded), wide ? fmt::format("{:.3g}", r.subnormal.error) : "",
+                      !ours      ? ""
+                      : r.kept() ? "yes"
+                                 : "BROKEN"});
+  }
+  return t;
+}
+
+// The README's table: a line an activation, from the first ISA row with FMA among the results.
+std::string readme_table(const std::vector<accuracy_row>& rows) {
+  const auto find = [&](op_kind kind, sigmax::activation function, sigmax::dtype type) -> const accuracy_row& {
+    const operation op{kind, function};
+    const auto found = std::find_if(rows.begin(), rows.end(), [&](const accuracy_row& r) {
+      return r.op == op && r.type == type && r.fma && r.library == "sigmax";
+    });
+    if (found == rows.end())
+      throw usage_error(fmt::format("the results lack {} for {} on a row with FMA", op.name(), name_of(type)));
+    return *found;
+  };
+  std::string text =
+      "| activation | formula | parameters (default) | bound, ULP | largest error, ULP | at x | derivative, ULP | f16 "
+      "misrounded |\n|---|---|---|---|---|---|---|---|\n";
+  for (const auto function : sigmax::all_activations()) {
+    const sigmax::activation_info& about = sigmax::describe(function);
+    std::string formula, parameters;
+    for (const char c : about.formula) formula += c == '|' ? std::string("\\|") : std::string(1, c);
+    for (const sigmax::parameter_info& p : about.parameters)
+      parameters += fmt::format("{}{} ({:.7g})", parameters.empty() ? "" : ", ", p.name, p.default_value);
+    const accuracy_row& value = find(op_kind::activation, function, sigmax::dtype::f32);
+    text += fmt::format("| `{}` | {} | {} | {:g} | {:.3f} | {} | {:.2f} | {} |\n", about.name, formula,
+                        parameters.empty() ? "-" : parameters, about.bound_f32, value.normal.error,
+                        value.normal.error == 0 ? "-" : value_text(value.normal.bits),
+                        find(op_kind::gradient, function, sigmax::dtype::f32).normal.error,
+                        find(op_kind::activation, function, sigmax::dtype::f16).misrounded);
+  }
+  return text;
+}
+
+std::string text_of(const std::vector<accuracy_row>& rows, const std::string& output) {
+  if (output == "readme") return readme_table(rows);
+  if (output == "csv") return table_of(rows).csv();
+  if (output == "md") return table_of(rows).markdown();
+  json list = json::array();
+  for (const accuracy_row& r : rows) list.push_back(row_json(r));
+  return json{{"sigmax_schema_version", 1}, {"machine", machine_block()}, {"accuracy", list}}.dump(1) + "\n";
+}
+
+std::vector<accuracy_row> stored(const std::string& path) {
+  std::ifstream file(path);
+  if (!file) throw usage_error(fmt::format("cannot read '{}'", path));
+  try {
+    std::vector<accuracy_row> rows;
+    for (const json& j : json::parse(file).at("accuracy")) rows.push_back(row_from(j));
+    return rows;
+  } catch (const json::exception& error) {
+    throw usage_error(fmt::format("'{}' is not a result of 'accuracy': {}", path, error.what()));
+  }
+}
+
+std::vector<accuracy_row> measure_all(const wishes& w) {
+  std::vector<contender> contenders;
+  for (const std::string& isa : parse_isas(w.isas)) contenders.push_back(isa_row(isa));
+  const int threads = has_threads ? parse_threads(w.threads) : 1;
+  progress shown(w.quiet);
+  std::vector<accuracy_row> rows;
+  for (const operation& op : parse_operations(w.ops)) {
+    if (op.by_rows()) continue;
+    for (const std::string& word : w.dtypes) {
+      const sigmax::dtype type = parse_dtype(word);
+      shown.enter(fmt::format("{} {}", op.name(), word));
+      if (type == sigmax::dtype::f32) {
+        for (accuracy_row& r : sweep(op, contenders, w.exhaustive ? 1 : w.stride, threads, shown))
+          rows.push_back(std::move(r));
+      } else if (op.kind == op_kind::activation) {
+        for (const contender& c : contenders)
+          if (c.library == "sigmax") rows.push_back(sweep_16_bit(op, type, c));
+      }
+      if (interrupted()) return rows;
+    }
+  }
+  return rows;
+}
+
+int accuracy(wishes& w) {
+  const auto otherwise = [](std::vector<std::string>& words, const char* word) {
+    if (words.empty()) words = {word};
+  };
+  otherwise(w.ops, "all");
+  otherwise(w.dtypes, "f32");
+  otherwise(w.isas, "all");
+  std::ofstream file;
+  if (!w.out.empty()) {
+    file.open(w.out);  // now: a wrong path must not cost the measurement
+    if (!file) throw usage_error(fmt::format("cannot write '{}'", w.out));
+  }
+  watch_interrupt();
+  const std::vector<accuracy_row> rows = w.from.empty() ? measure_all(w) : stored(w.from);
+  if (rows.empty() && !interrupted())
+    throw usage_error("nothing to sweep: softmax has no single input, and a gradient is f32 only");
+  fmt::print("{}", text_of(rows, w.out.empty() ? w.output : "md"));
+  if (!w.out.empty()) {
+    file << text_of(rows, w.output);
+    if (!file.flush()) throw std::runtime_error(fmt::format("writing '{}' failed", w.out));
+  }
+  if (!std::all_of(rows.begin(), rows.end(), [](const accuracy_row& r) { return r.kept(); })) {
+    fmt::print(stderr, "sigmax-bench: an error bound is broken\n");
+    return exit_wrong_result;
+  }
+  return interrupted() ? exit_interrupted : exit_ok;
+}
+
+}  // namespace
+
+void add_accuracy(CLI::App& app, int& result) {
+  CLI::App* command =
+      app.add_subcommand("accuracy", "Largest errors over all inputs, or every n-th, against the oracle");
+  const auto w = std::make_shared<wishes>();
+  const auto list = [&](const char* name, std::vector<std::string>& into, const char* text) {
+    command->add_option(name, into, text)->delimiter(',')->allow_extra_args(false)->take_all();
+  };
+  list("--op", w->ops, "gelu,silu:gradient,all,all:gradient; all if not given");
+  list("--dtype", w->dtypes, "f32,f16,bf16; f32 if not given");
+  list("--isa", w->isas, "rows of 'sigmax-bench info', all, best; all if not given");
+  command->add_option("--stride", w->stride, "f32: every n-th bit pattern of the 2^32")
+      ->check(CLI::Range(std::uint64_t{1}, std::uint64_t{1} << 31))
+      ->capture_default_str();
+  command->add_flag("--exhaustive", w->exhaustive, "f32: all 2^32 inputs, about a minute an op and core");
+  command->add_option("--threads", w->threads, "a number, or all")->capture_default_str();
+  command->add_option("--from", w->from, "show these stored results (JSON) and measure nothing");
+  command->add_option("--output", w->output, "md, csv, json, or readme for the README's table")
+      ->check(CLI::IsMember({"md", "csv", "json", "readme"}))
+      ->capture_default_str();
+  command->add_option("--out", w->out, "write there, and the table to the terminal");
+  command->add_flag("--quiet", w->quiet, "no progress on stderr");
+  command->footer("16-bit dtypes are always swept whole. Exit: 0 ok, 2 usage, 5 a bound is broken, 130 interrupted.");
+  command->callback([w, &result] { result = accuracy(*w); });
+}
+
+}  // namespace sigmax_bench
