@@ -41,8 +41,9 @@ void run_block(const elementwise_plan& plan, nest_cursor& source, nest_cursor& t
     filled += run;
   }
   const auto op = static_cast<std::size_t>(plan.op);
+  const std::size_t form = plan.out_type == dtype::f32 ? static_cast<std::size_t>(dtype::f32) : dtype_count;
   if (plan.inputs == 1)
-    plan.table->forward[op][static_cast<std::size_t>(dtype::f32)](buffer[0], buffer[0], n, plan.p, false);
+    plan.table->forward[op][form](buffer[0], buffer[0], n, plan.p, false);
   else
     plan.table->gradient[op](buffer[0], buffer[1], buffer[0], n, plan.p, false);
   for (std::int64_t written = 0; written < n;) {

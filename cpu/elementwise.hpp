@@ -5,6 +5,8 @@
 #include <type_traits>
 
 #include "load_store.hpp"
+// The formulas come after the vocabulary they are written in.
+#include "../kernels/math.hpp"
 
 namespace sigmax {
 namespace {
@@ -44,11 +46,26 @@ SIGMAX_FN Op make(const parameters& p) {  // an op's parameters are its only dat
     return Op{p.first, p.second};
 }
 
-template <class Op, class T>
+template <class Op>
+concept has_residual = requires(const Op& op, vec v) {
+  op.residual(v, v);
+};
+
+/// op(x); `once_more` if a 16-bit type shall hold it: rounded to odd then, where the op can tell its exact value.
+template <bool once_more, class Op>
+SIGMAX_FN vec evaluate(const Op& op, vec x) {
+  vec y = op(x);
+  if constexpr (once_more && has_residual<Op>)
+    return math::round_to_odd(y, op.residual(x, y));
+  else
+    return y;
+}
+
+template <class Op, class T, bool once_more>
 void forward(const void* x, void* y, std::int64_t n, const parameters& p, bool streaming) noexcept {
   const Op op = make<Op>(p);
   auto f = [op](std::int64_t, pair v, std::int64_t) __attribute__((always_inline)) {
-    return pair{op(v.first), op(v.second)};
+    return pair{evaluate<once_more>(op, v.first), evaluate<once_more>(op, v.second)};
   };
   if (streaming)
     map<true>(static_cast<const T*>(x), static_cast<T*>(y), n, f);

@@ -18,7 +18,9 @@ const kernel_table SIGMAX_JOIN(kernels_, SIGMAX_ISA) = {
     lanes,
     has_fma,
     {
-#define SIGMAX_ACTIVATION(name) {forward<name##_op, float>, forward<name##_op, float16>, forward<name##_op, bfloat16>},
+#define SIGMAX_ACTIVATION(name)                                                    \
+  {forward<name##_op, float, false>, forward<name##_op, float16, true>,            \
+   forward<name##_op, bfloat16, true>, forward<name##_op, float, has_residual<name##_op>>},
 #include "sigmax/activations.def"
 #undef SIGMAX_ACTIVATION
     },

@@ -3,7 +3,6 @@
 
 #include "elementwise.hpp"
 // After batch.hpp, whose vocabulary its templates use.
-#include "../kernels/math.hpp"
 #include "../kernels/softmax_state.hpp"
 
 namespace sigmax {

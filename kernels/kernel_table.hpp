@@ -22,8 +22,9 @@ struct kernel_table {
   bool fma;
 
   /// y[i] = op(x[i]), x and y contiguous and of the same dtype, possibly identical. `streaming`: non-temporal stores.
+  /// The last of the four is for f32 values that will be stored in 16 bits: where that matters it rounds to odd.
   using forward_fn = void (*)(const void* x, void* y, std::int64_t n, const parameters& p, bool streaming) noexcept;
-  forward_fn forward[activation_count][dtype_count];
+  forward_fn forward[activation_count][dtype_count + 1];
 
   /// dx[i] = dy[i] op'(x[i]), all contiguous; dx may be identical with dy or x.
   using gradient_fn = void (*)(const float* dy, const float* x, float* dx, std::int64_t n, const parameters& p,

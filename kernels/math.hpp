@@ -154,6 +154,27 @@ SIGMAX_FN V sech_squared(V a, V low) {
   return fma(q, l.e.m + (l.residual + l.residual), q) * V(down);
 }
 
+/// a x + b - y, where y is close to that sum; exact but for the last bits of what is left.
+template <class V>
+SIGMAX_FN V line_residual(V a, V x, V b, V y) {
+  V p = a * x;
+  V p_low = fma_exact(a, x, negate(p));
+  V s = p + b;
+  V t = s - p;
+  V s_low = (p - (s - t)) + (b - t);
+  return (s - y) + (s_low + p_low);
+}
+
+/// For y, a rounding of y + residual: the odd one of the two floats around that sum. Rounded once more, to a 16-bit
+/// type, it gives what one rounding of the sum would (Boldo and Melquiond, IEEE Trans. Computers 57, 2008).
+template <class V>
+SIGMAX_FN V round_to_odd(V y, V residual) {
+  auto bits = bits_of(y);
+  auto one = decltype(bits)(1u);
+  V odd = select((residual > V(0.0f)) == (y > V(0.0f)), from_bits(bits | one), from_bits((bits - one) | one));
+  return select(abs(residual) > V(0.0f), select(abs(y) > V(0.0f), odd, y), y);  // a NaN residual changes nothing
+}
+
 }  // namespace math
 }  // namespace
 }  // namespace sigmax

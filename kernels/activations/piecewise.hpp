@@ -24,6 +24,10 @@ struct linear_op {
     return fma_exact(V(alpha), x, V(beta == 0 ? -0.0f : beta));  // adding -0 keeps the sign of a zero
   }
   template <class V>
+  SIGMAX_FN V residual(V x, V y) const {
+    return math::line_residual(V(alpha), x, V(beta), y);
+  }
+  template <class V>
   SIGMAX_FN V derivative(V x) const {
     return nan_like(x, V(alpha));
   }
@@ -86,6 +90,10 @@ struct leaky_relu_op {
   template <class V>
   SIGMAX_FN V operator()(V x) const {
     return select(x > V(0.0f), x, V(slope) * x);
+  }
+  template <class V>
+  SIGMAX_FN V residual(V x, V y) const {
+    return select(x > V(0.0f), V(0.0f), fma_exact(V(slope), x, negate(y)));
   }
   template <class V>
   SIGMAX_FN V derivative(V x) const {
@@ -155,6 +163,11 @@ struct hard_sigmoid_op {
   SIGMAX_FN V operator()(V x) const {
     return clip_op{0.0f, 1.0f}(fma_exact(V(alpha), x, V(beta)));
   }
+  template <class V>
+  SIGMAX_FN V residual(V x, V y) const {
+    V inside = select(y < V(1.0f), math::line_residual(V(alpha), x, V(beta), y), V(0.0f));
+    return select(y > V(0.0f), inside, V(0.0f));
+  }
   /// below, inside or above where the exact line is <= 0, between, or >= 1: a sum has the sign of the exact one.
   template <class V>
   SIGMAX_FN V by_piece(V x, V below, V inside, V above) const {
@@ -172,11 +185,27 @@ struct hard_swish_op {
   static constexpr char source[] = "Howard et al., arXiv:1905.02244";
   static constexpr parameter_info params[] = {{"alpha", 1.0f / 6, smallest_factor, any_high},
                                               {"beta", 0.5f, any_low, any_high}};
-  static constexpr float bound = 1.5f;
+  static constexpr float bound = 1;
   float alpha = params[0].default_value, beta = params[1].default_value;
   template <class V>
+  struct factors {
+    V c, h, h_low;  // x clamped, for inf 0 would be NaN; the other factor and what its rounding left out
+  };
+  template <class V>
+  SIGMAX_FN factors<V> split(V x) const {
+    hard_sigmoid_op gate{alpha, beta};
+    V h = gate(x);
+    return {at_least(x, V(-largest)), h, gate.residual(x, h)};
+  }
+  template <class V>
   SIGMAX_FN V operator()(V x) const {
-    return at_least(x, V(-largest)) * hard_sigmoid_op{alpha, beta}(x);  // -inf 0 would be NaN; the limit is -0
+    auto f = split(x);
+    return fma(f.c, f.h, at_most(f.c, V(largest)) * f.h_low);
+  }
+  template <class V>
+  SIGMAX_FN V residual(V x, V y) const {
+    auto f = split(x);
+    return fma(f.c, f.h_low, fma_exact(f.c, f.h, negate(y)));
   }
   template <class V>
   SIGMAX_FN V derivative(V x) const {

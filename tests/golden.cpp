@@ -1,0 +1,165 @@
+// The bits of every function as one number each, compared with a committed list: two machines, or a CPU and a GPU, that
+// both agree with the list agree with each other on every input. Needs no GoogleTest, so that it runs under an
+// emulator.
+//   sigmax_golden LIST [--isa NAME] [--stride N]...   compares every row with FMA, or one; 97 if no stride is given
+//   sigmax_golden --write                             prints a new list: all inputs, every 97th, every 65521st
+#include "golden.hpp"
+
+#include <sigmax/sigmax.hpp>
+
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <fstream>
+#include <map>
+#include <string>
+#include <thread>
+#include <vector>
+
+namespace {
+
+using namespace sigmax;
+using sigmax_golden::term;
+
+constexpr std::uint64_t all_inputs = std::uint64_t{1} << 32;
+constexpr std::int64_t length = 16384;
+
+void require(const status& s) {
+  if (s.ok()) return;
+  std::printf("%s\n", s.message);
+  std::exit(2);
+}
+
+/// f(x, y) computes `length` results; the sum of terms over every stride-th bit pattern.
+template <class F>
+std::uint64_t over_f32(std::uint64_t stride, F f) {
+  const std::uint64_t inputs = (all_inputs + stride - 1) / stride, chunks = (inputs + length - 1) / length;
+  const unsigned threads = std::max(1u, std::thread::hardware_concurrency());
+  std::vector<std::uint64_t> sums(threads);
+  std::vector<std::jthread> pool;
+  for (unsigned t = 0; t < threads; ++t) {
+    pool.emplace_back([&, t] {
+      std::vector<float> x(length), y(length);
+      for (std::uint64_t chunk = t; chunk < chunks; chunk += threads) {
+        const std::uint64_t begin = chunk * length, n = std::min<std::uint64_t>(length, inputs - begin);
+        const auto bits = [&](std::uint64_t i) { return static_cast<std::uint32_t>((begin + i) * stride); };
+        for (std::uint64_t i = 0; i < n; ++i) x[i] = std::bit_cast<float>(bits(i));
+        f(x.data(), y.data());
+        for (std::uint64_t i = 0; i < n; ++i) sums[t] += term(bits(i), y[i]);
+      }
+    });
+  }
+  pool.clear();  // joins
+  std::uint64_t sum = 0;
+  for (const std::uint64_t part : sums) sum += part;
+  return sum;
+}
+
+/// All inputs of a 16-bit type; the result's bits count as they are, NaN as one.
+template <class T>
+std::uint64_t over_16_bit(activation op, int exponent_mask, const options& how) {
+  std::vector<T> x(65536), y(65536);
+  for (std::size_t i = 0; i < x.size(); ++i) x[i].bits = static_cast<std::uint16_t>(i);
+  require(activate(op, const_view(x.data(), std::ssize(x)), view(y.data(), std::ssize(y)), how));
+  std::uint64_t sum = 0;
+  for (std::uint32_t i = 0; i < 65536; ++i) {
+    const bool nan = (y[i].bits & 0x7fff) > exponent_mask;
+    sum += term(i, nan ? NAN : static_cast<float>(y[i].bits));
+  }
+  return sum;
+}
+
+/// Rows of all short lengths and some long ones, of numbers that every machine makes alike.
+template <class F>
+std::uint64_t over_rows(F f) {
+  std::vector<std::int64_t> lengths{1000, 4096, 70001};
+  for (std::int64_t n = 1; n <= 300; ++n) lengths.push_back(n);
+  std::uint64_t sum = 0;
+  std::uint32_t index = 0;
+  for (const std::int64_t n : lengths) {
+    std::vector<float> x(static_cast<std::size_t>(n)), y(x.size());
+    for (std::size_t i = 0; i < x.size(); ++i)
+      x[i] = static_cast<float>(sigmax_golden::mix(index + i) >> 40) * 0x1p-20f - 8;  // [-8, 8) in steps of 2^-20
+    require(f(const_view(x.data(), n), view(y.data(), n)));
+    for (const float v : y) sum += term(index++, v);
+  }
+  return sum;
+}
+
+using hashes = std::map<std::string, std::uint64_t>;  // "gelu value 97"
+
+hashes compute(const char* isa, const std::vector<std::uint64_t>& strides) {
+  options how;
+  how.where = backend::cpu;
+  how.isa = isa;
+  const std::vector<float> one(length, 1.0f);
+  const const_view dy(one.data(), length);
+  hashes found;
+  for (const activation op : all_activations()) {
+    const std::string name(describe(op).name);
+    for (const std::uint64_t stride : strides) {
+      const std::string suffix = " " + std::to_string(stride);
+      found[name + " value" + suffix] = over_f32(stride, [&](const float* x, float* y) {
+        require(activate(op, const_view(x, length), view(y, length), how));
+      });
+      found[name + " derivative" + suffix] = over_f32(stride, [&](const float* x, float* y) {
+        require(activation_gradient(op, dy, const_view(x, length), view(y, length), how));
+      });
+    }
+    found[name + " f16 1"] = over_16_bit<float16>(op, 0x7c00, how);
+    found[name + " bf16 1"] = over_16_bit<bfloat16>(op, 0x7f80, how);
+  }
+  found["softmax rows 1"] = over_rows([&](const_view x, view y) { return softmax(x, y, -1, how); });
+  found["log_softmax rows 1"] = over_rows([&](const_view x, view y) { return log_softmax(x, y, -1, how); });
+  return found;
+}
+
+hashes read(const char* path) {
+  std::ifstream file(path);
+  hashes list;
+  std::string name, form, stride, hash;
+  while (file >> name >> form >> stride >> hash)
+    list[name + " " + form + " " + stride] = std::stoull(hash, nullptr, 16);
+  return list;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  std::vector<std::uint64_t> strides;
+  const char *isa = nullptr, *path = nullptr;
+  bool write = false;
+  for (int i = 1; i < argc; ++i) {
+    if (std::strcmp(argv[i], "--write") == 0)
+      write = true;
+    else if (std::strcmp(argv[i], "--isa") == 0 && i + 1 < argc)
+      isa = argv[++i];
+    else if (std::strcmp(argv[i], "--stride") == 0 && i + 1 < argc)
+      strides.push_back(std::strtoull(argv[++i], nullptr, 10));
+    else
+      path = argv[i];
+  }
+  if (write) {
+    for (const auto& [what, hash] : compute(isa, {1, 97, 65521}))
+      std::printf("%s %016llx\n", what.c_str(), static_cast<unsigned long long>(hash));
+    return 0;
+  }
+  if (strides.empty()) strides = {97};
+  const hashes expected = path != nullptr ? read(path) : hashes{};
+  int rows = 0, differing = 0;
+  for (const isa_info& row : cpu_isas()) {
+    if (!row.usable || !row.fma || (isa != nullptr && std::strcmp(isa, row.name) != 0)) continue;
+    ++rows;
+    const hashes found = compute(row.name, strides);
+    for (const auto& [what, hash] : found) {
+      const auto wanted = expected.find(what);
+      if (wanted != expected.end() && wanted->second == hash) continue;
+      ++differing;
+      std::printf("%s: %s is %016llx, %s\n", row.name, what.c_str(), static_cast<unsigned long long>(hash),
+                  wanted == expected.end() ? "not in the list" : "the list has another");
+    }
+    std::printf("%s: %zu hashes compared\n", row.name, found.size());
+  }
+  if (rows == 0) return std::puts("skipped: no usable row with FMA by that name"), 77;
+  return differing == 0 ? 0 : 1;
+}
