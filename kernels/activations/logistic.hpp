@@ -16,7 +16,9 @@ SIGMAX_FN V times_sigmoid(V x, V c, Mask negative, const math::logistic_tail<V>&
   V q = l.y * w;
   V finite = at_most(q, V(largest));  // what follows is a correction, and inf - inf or inf 0 in it would be NaN
   V q_low = fma_exact(l.y, at_most(w, V(largest)), negate(finite));
-  V y = q + fma(finite, select(negative, l.e.m + l.residual, l.residual), q_low);
+  V zero(0.0f);
+  V small = select(negative, l.e.rest, zero) + l.residual;
+  V y = q + fma(finite, select(negative, l.e.r, zero), fma(finite, small, q_low));
   return with_sign(abs(select(negative, y * V(math::down), y)), x);  // the corrections turn -0 into +0
 }
 
