@@ -160,9 +160,24 @@ SIGMAX_FN V sech_squared(V a, V low) {
   return fma(q, l.e.m + (l.residual + l.residual), q) * V(down);
 }
 
-/// a x + b - y, where y is close to that sum; exact but for the last bits of what is left.
+/// A factor that lifts y, and what y is made of, out of the range where residuals underflow.
+template <class V>
+SIGMAX_FN V lift(V y) {
+  return select(abs(y) < V(down), V(up), V(1.0f));
+}
+
+/// A positive multiple of a x - y, where y is close to that product.
+template <class V>
+SIGMAX_FN V product_residual(V a, V x, V y) {
+  V f = lift(y);
+  return fma_exact(a, x * f, negate(y * f));
+}
+
+/// The same for a x + b - y; exact but for the last bits of what is left.
 template <class V>
 SIGMAX_FN V line_residual(V a, V x, V b, V y) {
+  V f = lift(y);
+  x = x * f, b = b * f, y = y * f;
   V p = a * x;
   V p_low = fma_exact(a, x, negate(p));
   V s = p + b;

@@ -93,7 +93,7 @@ struct leaky_relu_op {
   }
   template <class V>
   SIGMAX_FN V residual(V x, V y) const {
-    return select(x > V(0.0f), V(0.0f), fma_exact(V(slope), x, negate(y)));
+    return select(x > V(0.0f), V(0.0f), math::product_residual(V(slope), x, y));
   }
   template <class V>
   SIGMAX_FN V derivative(V x) const {
@@ -185,27 +185,21 @@ struct hard_swish_op {
   static constexpr char source[] = "Howard et al., arXiv:1905.02244";
   static constexpr parameter_info params[] = {{"alpha", 1.0f / 6, smallest_factor, any_high},
                                               {"beta", 0.5f, any_low, any_high}};
-  static constexpr float bound = 1;
+  static constexpr float bound = 1.5f;
   float alpha = params[0].default_value, beta = params[1].default_value;
   template <class V>
-  struct factors {
-    V c, h, h_low;  // x clamped, for inf 0 would be NaN; the other factor and what its rounding left out
-  };
-  template <class V>
-  SIGMAX_FN factors<V> split(V x) const {
-    hard_sigmoid_op gate{alpha, beta};
-    V h = gate(x);
-    return {at_least(x, V(-largest)), h, gate.residual(x, h)};
+  SIGMAX_FN V clamped(V x) const {
+    return at_least(x, V(-largest));  // -inf 0 would be NaN; the limit is -0
   }
   template <class V>
   SIGMAX_FN V operator()(V x) const {
-    auto f = split(x);
-    return fma(f.c, f.h, at_most(f.c, V(largest)) * f.h_low);
+    return clamped(x) * hard_sigmoid_op{alpha, beta}(x);
   }
   template <class V>
   SIGMAX_FN V residual(V x, V y) const {
-    auto f = split(x);
-    return fma(f.c, f.h_low, fma_exact(f.c, f.h, negate(y)));
+    hard_sigmoid_op gate{alpha, beta};
+    V h = gate(x);
+    return fma(clamped(x), gate.residual(x, h), fma_exact(clamped(x), h, negate(y)));
   }
   template <class V>
   SIGMAX_FN V derivative(V x) const {
