@@ -47,7 +47,7 @@ set(XSIMD_ENABLE_XTL_COMPLEX OFF)  # Debian's xsimd asks for xtl otherwise, for 
 sigmax_dependency(xsimd 14.3 https://github.com/xtensor-stack/xsimd.git
   e88a72831858123924f7118f345dfe5d70d95991)  # 14.3.0
 
-if(SIGMAX_BUILD_TESTS OR NOT DEFINED SIGMAX_BUILD_TESTS)
+if((SIGMAX_BUILD_TESTS OR NOT DEFINED SIGMAX_BUILD_TESTS) AND NOT CMAKE_CROSSCOMPILING)
   sigmax_dependency(GTest 1.12 https://github.com/google/googletest.git
     52eb8108c5bdec04579160ae17225d66034bd723)  # v1.17.0
 endif()

@@ -98,7 +98,8 @@ hashes compute(const char* isa, const std::vector<std::uint64_t>& strides) {
   for (const activation op : all_activations()) {
     const std::string name(describe(op).name);
     for (const std::uint64_t stride : strides) {
-      const std::string suffix = " " + std::to_string(stride);
+      std::string suffix = std::to_string(stride);
+      suffix.insert(suffix.begin(), ' ');
       found[name + " value" + suffix] = over_f32(stride, [&](const float* x, float* y) {
         require(activate(op, const_view(x, length), view(y, length), how));
       });
