@@ -134,9 +134,11 @@ std::string text_of(const std::vector<accuracy_row>& rows, const std::string& ou
   if (output == "readme") return readme_table(rows);
   if (output == "csv") return table_of(rows).csv();
   if (output == "md") return table_of(rows).markdown();
-  json list = json::array();
-  for (const accuracy_row& r : rows) list.push_back(row_json(r));
-  return json{{"sigmax_schema_version", 1}, {"machine", machine_block()}, {"accuracy", list}}.dump(1) + "\n";
+  // A line a result: these files are read in diffs.
+  std::string list;
+  for (const accuracy_row& r : rows) list += (list.empty() ? "" : ",\n  ") + row_json(r).dump();
+  return fmt::format("{{\n \"sigmax_schema_version\": 1,\n \"machine\": {},\n \"accuracy\": [\n  {}\n ]\n}}\n",
+                     machine_block().dump(), list);
 }
 
 std::vector<accuracy_row> stored(const std::string& path) {
@@ -176,6 +178,7 @@ std::vector<accuracy_row> measure_all(const wishes& w) {
 }
 
 int accuracy(wishes& w) {
+  if (!w.from.empty() && w.output == "json") throw usage_error("--from reads JSON: there is nothing to convert");
   const auto otherwise = [](std::vector<std::string>& words, const char* word) {
     if (words.empty()) words = {word};
   };
