@@ -2,6 +2,7 @@
 #include "command.hpp"
 #include "interrupt.hpp"
 #include "machine.hpp"
+#include "peer.hpp"
 #include "sweep.hpp"
 #include "table.hpp"
 #include "threads.hpp"
@@ -20,7 +21,7 @@ namespace {
 using json = nlohmann::ordered_json;
 
 struct wishes {
-  std::vector<std::string> ops, dtypes, isas;
+  std::vector<std::string> ops, dtypes, isas, vs;
   std::string threads = "all", output = "md", out, from;
   std::uint64_t stride = 97;  // a prime: every exponent and every low bit is met
   bool exhaustive = false, quiet = false;
@@ -112,8 +113,8 @@ std::string readme_table(const std::vector<accuracy_row>& rows) {
     return *found;
   };
   std::string text =
-      "| activation | formula | parameters (default) | bound, ULP | largest error, ULP | at x | derivative, ULP | f16 "
-      "misrounded |\n|---|---|---|---|---|---|---|---|\n";
+      "| activation | formula | parameters (default) | bound, ULP | largest error, ULP | at x | derivative, ULP | "
+      "misrounded f16, bf16 |\n|---|---|---|---|---|---|---|---|\n";
   for (const auto function : sigmax::all_activations()) {
     const sigmax::activation_info& about = sigmax::describe(function);
     std::string formula, parameters;
@@ -121,11 +122,12 @@ std::string readme_table(const std::vector<accuracy_row>& rows) {
     for (const sigmax::parameter_info& p : about.parameters)
       parameters += fmt::format("{}{} ({:.7g})", parameters.empty() ? "" : ", ", p.name, p.default_value);
     const accuracy_row& value = find(op_kind::activation, function, sigmax::dtype::f32);
-    text += fmt::format("| `{}` | {} | {} | {:g} | {:.3f} | {} | {:.2f} | {} |\n", about.name, formula,
+    text += fmt::format("| `{}` | {} | {} | {:g} | {:.3f} | {} | {:.2f} | {}, {} |\n", about.name, formula,
                         parameters.empty() ? "-" : parameters, about.bound_f32, value.normal.error,
                         value.normal.error == 0 ? "-" : value_text(value.normal.bits),
                         find(op_kind::gradient, function, sigmax::dtype::f32).normal.error,
-                        find(op_kind::activation, function, sigmax::dtype::f16).misrounded);
+                        find(op_kind::activation, function, sigmax::dtype::f16).misrounded,
+                        find(op_kind::activation, function, sigmax::dtype::bf16).misrounded);
   }
   return text;
 }
@@ -156,6 +158,9 @@ std::vector<accuracy_row> stored(const std::string& path) {
 std::vector<accuracy_row> measure_all(const wishes& w) {
   std::vector<contender> contenders;
   for (const std::string& isa : parse_isas(w.isas)) contenders.push_back(isa_row(isa));
+  for (const peer& p : parse_peers(w.vs)) {
+    contenders.push_back({p.name, "", true, [p](const operation& op) { return p.make(op, {0, contender::length}); }});
+  }
   const int threads = has_threads ? parse_threads(w.threads) : 1;
   progress shown(w.quiet);
   std::vector<accuracy_row> rows;
@@ -218,6 +223,7 @@ void add_accuracy(CLI::App& app, int& result) {
   list("--op", w->ops, "gelu,silu:gradient,all,all:gradient; all if not given");
   list("--dtype", w->dtypes, "f32,f16,bf16; f32 if not given");
   list("--isa", w->isas, "rows of 'sigmax-bench info', all, best; all if not given");
+  list("--vs", w->vs, "f32: the same for onednn,xnnpack,sleef,libmvec,libm, all; see 'info'");
   command->add_option("--stride", w->stride, "f32: every n-th bit pattern of the 2^32")
       ->check(CLI::Range(std::uint64_t{1}, std::uint64_t{1} << 31))
       ->capture_default_str();

@@ -1,4 +1,5 @@
-// Compiled with -O3 and no -m flag (CMakeLists.txt): the compiler may vectorise what a distribution's build could.
+// Compiled with -O3 and no -m flag (CMakeLists.txt): the compiler may vectorise what a distribution's build could. And
+// once more, under another name and with other flags, as the peer in peers/libmvec.cpp.
 #include "naive.hpp"
 
 #include "storage.hpp"
@@ -149,8 +150,11 @@ bool run(const operation& op, const void* x, const void* dy, void* y, std::int64
 
 }  // namespace
 
-bool run_naive(const operation& op, sigmax::dtype type, const void* x, const void* dy, void* y, std::int64_t begin,
-               std::int64_t end, std::int64_t cols) {
+#ifndef SIGMAX_BENCH_NAIVE
+#define SIGMAX_BENCH_NAIVE run_naive
+#endif
+bool SIGMAX_BENCH_NAIVE(const operation& op, sigmax::dtype type, const void* x, const void* dy, void* y,
+                        std::int64_t begin, std::int64_t end, std::int64_t cols) {
   switch (type) {
     case sigmax::dtype::f32: return run<float>(op, x, dy, y, begin, end, cols);
     case sigmax::dtype::f16: return run<sigmax::float16>(op, x, dy, y, begin, end, cols);

@@ -13,4 +13,9 @@ namespace sigmax_bench {
 bool run_naive(const operation& op, sigmax::dtype type, const void* x, const void* dy, void* y, std::int64_t begin,
                std::int64_t end, std::int64_t cols);
 
+/// The same file compiled with -ffast-math -mavx2 -mfma, for which g++ calls glibc's vector functions; only where CMake
+/// defines SIGMAX_BENCH_LIBMVEC, and for CPUs with both.
+bool run_naive_libmvec(const operation& op, sigmax::dtype type, const void* x, const void* dy, void* y,
+                       std::int64_t begin, std::int64_t end, std::int64_t cols);
+
 }  // namespace sigmax_bench
