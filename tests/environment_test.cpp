@@ -51,10 +51,10 @@ TEST(environment, finite_inputs_raise_neither_invalid_nor_divided_by_zero) {
   std::vector<float> x;
   for (float v : sample(1 << 14))
     if (std::isfinite(v)) x.push_back(v);
-  for (std::size_t dropped : {0, 1, 7})  // partial vectors of several lengths
+  for (std::ptrdiff_t dropped : {0, 1, 7})  // partial vectors of several lengths
     for (const isa_info& row : usable_isas())
       for (activation op : all_activations()) {
-        const std::vector<float> some(x.begin(), x.end() - static_cast<std::ptrdiff_t>(dropped));
+        const std::vector<float> some(x.begin(), x.end() - dropped);
         const unsigned after = control_after(defaults, [&] { run(op, some, on(row)); });
         EXPECT_EQ(after & (invalid | divided_by_zero), 0u) << describe(op).name << " on " << row.name;
         const unsigned later = control_after(defaults, [&] { run_derivative(op, some, on(row)); });
