@@ -4,13 +4,14 @@ set -eu
 
 usage() {
   cat <<'END'
-usage: cmake/deps.sh [--peers] [--qemu]
+usage: cmake/deps.sh [--peers] [--qemu] [--fit]
 
 Unpacks the build dependencies under .deps/usr, where the CMake presets look for them. Needs no
 root and changes nothing outside .deps/. A second run with nothing new to do ends at once.
 
-  --peers   also the libraries that the benchmark can compare with (oneDNN, XNNPACK, SLEEF, Eigen)
+  --peers   also the libraries that the benchmark can compare with (oneDNN, XNNPACK, SLEEF)
   --qemu    also qemu-user and a cross compiler for aarch64, to run the rows of other machines
+  --fit     also sollya, to compare the polynomials' coefficients with what kernels/fit prints
   --help    this text
 
 An option stays chosen in later runs; remove .deps/ to start again.
@@ -25,8 +26,9 @@ xsimd_package=libxsimd-dev
 xsimd_minimum=14.3
 xsimd_suites='own testing sid'  # the first that has the minimum; "own" is the machine's
 base='libgtest-dev libbenchmark-dev libcli11-dev nlohmann-json3-dev libfmt-dev'
-peers='libdnnl-dev libxnnpack-dev libsleef-dev libeigen3-dev'
+peers='libdnnl-dev libxnnpack-dev libpthreadpool-dev libsleef-dev'
 qemu='qemu-user-static g++-aarch64-linux-gnu'
+fit=sollya
 assumed='g++'  # with all that it depends on: already on the machine, so never unpacked
 
 root=$(cd "$(dirname "$0")/.." && pwd)
@@ -35,7 +37,7 @@ groups=' '
 [ ! -r "$deps/groups" ] || groups=$(cat "$deps/groups")
 for argument in "$@"; do
   case $argument in
-    --peers | --qemu)
+    --peers | --qemu | --fit)
       case $groups in *" ${argument#--} "*) ;; *) groups="$groups${argument#--} " ;; esac ;;
     --help | -h) usage; exit 0 ;;
     *) usage >&2; exit 2 ;;
@@ -45,6 +47,7 @@ done
 wanted=$base
 case $groups in *' peers '*) wanted="$wanted $peers" ;; esac
 case $groups in *' qemu '*) wanted="$wanted $qemu" ;; esac
+case $groups in *' fit '*) wanted="$wanted $fit" ;; esac
 
 # The stamp is the wanted list, this script's own text and the system that it ran on.
 stamp=$({

@@ -12,45 +12,79 @@ namespace {
 
 #if defined(__SSE2__)
 
-TEST(environment, control_bits_survive_every_call) {
-  std::vector<float> x = sample(1 << 20), y(x.size());
-  const auto n = std::ssize(x);
-  for (unsigned control : {0x1f80u, 0x9fc0u /* FTZ and DAZ */, 0x5f80u /* round up */}) {
-    for (const isa_info& row : usable_isas())
-      for (activation op : all_activations()) {
-        _mm_setcsr(control);
-        const bool ok = activate(op, const_view(x.data(), n), view(y.data(), n), on(row)).ok() &&
-                        softmax(const_view(x.data(), n), view(y.data(), n), 0, on(row)).ok();
-        const unsigned after = _mm_getcsr();
-        _mm_setcsr(0x1f80u);
-        ASSERT_TRUE(ok);
-        ASSERT_EQ(after & ~0x3fu, control & ~0x3fu)
-            << describe(op).name << " on " << row.name;  // all but the sticky flags
-      }
-  }
+constexpr unsigned flags = 0x3f, invalid = 0x01, divided_by_zero = 0x04;  // of MXCSR, as are these:
+constexpr unsigned defaults = 0x1f80, flush = 0x9fc0 /* FTZ and DAZ */, upwards = 0x5f80;
+
+/// What call() makes of this control word; afterwards the default one is back.
+template <class Call>
+unsigned control_after(unsigned control, Call call) {
+  _mm_setcsr(control);
+  call();
+  const unsigned after = _mm_getcsr();
+  _mm_setcsr(defaults);
+  return after;
 }
 
-// Under FTZ and DAZ subnormal inputs and results may become zero; nothing else may change.
-TEST(environment, flushing_modes_lose_subnormals_only) {
+// Flags may be raised, as arithmetic does, but none that stands is cleared.
+TEST(environment, control_bits_and_standing_flags_survive_every_call) {
+  const std::vector<float> x = sample(1 << 20), one(x.size(), 1.0f);
+  std::vector<float> y(x.size());
+  const auto n = std::ssize(x);
+  const const_view in(x.data(), n), ones(one.data(), n);
+  const view out(y.data(), n);
+  for (unsigned control : {defaults, flush, upwards, defaults | flags})
+    for (const isa_info& row : usable_isas())
+      for (activation op : all_activations()) {
+        bool ok = false;
+        const unsigned after = control_after(control, [&] {
+          ok = activate(op, in, out, on(row)).ok() && activation_gradient(op, ones, in, out, on(row)).ok() &&
+               softmax(in, out, 0, on(row)).ok() && log_softmax(in, out, 0, on(row)).ok();
+        });
+        ASSERT_TRUE(ok);
+        ASSERT_EQ(after & ~flags, control & ~flags) << describe(op).name << " on " << row.name;
+        ASSERT_EQ(after & control, control) << describe(op).name << " on " << row.name;
+      }
+}
+
+// A caller that traps these is not interrupted by numbers; NaN and infinities may raise the first.
+TEST(environment, finite_inputs_raise_neither_invalid_nor_divided_by_zero) {
   std::vector<float> x;
   for (float v : sample(1 << 14))
-    if (std::fabs(v) >= 0x1p-100f || v == 0) x.push_back(v);
+    if (std::isfinite(v)) x.push_back(v);
+  for (std::ptrdiff_t dropped : {0, 1, 7})  // partial vectors of several lengths
+    for (const isa_info& row : usable_isas())
+      for (activation op : all_activations()) {
+        const std::vector<float> some(x.begin(), x.end() - dropped);
+        const unsigned after = control_after(defaults, [&] { run(op, some, on(row)); });
+        EXPECT_EQ(after & (invalid | divided_by_zero), 0u) << describe(op).name << " on " << row.name;
+        const unsigned later = control_after(defaults, [&] { run_derivative(op, some, on(row)); });
+        EXPECT_EQ(later & (invalid | divided_by_zero), 0u) << describe(op).name << "' on " << row.name;
+      }
+}
+
+// FTZ and DAZ take subnormal inputs, results and what is lost of a product next to them, and nothing else.
+TEST(environment, flushing_modes_change_small_numbers_only) {
+  constexpr float same = 0x1p-90f;    // from here on the same bits
+  constexpr float close = 0x1p-124f;  // from here on within 2 units in the last place
+  constexpr float lost = 0x1p-125f;   // what a result may change by below that
+  const std::vector<float> x = sample(1 << 14);
   for (const isa_info& row : usable_isas())
-    for (activation op : all_activations()) {
-      const std::vector<float> expected = run(op, x, on(row));
-      _mm_setcsr(0x9fc0u);
-      const std::vector<float> y = run(op, x, on(row));
-      _mm_setcsr(0x1f80u);
-      for (std::size_t i = 0; i < x.size(); ++i) {
-        if (std::fabs(expected[i]) < 0x1p-100f) {
-          EXPECT_LE(std::fabs(y[i] - expected[i]), 0x1p-99f)
-              << describe(op).name << " on " << row.name << " at " << x[i];
-        } else if (!same_bits(y[i], expected[i])) {
-          EXPECT_NEAR(y[i], expected[i], 4e-7f * std::fabs(expected[i]))
-              << describe(op).name << " on " << row.name << " at " << x[i];
+    for (activation op : all_activations())
+      for (const auto f : {run, run_derivative}) {
+        const char* what = f == run ? " " : "' ";
+        const std::vector<float> expected = f(op, x, on(row));
+        const float at_zero = f(op, {0.0f}, on(row))[0];
+        std::vector<float> y;
+        control_after(flush, [&] { y = f(op, x, on(row)); });
+        for (std::size_t i = 0; i < x.size(); ++i) {
+          if (same_bits(y[i], expected[i])) continue;
+          if (std::fabs(x[i]) < 0x1p-126f && y[i] == at_zero) continue;  // a subnormal input may count as zero
+          const float size = std::fmin(std::fabs(x[i]), std::fabs(expected[i])), change = std::fabs(y[i] - expected[i]);
+          EXPECT_LT(size, same) << describe(op).name << what << row.name << " at " << x[i];
+          EXPECT_LE(change, size < close ? lost : 0x1p-22f * std::fabs(expected[i]))
+              << describe(op).name << what << row.name << " at " << x[i] << ": " << y[i] << ", not " << expected[i];
         }
       }
-    }
 }
 
 // Conversions are integer work or exempt from the modes: f16 subnormals survive DAZ.
@@ -59,10 +93,10 @@ TEST(environment, f16_subnormals_survive_flushing_modes) {
     std::vector<float16> x(1023);
     for (std::size_t i = 0; i < x.size(); ++i) x[i].bits = static_cast<std::uint16_t>(i + 1);
     std::vector<float> y(x.size());
-    _mm_setcsr(0x9fc0u);
+    _mm_setcsr(flush);
     const bool ok =
         activate(activation::relu, const_view(x.data(), std::ssize(x)), view(y.data(), std::ssize(y)), on(row)).ok();
-    _mm_setcsr(0x1f80u);
+    _mm_setcsr(defaults);
     ASSERT_TRUE(ok);
     for (std::size_t i = 0; i < x.size(); ++i) EXPECT_EQ(y[i], std::ldexp(static_cast<float>(i + 1), -24)) << row.name;
   }

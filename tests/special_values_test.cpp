@@ -1,51 +1,81 @@
-// NaN, infinities and zeros: what each activation must return, on every row and in every dtype.
+// NaN, infinities, zeros, the smallest and largest numbers: what each activation must return, as kernels/README.md
+// documents it, on every row and in every dtype.
+#include <fstream>
+#include <sstream>
+
 #include "harness.hpp"
 #include "reference.hpp"
 
 namespace sigmax_test {
 namespace {
 
-struct expectation {
-  activation op;
-  float minus_inf, minus_zero, plus_zero, plus_inf;
-};
-
 constexpr float inf = INFINITY;
-constexpr float ln2 = 0.693147180559945309f;
 
-using enum activation;
-const expectation expectations[] = {
-    {linear, -inf, -0.0f, 0.0f, inf},       {relu, 0.0f, 0.0f, 0.0f, inf},
-    {relu6, 0.0f, 0.0f, 0.0f, 6},           {clip, -1, -0.0f, 0.0f, 1},
-    {leaky_relu, -inf, -0.0f, 0.0f, inf},   {thresholded_relu, 0.0f, 0.0f, 0.0f, inf},
-    {squared_relu, 0.0f, 0.0f, 0.0f, inf},  {elu, -1, -0.0f, 0.0f, inf},
-    {celu, -1, -0.0f, 0.0f, inf},           {selu, -1.75809934f, -0.0f, 0.0f, inf},
-    {gelu, -0.0f, -0.0f, 0.0f, inf},        {gelu_tanh, -0.0f, -0.0f, 0.0f, inf},
-    {quick_gelu, -0.0f, -0.0f, 0.0f, inf},  {silu, -0.0f, -0.0f, 0.0f, inf},
-    {hard_sigmoid, 0.0f, 0.5f, 0.5f, 1},    {hard_swish, -0.0f, -0.0f, 0.0f, inf},
-    {sigmoid, 0.0f, 0.5f, 0.5f, 1},         {log_sigmoid, -inf, -ln2, -ln2, -0.0f},
-    {activation::tanh, -1, -0.0f, 0.0f, 1}, {softcap, -50, -0.0f, 0.0f, 50},
-    {tanhshrink, -inf, -0.0f, 0.0f, inf},   {softplus, 0.0f, ln2, ln2, inf},
-    {softsign, -1, -0.0f, 0.0f, 1},         {shrink, -inf, -0.0f, 0.0f, inf},
-    {mish, -0.0f, -0.0f, 0.0f, inf},        {squareplus, 0.0f, 1, 1, inf},
-    {activation::exp, 0.0f, 1, 1, inf},
-};
-
-TEST(special_values, every_activation_has_an_expectation) {
-  ASSERT_EQ(std::size(expectations), all_activations().size());
-  for (std::size_t i = 0; i < std::size(expectations); ++i) EXPECT_EQ(expectations[i].op, all_activations()[i]);
+/// The cells of each row of the table in kernels/README.md whose header starts with `header`, the header's row first.
+std::vector<std::vector<std::string>> table(const std::string& header) {
+  std::ifstream file(SIGMAX_KERNELS_README);
+  std::vector<std::vector<std::string>> rows;
+  for (std::string line; std::getline(file, line);) {
+    if (rows.empty() ? !line.starts_with(header) : !line.starts_with("|")) {
+      if (rows.empty()) continue;
+      break;
+    }
+    std::vector<std::string> cells;
+    std::istringstream in(line.substr(1));
+    for (std::string cell; std::getline(in, cell, '|');) {
+      std::erase(cell, '`');
+      cells.push_back(cell.substr(1, cell.size() - 2));
+    }
+    if (!cells[0].starts_with('-')) rows.push_back(cells);
+  }
+  return rows;
 }
 
-// 40 copies of each, so that whole vectors, partial ones and every lane see it.
-TEST(special_values, infinities_and_zeros) {
-  for (const isa_info& row : usable_isas())
-    for (const expectation& e : expectations) {
-      const float in[] = {-inf, -0.0f, 0.0f, inf}, want[] = {e.minus_inf, e.minus_zero, e.plus_zero, e.plus_inf};
-      for (int k = 0; k < 4; ++k)
-        for (float y : run(e.op, std::vector<float>(41, in[k]), on(row)))
-          EXPECT_TRUE(same_bits(y, want[k]))
-              << describe(e.op).name << " on " << row.name << " of " << in[k] << " is " << y << ", not " << want[k];
-    }
+/// One float a cell, NaN, inf, -inf and -0 included.
+float number(const std::string& cell) {
+  char* end = nullptr;
+  const float value = std::strtof(cell.c_str(), &end);
+  EXPECT_TRUE(!cell.empty() && *end == 0) << "not a number: " << cell;
+  return value;
+}
+
+/// f(x) = y by the document: so says the library on every row, and the oracle within the bound.
+void expect_documented(const std::string& name, float x, float y) {
+  const std::optional<activation> op = find_activation(name);
+  ASSERT_TRUE(op.has_value()) << name;
+  for (const isa_info& row : usable_isas())  // 41 copies: whole vectors, partial ones and every lane see it
+    for (float got : run(*op, std::vector<float>(41, x), on(row)))
+      EXPECT_TRUE(same_bits(got, y)) << name << " on " << row.name << " of " << x << " is " << got << ", not " << y;
+  const long double exact = sigmax_reference::activation(*op, x);
+  EXPECT_LE(sigmax_reference::ulp_error(y, exact),
+            std::fabs(exact) < 0x1p-126L ? 2 : static_cast<double>(describe(*op).bound_f32))
+      << name << " of " << x << " is " << y << ", exactly " << exact;
+  if (!std::isnan(y)) {
+    EXPECT_EQ(std::signbit(y), std::signbit(exact)) << name << " of " << x << " is " << y;
+  }
+}
+
+TEST(special_values, are_as_documented) {
+  const auto rows = table("| activation | -inf |");
+  ASSERT_EQ(rows.size(), all_activations().size() + 1) << "one row an activation";
+  for (std::size_t i = 1; i < rows.size(); ++i) {
+    EXPECT_EQ(find_activation(rows[i][0]), all_activations()[i - 1]) << "rows stand in the order of the enumeration";
+    ASSERT_EQ(rows[i].size(), rows[0].size()) << rows[i][0];
+    for (std::size_t k = 1; k < rows[i].size(); ++k)
+      expect_documented(rows[i][0], number(rows[0][k]), number(rows[i][k]));
+  }
+}
+
+TEST(special_values, edges_are_as_documented) {
+  const auto rows = table("| activation | x |");
+  ASSERT_GT(rows.size(), 1u);
+  for (std::size_t i = 1; i < rows.size(); ++i) {
+    ASSERT_EQ(rows[i].size(), 6u) << rows[i][0];
+    const float x = number(rows[i][1]), next = number(rows[i][3]);
+    EXPECT_EQ(next, std::nextafter(x, next)) << rows[i][0] << ": " << x << " and " << next << " are not neighbours";
+    expect_documented(rows[i][0], x, number(rows[i][2]));
+    expect_documented(rows[i][0], next, number(rows[i][4]));
+  }
 }
 
 TEST(special_values, nan_stays_nan_in_value_and_derivative) {
@@ -61,17 +91,17 @@ TEST(special_values, nan_stays_nan_in_value_and_derivative) {
 
 TEST(special_values, nan_and_infinity_in_16_bits) {
   for (const isa_info& row : usable_isas())
-    for (const expectation& e : expectations) {
+    for (activation op : all_activations()) {
       const std::vector<float16> x(41, float16{0x7e01});
       std::vector<float16> y(41);
-      ASSERT_TRUE(activate(e.op, const_view(x.data(), 41), view(y.data(), 41), on(row)).ok());
-      for (float16 v : y) EXPECT_GT(v.bits & 0x7fff, 0x7c00) << describe(e.op).name << " on " << row.name;
+      ASSERT_TRUE(activate(op, const_view(x.data(), 41), view(y.data(), 41), on(row)).ok());
+      for (float16 v : y) EXPECT_GT(v.bits & 0x7fff, 0x7c00) << describe(op).name << " on " << row.name;
       const std::vector<bfloat16> b(41, bfloat16{0x7f80});
       std::vector<bfloat16> c(41);
-      ASSERT_TRUE(activate(e.op, const_view(b.data(), 41), view(c.data(), 41), on(row)).ok());
+      ASSERT_TRUE(activate(op, const_view(b.data(), 41), view(c.data(), 41), on(row)).ok());
       for (bfloat16 v : c)
-        EXPECT_EQ(v.bits, sigmax_reference::bfloat16_format::encode(e.plus_inf))
-            << describe(e.op).name << " on " << row.name;
+        EXPECT_EQ(v.bits, sigmax_reference::bfloat16_format::encode(sigmax_reference::activation(op, inf)))
+            << describe(op).name << " on " << row.name;
     }
 }
 
