@@ -26,6 +26,8 @@ void print_text(const json& block) {
                                     row["usable"].get<bool>() ? "usable" : "not usable here",
                                     block["isa"] == name ? ", chosen" : ""));
       }
+    } else if (key == "peers") {
+      for (const auto& [name, version] : value.items()) line("peer", name + ": " + version.get<std::string>());
     } else if (key == "memory_bytes") {
       line("memory", fmt::format("{:.1f} GiB", value.get<double>() / 0x1p30));
     } else if (key == "cuda") {

@@ -1,6 +1,7 @@
 #include "machine.hpp"
 
 #include "arguments.hpp"
+#include "peer.hpp"
 
 #include <sigmax/sigmax.hpp>
 
@@ -96,6 +97,8 @@ json machine_block() {
   for (const sigmax::isa_info& row : sigmax::cpu_isas()) {
     block["isas"].push_back({{"name", row.name}, {"lanes", row.lanes}, {"fma", row.fma}, {"usable", row.usable}});
   }
+  block["peers"] = json::object();
+  for (const peer& p : peers()) block["peers"][p.name] = p.version;
   const char* forced = std::getenv("SIGMAX_ISA");
   block["SIGMAX_ISA"] = forced != nullptr ? json(forced) : json(nullptr);
   try {

@@ -144,7 +144,7 @@ std::vector<accuracy_row> sweep(const operation& op, const std::vector<contender
     std::vector<double> exact(length);
     std::vector<std::function<void(const float*, float*)>> calls;
     for (const contender* c : present) calls.push_back(c->make(op));
-    std::vector<accuracy_row> mine = rows;
+    std::vector<accuracy_row> mine(calls.size(), {.op = op});
     for (std::uint64_t chunk; (chunk = next.fetch_add(1)) < chunks && !interrupted();) {
       const std::uint64_t begin = chunk * length, end = std::min(inputs, begin + length);
       const auto bits_at = [&](std::uint64_t i) { return static_cast<std::uint32_t>((begin + i) * stride); };

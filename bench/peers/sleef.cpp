@@ -9,9 +9,9 @@ namespace {
 
 __m256 value(float v) { return _mm256_set1_ps(v); }
 __m256 negative(__m256 x) { return _mm256_sub_ps(_mm256_setzero_ps(), x); }
-__m256 sigmoid(__m256 x) { return value(1) / (value(1) + Sleef_expf8_u10avx2(negative(x))); }
-__m256 softplus(__m256 x) { return Sleef_log1pf8_u10avx2(Sleef_expf8_u10avx2(x)); }
-__m256 elu(__m256 x) {
+__m256 logistic(__m256 x) { return value(1) / (value(1) + Sleef_expf8_u10avx2(negative(x))); }
+__m256 log1p_exp(__m256 x) { return Sleef_log1pf8_u10avx2(Sleef_expf8_u10avx2(x)); }
+__m256 expm1_if_negative(__m256 x) {
   return _mm256_blendv_ps(x, Sleef_expm1f8_u10avx2(x), x);  // by the sign bit
 }
 
@@ -37,9 +37,9 @@ peer_call make(const operation& op, const extent& size) {
   switch (op.function) {
     case sigmax::activation::exp: return loop(size, [](__m256 x) { return Sleef_expf8_u10avx2(x); });
     case sigmax::activation::tanh: return loop(size, [](__m256 x) { return Sleef_tanhf8_u10avx2(x); });
-    case sigmax::activation::sigmoid: return loop(size, [](__m256 x) { return sigmoid(x); });
-    case silu: return loop(size, [](__m256 x) { return x * sigmoid(x); });
-    case quick_gelu: return loop(size, [](__m256 x) { return x * sigmoid(value(1.702f) * x); });
+    case sigmax::activation::sigmoid: return loop(size, [](__m256 x) { return logistic(x); });
+    case silu: return loop(size, [](__m256 x) { return x * logistic(x); });
+    case quick_gelu: return loop(size, [](__m256 x) { return x * logistic(value(1.702f) * x); });
     case gelu:
       return loop(size,
                   [](__m256 x) { return value(0.5f) * x * (value(1) + Sleef_erff8_u10avx2(x * value(0.70710678f))); });
@@ -48,11 +48,11 @@ peer_call make(const operation& op, const extent& size) {
         const __m256 u = value(0.79788456f) * (x + value(0.044715f) * x * x * x);
         return value(0.5f) * x * (value(1) + Sleef_tanhf8_u10avx2(u));
       });
-    case sigmax::activation::softplus: return loop(size, [](__m256 x) { return softplus(x); });
-    case log_sigmoid: return loop(size, [](__m256 x) { return negative(softplus(negative(x))); });
+    case sigmax::activation::softplus: return loop(size, [](__m256 x) { return log1p_exp(x); });
+    case log_sigmoid: return loop(size, [](__m256 x) { return negative(log1p_exp(negative(x))); });
     case sigmax::activation::elu:
-    case celu: return loop(size, [](__m256 x) { return elu(x); });
-    case mish: return loop(size, [](__m256 x) { return x * Sleef_tanhf8_u10avx2(softplus(x)); });
+    case celu: return loop(size, [](__m256 x) { return expm1_if_negative(x); });
+    case mish: return loop(size, [](__m256 x) { return x * Sleef_tanhf8_u10avx2(log1p_exp(x)); });
     case tanhshrink: return loop(size, [](__m256 x) { return x - Sleef_tanhf8_u10avx2(x); });
     default: return {};
   }

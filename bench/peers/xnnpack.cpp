@@ -11,7 +11,8 @@ namespace {
 
 using setup_function = xnn_status (*)(xnn_operator_t, std::size_t, const float*, float*, pthreadpool_t);
 
-peer_call call_of(xnn_status created, xnn_operator_t op, setup_function setup, std::size_t batch) {
+// By reference: the operator is made while the arguments are.
+peer_call call_of(xnn_status created, const xnn_operator_t& op, setup_function setup, std::size_t batch) {
   if (created != xnn_status_success) return {};
   const std::shared_ptr<xnn_operator> owner(op, xnn_delete_operator);
   return [=](const float* x, float* y) {
