@@ -148,7 +148,8 @@ std::vector<accuracy_row> stored(const std::string& path) {
   if (!file) throw usage_error(fmt::format("cannot read '{}'", path));
   try {
     std::vector<accuracy_row> rows;
-    for (const json& j : json::parse(file).at("accuracy")) rows.push_back(row_from(j));
+    const json all = json::parse(file);
+    for (const json& j : all.at("accuracy")) rows.push_back(row_from(j));
     return rows;
   } catch (const json::exception& error) {
     throw usage_error(fmt::format("'{}' is not a result of 'accuracy': {}", path, error.what()));
