@@ -9,7 +9,7 @@ usage: cmake/deps.sh [--peers] [--qemu] [--fit]
 Unpacks the build dependencies under .deps/usr, where the CMake presets look for them. Needs no
 root and changes nothing outside .deps/. A second run with nothing new to do ends at once.
 
-  --peers   also the libraries that the benchmark can compare with (oneDNN, XNNPACK, SLEEF)
+  --peers   also the libraries that the benchmark can compare with (oneDNN, XNNPACK, SLEEF, Eigen)
   --qemu    also qemu-user and a cross compiler for aarch64, to run the rows of other machines
   --fit     also sollya, to compare the polynomials' coefficients with what kernels/fit prints
   --help    this text
@@ -26,7 +26,7 @@ xsimd_package=libxsimd-dev
 xsimd_minimum=14.3
 xsimd_suites='own testing sid'  # the first that has the minimum; "own" is the machine's
 base='libgtest-dev libbenchmark-dev libcli11-dev nlohmann-json3-dev libfmt-dev'
-peers='libdnnl-dev libxnnpack-dev libpthreadpool-dev libsleef-dev'
+peers='libdnnl-dev libxnnpack-dev libpthreadpool-dev libsleef-dev libeigen3-dev'
 qemu='qemu-user-static g++-aarch64-linux-gnu'
 fit=sollya
 assumed='g++'  # with all that it depends on: already on the machine, so never unpacked
