@@ -18,6 +18,14 @@ struct peer {
   peer_call (*make)(const operation& op, const extent& size);
 };
 
+/// What a file compiled for one ISA hands over: plain functions, so that none of its code is of a class or template
+/// that the linker could take for another file's. Elementwise ops have one row.
+using peer_loop = void (*)(const float* x, float* y, std::int64_t rows, std::int64_t cols);
+struct peer_loops {
+  const char* version;
+  peer_loop (*find)(const operation& op);  // nullptr if it lacks the op
+};
+
 /// Those in this build that this CPU can run.
 const std::vector<peer>& peers();
 

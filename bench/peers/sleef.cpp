@@ -1,70 +1,87 @@
-// SLEEF: its AVX2 functions of 1.0 ULP, composed as the formulas are printed in papers.
+// SLEEF: its functions of 1.0 ULP, composed as the formulas are printed in papers. Compiled once for each ISA.
 #include "../peer.hpp"
 
 #include <immintrin.h>
 #include <sleef.h>
 
+#include <cstring>
+
 namespace sigmax_bench {
 namespace {
 
-__m256 value(float v) { return _mm256_set1_ps(v); }
-__m256 negative(__m256 x) { return _mm256_sub_ps(_mm256_setzero_ps(), x); }
-__m256 logistic(__m256 x) { return value(1) / (value(1) + Sleef_expf8_u10avx2(negative(x))); }
-__m256 log1p_exp(__m256 x) { return Sleef_log1pf8_u10avx2(Sleef_expf8_u10avx2(x)); }
-__m256 expm1_if_negative(__m256 x) {
-  return _mm256_blendv_ps(x, Sleef_expm1f8_u10avx2(x), x);  // by the sign bit
+#ifdef __AVX512F__
+using vector = __m512;
+#define SIGMAX_SLEEF(name) Sleef_##name##f16_u10avx512f
+#else
+using vector = __m256;
+#define SIGMAX_SLEEF(name) Sleef_##name##f8_u10avx2
+#endif
+
+vector exp_of(vector x) { return SIGMAX_SLEEF(exp)(x); }
+vector tanh_of(vector x) { return SIGMAX_SLEEF(tanh)(x); }
+vector logistic(vector x) { return 1.0f / (1.0f + exp_of(-x)); }
+// In the form that does not overflow.
+vector log1p_exp(vector x) {
+  const vector above = x > 0.0f ? x : vector{};
+  return above + SIGMAX_SLEEF(log1p)(exp_of(x > 0.0f ? -x : x));
 }
+vector expm1_if_negative(vector x) { return x < 0.0f ? SIGMAX_SLEEF(expm1)(x) : x; }
 
 template <class F>
-peer_call loop(const extent& size, F f) {
-  return [n = size.elements(), f](const float* x, float* y) {
-    for (std::int64_t i = 0; i < n; i += 8) {
-      if (n - i >= 8) {
-        _mm256_storeu_ps(y + i, f(_mm256_loadu_ps(x + i)));
-      } else {
-        alignas(32) float rest[8] = {};
-        for (std::int64_t k = i; k < n; ++k) rest[k - i] = x[k];
-        _mm256_store_ps(rest, f(_mm256_load_ps(rest)));
-        for (std::int64_t k = i; k < n; ++k) y[k] = rest[k - i];
-      }
+peer_loop loop(F) {
+  return [](const float* x, float* y, std::int64_t rows, std::int64_t cols) {
+    constexpr std::int64_t lanes = sizeof(vector) / sizeof(float);
+    const std::int64_t n = rows * cols, whole = n - n % lanes;
+    vector v{};
+    for (std::int64_t i = 0; i < whole; i += lanes) {
+      std::memcpy(&v, x + i, sizeof v);
+      v = F{}(v);
+      std::memcpy(y + i, &v, sizeof v);
     }
+    const auto rest = static_cast<std::size_t>(n - whole) * sizeof(float);
+    if (rest == 0) return;
+    v = vector{};
+    std::memcpy(&v, x + whole, rest);
+    v = F{}(v);
+    std::memcpy(y + whole, &v, rest);
   };
 }
 
-peer_call make(const operation& op, const extent& size) {
-  using enum sigmax::activation;
-  if (op.kind != op_kind::activation) return {};
+peer_loop find(const operation& op) {
+  using a = sigmax::activation;
+  if (op.kind != op_kind::activation) return nullptr;
   switch (op.function) {
-    case sigmax::activation::exp: return loop(size, [](__m256 x) { return Sleef_expf8_u10avx2(x); });
-    case sigmax::activation::tanh: return loop(size, [](__m256 x) { return Sleef_tanhf8_u10avx2(x); });
-    case sigmax::activation::sigmoid: return loop(size, [](__m256 x) { return logistic(x); });
-    case silu: return loop(size, [](__m256 x) { return x * logistic(x); });
-    case quick_gelu: return loop(size, [](__m256 x) { return x * logistic(value(1.702f) * x); });
-    case gelu:
-      return loop(size,
-                  [](__m256 x) { return value(0.5f) * x * (value(1) + Sleef_erff8_u10avx2(x * value(0.70710678f))); });
-    case gelu_tanh:
-      return loop(size, [](__m256 x) {
-        const __m256 u = value(0.79788456f) * (x + value(0.044715f) * x * x * x);
-        return value(0.5f) * x * (value(1) + Sleef_tanhf8_u10avx2(u));
-      });
-    case sigmax::activation::softplus: return loop(size, [](__m256 x) { return log1p_exp(x); });
-    case log_sigmoid: return loop(size, [](__m256 x) { return negative(log1p_exp(negative(x))); });
-    case sigmax::activation::elu:
-    case celu: return loop(size, [](__m256 x) { return expm1_if_negative(x); });
-    case mish: return loop(size, [](__m256 x) { return x * Sleef_tanhf8_u10avx2(log1p_exp(x)); });
-    case tanhshrink: return loop(size, [](__m256 x) { return x - Sleef_tanhf8_u10avx2(x); });
-    default: return {};
+    case a::exp: return loop([](vector x) { return exp_of(x); });
+    case a::tanh: return loop([](vector x) { return tanh_of(x); });
+    case a::tanhshrink: return loop([](vector x) { return x - tanh_of(x); });
+    case a::softcap: return loop([](vector x) { return 50.0f * tanh_of(x * 0.02f); });
+    case a::sigmoid: return loop([](vector x) { return logistic(x); });
+    case a::silu: return loop([](vector x) { return x * logistic(x); });
+    case a::quick_gelu: return loop([](vector x) { return x * logistic(1.702f * x); });
+    case a::gelu: return loop([](vector x) { return 0.5f * x * (1.0f + SIGMAX_SLEEF(erf)(x * 0.70710678f)); });
+    case a::gelu_tanh:
+      return loop([](vector x) { return 0.5f * x * (1.0f + tanh_of(0.79788456f * (x + 0.044715f * x * x * x))); });
+    case a::softplus: return loop([](vector x) { return log1p_exp(x); });
+    case a::log_sigmoid: return loop([](vector x) { return -log1p_exp(-x); });
+    case a::mish: return loop([](vector x) { return x * tanh_of(log1p_exp(x)); });
+    case a::elu:
+    case a::celu: return loop([](vector x) { return expm1_if_negative(x); });
+    case a::selu:
+      return loop([](vector x) { return 1.05070099f * (x < 0.0f ? 1.67326324f * expm1_if_negative(x) : x); });
+    default: return nullptr;
   }
 }
 
+#define SIGMAX_TEXT_OF(major, minor, patch) #major "." #minor "." #patch
+#define SIGMAX_TEXT(major, minor, patch) SIGMAX_TEXT_OF(major, minor, patch)
+constexpr const char* version = SIGMAX_TEXT(SLEEF_VERSION_MAJOR, SLEEF_VERSION_MINOR, SLEEF_VERSION_PATCHLEVEL);
+
 }  // namespace
 
-peer sleef_peer() {
-  const bool usable = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
-  const std::string version = std::to_string(SLEEF_VERSION_MAJOR) + "." + std::to_string(SLEEF_VERSION_MINOR) + "." +
-                              std::to_string(SLEEF_VERSION_PATCHLEVEL);
-  return {"sleef", version, usable ? make : nullptr};
-}
+#ifdef __AVX512F__
+peer_loops sleef_avx512f() { return {version, find}; }
+#else
+peer_loops sleef_avx2() { return {version, find}; }
+#endif
 
 }  // namespace sigmax_bench
