@@ -37,6 +37,7 @@ class group_run {
       if (!o.checked.ok) continue;
       add_roofs(o);
       add_naive(o);
+      add_peers(o, shown);
       kernels_.push_back(&o);
       calls_.push_back(kernel_of(o.what));
     }
@@ -79,7 +80,7 @@ class group_run {
         const std::string name = fmt::format("{}/{}/{}/{}t{}", name_of(kind), name_of(c.type),
                                              format_size(c.size.elements()), c.threads, c.in_place ? "/in_place" : "");
         const void* source = c.in_place ? memory_.y() : memory_.x();
-        roofs_[k] = add_yardstick({name, 2 * bytes, c.size.elements(), {}},
+        roofs_[k] = add_yardstick({"roof", name, 2 * bytes, c.size.elements()},
                                   [=, this, threads = c.threads] { copy(kind, source, memory_.y(), bytes, threads); });
       }
     }
@@ -90,11 +91,9 @@ class group_run {
   // elements, a new slice every call: as cold as the whole, and affordable.
   void add_naive(outcome& o) {
     const bench_case& c = o.what;
-    for (const outcome* other : kernels_) {
-      if (other->what.op == c.op && other->what.size == c.size) {
-        o.naive = other->naive;
-        return;
-      }
+    if (const outcome* other = same_on_other_isa(c)) {
+      o.naive = other->naive;
+      return;
     }
     const bool rows = c.op.by_rows();
     const std::int64_t count = rows ? c.size.rows : c.size.elements();  // rows or elements
@@ -111,7 +110,36 @@ class group_run {
     const std::int64_t elements = slice * cols;
     const std::string name = fmt::format("naive:{}/{}/{}/{}t{}", c.op.name(), name_of(c.type), c.size.name(), c.threads,
                                          c.in_place ? "/in_place" : "");
-    o.naive = add_yardstick({name, elements * size_of(c.type) * (c.op.inputs() + 1), elements, {}}, call);
+    o.naive = add_yardstick({"naive", name, elements * size_of(c.type) * (c.op.inputs() + 1), elements}, call);
+  }
+
+  // On the tensors of the kernels. A peer that is wrong is timed all the same: its error stands beside its time.
+  void add_peers(outcome& o, progress& shown) {
+    const bench_case& c = o.what;
+    if (c.type != sigmax::dtype::f32 || c.where != sigmax::backend::cpu || c.threads != 1 || c.in_place) return;
+    if (const outcome* other = same_on_other_isa(c)) {
+      o.peers = other->peers;
+      return;
+    }
+    for (const peer& p : into_.peers) {
+      const peer_call call = p.make(c.op, c.size);
+      if (!call) {
+        o.peers.push_back(-1);
+        continue;
+      }
+      const std::string name = fmt::format("{}:{}/{}/{}/{}t", p.name, c.op.name(), name_of(c.type), c.size.name(), 1);
+      shown.working_on("checking " + name);
+      const double error = verify(c, memory_, call).max_error;
+      o.peers.push_back(add_yardstick({"peer", name, c.bytes(), c.size.elements(), {}, error}, [=, this] {
+        call(static_cast<const float*>(memory_.x()), static_cast<float*>(memory_.y()));
+      }));
+    }
+  }
+
+  const outcome* same_on_other_isa(const bench_case& c) const {
+    const auto same = [&](const outcome* other) { return other->what.op == c.op && other->what.size == c.size; };
+    const auto found = std::find_if(kernels_.begin(), kernels_.end(), same);
+    return found == kernels_.end() ? nullptr : *found;
   }
 
   comparison& into_;
@@ -154,6 +182,17 @@ double comparison::vs_naive(const outcome& o) const {
   return y.time.empty() ? 0 : y.ns_per_element() / ns_per_element(o);
 }
 
+const yardstick* comparison::of_peer(const outcome& o, std::size_t peer) const {
+  if (peer >= o.peers.size() || o.peers[peer] < 0) return nullptr;
+  const yardstick& y = yardsticks[static_cast<std::size_t>(o.peers[peer])];
+  return y.time.empty() ? nullptr : &y;
+}
+
+double comparison::vs_peer(const outcome& o, std::size_t peer) const {
+  const yardstick* y = of_peer(o, peer);
+  return y == nullptr || o.time.empty() ? 0 : y->ns_per_element() / ns_per_element(o);
+}
+
 double comparison::vs_first(const outcome& o) const {
   for (const outcome& first : outcomes) {
     const bench_case &a = first.what, &b = o.what;
@@ -163,7 +202,8 @@ double comparison::vs_first(const outcome& o) const {
   return 0;
 }
 
-comparison compare_cases(std::span<const bench_case> cases, const measure_settings& settings, progress& shown) {
+comparison compare_cases(std::span<const bench_case> cases, const std::vector<peer>& peers,
+                         const measure_settings& settings, progress& shown) {
   std::vector<std::vector<const bench_case*>> groups;
   for (const bench_case& c : cases) {
     const auto same = [&](const auto& group) { return together(*group.front(), c); };
@@ -171,7 +211,7 @@ comparison compare_cases(std::span<const bench_case> cases, const measure_settin
     (found == groups.end() ? groups.emplace_back() : *found).push_back(&c);
   }
 
-  comparison result;
+  comparison result{.peers = peers};
   operands memory(cases);
   for (std::size_t g = 0; g < groups.size() && !interrupted(); ++g) {
     const bench_case& c = *groups[g].front();

@@ -88,12 +88,19 @@ std::string as_json(const comparison& result) {
     e["roof_nt"] = number(result.roof(o, true));
     e["vs_naive"] = number(result.vs_naive(o));
     e["vs_first"] = number(result.vs_first(o));
+    for (std::size_t p = 0; p < result.peers.size(); ++p) {
+      const yardstick* y = result.of_peer(o, p);
+      const std::string& name = result.peers[p].name;
+      e["vs_" + name] = number(result.vs_peer(o, p));
+      e[name + "_ns_per_element"] = number(y == nullptr ? 0 : y->ns_per_element());
+      e[name + "_max_ulp_seen"] = y == nullptr ? json(nullptr) : json(y->max_error);
+    }
     all.push_back(std::move(e));
   }
   for (const yardstick& y : result.yardsticks) {
     if (y.time.empty()) continue;
     json e = entry(y.name, y.time);
-    e["kind"] = y.name.starts_with("copy:") ? "roof" : "naive";
+    e["kind"] = y.kind;
     e["elements"] = y.elements;
     e["ns_per_element"] = number(y.ns_per_element());
     e["bytes_per_second"] = number(y.bytes_per_second());

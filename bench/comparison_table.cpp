@@ -13,8 +13,8 @@ std::string plain(double value) { return value > 0 ? fmt::format("{:.6g}", value
 std::string backend_or_isa(const bench_case& c) { return c.isa.empty() ? std::string(name_of(c.where)) : c.isa; }
 
 // ULP of an error that may be astronomically wrong.
-std::string error_text(const verdict& v) {
-  return v.max_error < 1000 ? fmt::format("{:.2f}", v.max_error) : fmt::format("{:.1e}", v.max_error);
+std::string error_text(double error) {
+  return error < 1000 ? fmt::format("{:.2f}", error) : fmt::format("{:.1e}", error);
 }
 
 }  // namespace
@@ -34,20 +34,26 @@ std::string as_markdown(const comparison& result) {
            {"vs first", true},
            {"ULP seen", true}},
           {}};
+  for (const peer& p : result.peers) t.columns.push_back({"vs " + p.name, true});
   for (const outcome& o : result.outcomes) {
     const bench_case& c = o.what;
     std::vector<std::string> row{c.op.name() + (c.in_place ? " (in place)" : ""), std::string(name_of(c.type)),
                                  c.size.name(), backend_or_isa(c), fmt::format("{}", c.threads)};
     if (!o.checked.ok) {
-      row.insert(row.end(), {"WRONG", "", "", "", "", "", "", error_text(o.checked)});
+      row.insert(row.end(), {"WRONG", "", "", "", "", "", "", error_text(o.checked.max_error)});
     } else if (o.time.empty()) {
-      row.insert(row.end(), {"", "", "", "", "", "", "", error_text(o.checked)});
+      row.insert(row.end(), {"", "", "", "", "", "", "", error_text(o.checked.max_error)});
     } else {
       const double speed = result.bytes_per_second(o);
       row.insert(row.end(), {fmt::format("{:.4f}", result.ns_per_element(o)),
                              fmt::format("{:.1f}", 100 * o.time.spread()), fmt::format("{:.1f}", speed / 1e9),
                              percent(speed, result.roof(o, false)), percent(speed, result.roof(o, true)),
-                             ratio(result.vs_naive(o)), ratio(result.vs_first(o)), error_text(o.checked)});
+                             ratio(result.vs_naive(o)), ratio(result.vs_first(o)), error_text(o.checked.max_error)});
+    }
+    for (std::size_t p = 0; p < result.peers.size(); ++p) {
+      const double times = result.vs_peer(o, p);
+      row.push_back(times > 0 ? fmt::format("{} ({} ULP)", ratio(times), error_text(result.of_peer(o, p)->max_error))
+                              : "");
     }
     t.rows.push_back(std::move(row));
   }
@@ -58,8 +64,12 @@ std::string as_markdown(const comparison& result) {
       "of copy, of NT copy: share of the best\n"
       "plain and non-temporal copy of this run at this size and thread count. vs: times faster than a scalar <cmath> "
       "loop, than the op's first row.\n";
-  return fmt::format("{}\n\n{}\n{}{}", machine_line(), t.markdown(),
-                     result.complete ? "" : "Interrupted: the table is not complete.\n", legend);
+  std::string others;
+  for (const peer& p : result.peers)
+    others += fmt::format("{}{} {}", others.empty() ? "Peers: " : ", ", p.name, p.version);
+  if (!others.empty()) others += "; vs: times faster than the peer (in brackets the peer's largest error seen).\n";
+  return fmt::format("{}\n\n{}\n{}{}{}", machine_line(), t.markdown(),
+                     result.complete ? "" : "Interrupted: the table is not complete.\n", legend, others);
 }
 
 std::string as_csv(const comparison& result) {
@@ -81,6 +91,10 @@ std::string as_csv(const comparison& result) {
            {"vs_first"},
            {"max_ulp_seen"}},
           {}};
+  for (const peer& p : result.peers) {
+    for (const std::string& title : {"vs_" + p.name, p.name + "_ns_per_element", p.name + "_max_ulp_seen"})
+      t.columns.push_back({title});
+  }
   for (const outcome& o : result.outcomes) {
     const bench_case& c = o.what;
     t.rows.push_back({c.op.name(), std::string(name_of(c.type)), c.size.name(), fmt::format("{}", c.size.elements()),
@@ -89,6 +103,12 @@ std::string as_csv(const comparison& result) {
                       o.time.empty() ? "" : fmt::format("{:.6g}", o.time.spread()), plain(result.bytes_per_second(o)),
                       plain(result.roof(o, false)), plain(result.roof(o, true)), plain(result.vs_naive(o)),
                       plain(result.vs_first(o)), fmt::format("{:.6g}", o.checked.max_error)});
+    for (std::size_t p = 0; p < result.peers.size(); ++p) {
+      const yardstick* y = result.of_peer(o, p);
+      t.rows.back().insert(t.rows.back().end(),
+                           {plain(result.vs_peer(o, p)), y == nullptr ? "" : plain(y->ns_per_element()),
+                            y == nullptr ? "" : fmt::format("{:.6g}", y->max_error)});
+    }
   }
   return t.csv();
 }

@@ -73,7 +73,8 @@ std::vector<peer> parse_peers(const std::vector<std::string>& words) {
       names += (names.empty() ? "" : ", ") + p.name;
       if (word != "all" && word != p.name) continue;
       known = true;
-      chosen.push_back(p);
+      const auto same = [&](const peer& other) { return other.name == p.name; };
+      if (std::none_of(chosen.begin(), chosen.end(), same)) chosen.push_back(p);
     }
     if (!known)
       throw usage_error(

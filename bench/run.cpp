@@ -4,10 +4,12 @@
 #include "comparison_output.hpp"
 #include "interrupt.hpp"
 #include "operands.hpp"
+#include "peer.hpp"
 #include "plan.hpp"
 
 #include <fmt/core.h>
 
+#include <algorithm>
 #include <cstdio>
 #include <fstream>
 #include <memory>
@@ -18,7 +20,7 @@ namespace sigmax_bench {
 namespace {
 
 struct wishes {
-  std::vector<std::string> ops, dtypes, sizes, shapes, backends, isas, threads;
+  std::vector<std::string> ops, dtypes, sizes, shapes, backends, isas, threads, vs;
   std::string filter, output, out;
   bool in_place = false, quiet = false, names_only = false;
   measure_settings timing;
@@ -35,6 +37,14 @@ auto parsed(const std::vector<std::string>& words, std::vector<std::string> fall
   std::vector<decltype(parse(std::string_view{}))> values;
   for (const std::string& word : words.empty() ? fallback : words) values.push_back(parse(word));
   return values;
+}
+
+// The loop over <cmath> has its own column, in affordable slices: of "all" it would be the slowest by far.
+std::vector<peer> peers_of(const wishes& w) {
+  std::vector<peer> chosen = parse_peers(w.vs);
+  if (std::find(w.vs.begin(), w.vs.end(), "libm") == w.vs.end())
+    std::erase_if(chosen, [](const peer& p) { return p.name == "libm"; });
+  return chosen;
 }
 
 request request_of(const wishes& w) {
@@ -119,6 +129,7 @@ int run(wishes& w, const std::vector<std::string>& extras) {
     for (const bench_case& c : cases) fmt::print("{}\n", c.name());
     return exit_ok;
   }
+  const std::vector<peer> others = peers_of(w);
   require_memory(cases);
   start_measuring(w.timing);
   std::ofstream file;
@@ -130,7 +141,7 @@ int run(wishes& w, const std::vector<std::string>& extras) {
   watch_interrupt();
   const comparison result = [&] {
     progress shown(w.quiet);
-    return compare_cases(cases, w.timing, shown);
+    return compare_cases(cases, others, w.timing, shown);
   }();
   // With --out the terminal still gets the table.
   fmt::print("{}", text_of(result, w.out.empty() ? w.output : "md"));
@@ -160,6 +171,7 @@ void add_run(CLI::App& app, int& result) {
   list("--backend", w->backends, "automatic,cpu,cuda");
   list("--isa", w->isas, "rows of 'sigmax-bench info', all, best");
   list("--threads", w->threads, "1,2,all");
+  list("--vs", w->vs, "f32 on one thread: also time onednn,xnnpack,sleef,eigen,libmvec, all; see 'info'");
   command->add_flag("--in-place", w->in_place, "the output overwrites the input");
   command->add_option("--min-time", w->timing.min_time, "seconds a repetition")
       ->check(CLI::Range(1e-6, 3600.0))

@@ -151,6 +151,18 @@ void check_rows(checker& into, const bench_case& c, const operands& memory) {
   });
 }
 
+// What stands in y now.
+verdict check_result(const bench_case& c, const operands& memory) {
+  checker check(c);
+  if (c.op.by_rows()) {
+    check_rows(check, c, memory);
+  } else {
+    check_elements(check, c, memory);
+  }
+  check.result.ok = check.result.message.empty();
+  return check.result;
+}
+
 }  // namespace
 
 verdict verify(const bench_case& c, operands& memory) {
@@ -161,18 +173,15 @@ verdict verify(const bench_case& c, operands& memory) {
     memory.poison(c);
   }
   const sigmax::status s = kernel_call(c, memory)();
-  checker check(c);
-  if (!s) {
-    check.result.message = fmt::format("{}: {}", c.name(), s.message);
-    return check.result;
-  }
-  if (c.op.by_rows()) {
-    check_rows(check, c, memory);
-  } else {
-    check_elements(check, c, memory);
-  }
-  check.result.ok = check.result.message.empty();
-  return check.result;
+  if (!s) return {.message = fmt::format("{}: {}", c.name(), s.message)};
+  return check_result(c, memory);
+}
+
+verdict verify(const bench_case& c, operands& memory, const peer_call& call) {
+  memory.prepare(c);
+  memory.poison(c);
+  call(static_cast<const float*>(memory.x()), static_cast<float*>(memory.y()));
+  return check_result(c, memory);
 }
 
 }  // namespace sigmax_bench

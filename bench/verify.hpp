@@ -3,6 +3,7 @@
 
 #include "bench_case.hpp"
 #include "operands.hpp"
+#include "peer.hpp"
 
 #include <cstdint>
 #include <string>
@@ -19,5 +20,8 @@ struct verdict {
 /// Runs the call of `c` once on poisoned memory and checks a sample of the result: the beginning, the tail, and
 /// a stride over everything (rows for softmax).
 verdict verify(const bench_case& c, operands& memory);
+
+/// The same sample of another library's result, against the same tolerance.
+verdict verify(const bench_case& c, operands& memory, const peer_call& call);
 
 }  // namespace sigmax_bench
