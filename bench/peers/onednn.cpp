@@ -1,5 +1,5 @@
 // oneDNN: one eltwise or softmax primitive an op. Debian's build uses OpenMP, so the calling thread's team is set to
-// one.
+// one; sigmax's own pool names its team's size and does not see it.
 #include "../peer.hpp"
 
 #include <dnnl.hpp>
@@ -68,6 +68,7 @@ peer_call make(const operation& op, const extent& size) {
     in->set_data_handle(const_cast<float*>(x));  // its interface has no const; it only reads
     out->set_data_handle(y);
     primitive.execute(stream, {{DNNL_ARG_SRC, *in}, {DNNL_ARG_DST, *out}});
+    stream.wait();
   };
 }
 
