@@ -84,7 +84,7 @@ constexpr shape shapes[] = {
     {gelu, -0.169971213f, inf, -0.751791596f, 2, 2},
     {gelu_tanh, -0.170040756f, inf, -0.752461433f, 2, 2},
     {quick_gelu, -0.163610190f, inf, -0.751154184f, 2, 2},
-    {silu, -0.278464556f, inf, -1.27846456f, 1, 1},
+    {silu, -0.278464556f, inf, -1.27846456f, 1, 2},
     {hard_sigmoid, 0, 1, -inf, 0, 0},
     {hard_swish, -0.375f, inf, -1.5f, 1, 1},
     {sigmoid, 0, 1, -inf, 1, 2},
