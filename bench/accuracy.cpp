@@ -132,8 +132,20 @@ std::string readme_table(const std::vector<accuracy_row>& rows) {
   return text;
 }
 
+// The README's table of the fast tier, from results of `all:fast`.
+std::string readme_fast_table(const std::vector<accuracy_row>& rows) {
+  std::string text = "| activation | bound, ULP | largest error, ULP | at x |\n|---|---|---|---|\n";
+  const std::string first_isa = rows.front().isa;
+  for (const accuracy_row& r : rows)
+    if (r.isa == first_isa)
+      text += fmt::format("| `{}` | {:g} | {:.3f} | {} |\n", sigmax::describe(r.op.function).name, r.promised().normal,
+                          r.normal.error, value_text(r.normal.bits));
+  return text;
+}
+
 std::string text_of(const std::vector<accuracy_row>& rows, const std::string& output) {
-  if (output == "readme") return readme_table(rows);
+  const bool fast = std::all_of(rows.begin(), rows.end(), [](const accuracy_row& r) { return r.op.fast(); });
+  if (output == "readme") return fast && !rows.empty() ? readme_fast_table(rows) : readme_table(rows);
   if (output == "csv") return table_of(rows).csv();
   if (output == "md") return table_of(rows).markdown();
   // A line a result: these files are read in diffs.
@@ -173,7 +185,7 @@ std::vector<accuracy_row> measure_all(const wishes& w) {
       if (type == sigmax::dtype::f32) {
         for (accuracy_row& r : sweep(op, contenders, w.exhaustive ? 1 : w.stride, threads, shown))
           rows.push_back(std::move(r));
-      } else if (op.kind == op_kind::activation) {
+      } else if (op.kind == op_kind::activation && !op.fast()) {
         for (const contender& c : contenders)
           if (c.library == "sigmax") rows.push_back(sweep_16_bit(op, type, c));
       }
@@ -221,7 +233,7 @@ void add_accuracy(CLI::App& app, int& result) {
   const auto list = [&](const char* name, std::vector<std::string>& into, const char* text) {
     command->add_option(name, into, text)->delimiter(',')->allow_extra_args(false)->take_all();
   };
-  list("--op", w->ops, "gelu,silu:gradient,all,all:gradient; all if not given");
+  list("--op", w->ops, "gelu,silu:fast,silu:gradient,all,all:fast,all:gradient; all if not given");
   list("--dtype", w->dtypes, "f32,f16,bf16; f32 if not given");
   list("--isa", w->isas, "rows of 'sigmax-bench info', all, best; all if not given");
   list("--vs", w->vs, "f32: the same for onednn,xnnpack,sleef,eigen,libmvec,libm, all; see 'info'");
@@ -231,7 +243,7 @@ void add_accuracy(CLI::App& app, int& result) {
   command->add_flag("--exhaustive", w->exhaustive, "f32: all 2^32 inputs, about a minute an op and core");
   command->add_option("--threads", w->threads, "a number, or all")->capture_default_str();
   command->add_option("--from", w->from, "show these stored results (JSON) and measure nothing");
-  command->add_option("--output", w->output, "md, csv, json, or readme for the README's table")
+  command->add_option("--output", w->output, "md, csv, json, or readme for the README's tables")
       ->check(CLI::IsMember({"md", "csv", "json", "readme"}))
       ->capture_default_str();
   command->add_option("--out", w->out, "write there, and the table to the terminal");

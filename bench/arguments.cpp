@@ -88,25 +88,34 @@ int parse_threads(std::string_view text) {
 }
 
 std::vector<operation> parse_operations(const std::vector<std::string>& words) {
-  constexpr std::string_view gradient = ":gradient";
+  constexpr std::string_view gradient = ":gradient", fast = ":fast";
   std::vector<operation> found;
   const auto add = [&](operation op) {
     if (std::find(found.begin(), found.end(), op) == found.end()) found.push_back(op);
   };
   for (const std::string_view word : words) {
-    const bool backward = word.ends_with(gradient);
-    const std::string_view base = backward ? word.substr(0, word.size() - gradient.size()) : word;
-    const op_kind kind = backward ? op_kind::gradient : op_kind::activation;
+    const std::string_view form = word.ends_with(gradient) ? gradient : word.ends_with(fast) ? fast : "";
+    const std::string_view base = word.substr(0, word.size() - form.size());
+    operation op{form == gradient ? op_kind::gradient : op_kind::activation};
+    if (form == fast) op.accuracy = sigmax::accuracy::fast;
+    const auto exists = [&](sigmax::activation function) {
+      return form != fast || sigmax::describe(function).bound_fast;
+    };
     if (base == "all") {
-      for (const auto function : sigmax::all_activations()) add({kind, function});
-      if (!backward) add({op_kind::softmax});
-      if (!backward) add({op_kind::log_softmax});
-    } else if (!backward && base == "softmax") {
-      add({op_kind::softmax});
-    } else if (!backward && base == "log_softmax") {
-      add({op_kind::log_softmax});
+      for (const auto function : sigmax::all_activations()) {
+        op.function = function;
+        if (exists(function)) add(op);
+      }
+      if (form != gradient) add({op_kind::softmax, {}, op.accuracy});
+      if (form != gradient) add({op_kind::log_softmax, {}, op.accuracy});
+    } else if (form != gradient && base == "softmax") {
+      add({op_kind::softmax, {}, op.accuracy});
+    } else if (form != gradient && base == "log_softmax") {
+      add({op_kind::log_softmax, {}, op.accuracy});
     } else if (const auto function = sigmax::find_activation(base)) {
-      add({kind, *function});
+      if (!exists(*function)) throw usage_error(fmt::format("'{}' has one form for both tiers of accuracy", base));
+      op.function = *function;
+      add(op);
     } else {
       throw usage_error(fmt::format("unknown op '{}' ('sigmax-bench list' shows them all)", word));
     }

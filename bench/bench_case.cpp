@@ -27,11 +27,12 @@ std::string_view name_of(sigmax::backend where) {
 std::int64_t size_of(sigmax::dtype type) { return type == sigmax::dtype::f32 ? 4 : 2; }
 
 std::string operation::name() const {
+  const std::string tier = fast() ? ":fast" : "";
   switch (kind) {
-    case op_kind::activation: return std::string(sigmax::describe(function).name);
+    case op_kind::activation: return std::string(sigmax::describe(function).name) + tier;
     case op_kind::gradient: return std::string(sigmax::describe(function).name) + ":gradient";
-    case op_kind::softmax: return "softmax";
-    case op_kind::log_softmax: return "log_softmax";
+    case op_kind::softmax: return "softmax" + tier;
+    case op_kind::log_softmax: return "log_softmax" + tier;
   }
   return "?";
 }

@@ -15,8 +15,11 @@ enum class op_kind { activation, gradient, softmax, log_softmax };
 struct operation {
   op_kind kind = op_kind::activation;
   sigmax::activation function{};  // of activation and gradient only
+  sigmax::accuracy accuracy = sigmax::accuracy::high;
 
-  std::string name() const;  // "gelu", "gelu:gradient", "softmax"
+  std::string name() const;  // "gelu", "gelu:fast", "gelu:gradient", "softmax"
+  bool fast() const { return accuracy == sigmax::accuracy::fast; }
+  bool computes_the_same_as(const operation& other) const { return kind == other.kind && function == other.function; }
   bool by_rows() const { return kind == op_kind::softmax || kind == op_kind::log_softmax; }
   int inputs() const { return kind == op_kind::gradient ? 2 : 1; }
   bool operator==(const operation&) const = default;

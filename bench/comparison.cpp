@@ -91,7 +91,7 @@ class group_run {
   // elements, a new slice every call: as cold as the whole, and affordable.
   void add_naive(outcome& o) {
     const bench_case& c = o.what;
-    if (const outcome* other = same_on_other_isa(c)) {
+    if (const outcome* other = same_elsewhere(c)) {
       o.naive = other->naive;
       return;
     }
@@ -117,7 +117,7 @@ class group_run {
   void add_peers(outcome& o, progress& shown) {
     const bench_case& c = o.what;
     if (c.type != sigmax::dtype::f32 || c.where != sigmax::backend::cpu || c.threads != 1 || c.in_place) return;
-    if (const outcome* other = same_on_other_isa(c)) {
+    if (const outcome* other = same_elsewhere(c)) {
       o.peers = other->peers;
       return;
     }
@@ -136,8 +136,11 @@ class group_run {
     }
   }
 
-  const outcome* same_on_other_isa(const bench_case& c) const {
-    const auto same = [&](const outcome* other) { return other->what.op == c.op && other->what.size == c.size; };
+  // On another ISA or tier of accuracy.
+  const outcome* same_elsewhere(const bench_case& c) const {
+    const auto same = [&](const outcome* other) {
+      return other->what.op.computes_the_same_as(c.op) && other->what.size == c.size;
+    };
     const auto found = std::find_if(kernels_.begin(), kernels_.end(), same);
     return found == kernels_.end() ? nullptr : *found;
   }

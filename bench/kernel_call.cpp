@@ -10,7 +10,10 @@ sigmax::view view_of(const bench_case& c, void* data) {
 }
 
 sigmax::options options_of(const bench_case& c) {
-  return {.where = c.where, .isa = c.isa.empty() ? nullptr : c.isa.c_str(), .threads = pool(c.threads)};
+  return {.accuracy = c.op.accuracy,
+          .where = c.where,
+          .isa = c.isa.empty() ? nullptr : c.isa.c_str(),
+          .threads = pool(c.threads)};
 }
 
 kernel_call::kernel_call(const bench_case& c, const operands& memory)

@@ -164,7 +164,7 @@ void add_run(CLI::App& app, int& result) {
   const auto list = [&](const char* name, std::vector<std::string>& into, const char* text) {
     command->add_option(name, into, text)->delimiter(',')->allow_extra_args(false)->take_all();
   };
-  list("--op", w->ops, "gelu,softmax,silu:gradient,all,all:gradient");
+  list("--op", w->ops, "gelu,softmax,silu:fast,silu:gradient,all,all:fast,all:gradient");
   list("--dtype", w->dtypes, "f32,f16,bf16");
   list("--size", w->sizes, "elements: 4096,64Ki,64Mi");
   list("--shape", w->shapes, "ROWSxCOLS: 64x1024,4Kix32000");

@@ -53,7 +53,9 @@ bool has_fma(const bench_case& c) {
 // A gradient rounds twice: the derivative, whose ULP may count double in the product's, and the product.
 long double tolerance_of(const bench_case& c) {
   if (c.type != sigmax::dtype::f32) return 1;
-  long double bound = c.op.by_rows() ? 4 : std::max(0.5f, sigmax::describe(c.op.function).bound_f32);
+  if (c.op.fast() && !c.op.by_rows()) return *sigmax::describe(c.op.function).bound_fast * (has_fma(c) ? 1.0L : 4.0L);
+  long double bound =
+      c.op.by_rows() ? (c.op.fast() ? 5 : 4) : std::max(0.5f, sigmax::describe(c.op.function).bound_f32);
   if (c.op.kind == op_kind::gradient) bound = 2 * bound + 0.5L;
   return (has_fma(c) ? bound : 4 * bound) * (1 + 1e-6L);  // the oracle's own last digits
 }
@@ -65,7 +67,9 @@ class checker {
   // `slack` is an absolute error that the formula's own f32 arithmetic cannot avoid; 0 for activations.
   void check(std::int64_t i, float x, float got, long double want, long double slack) {
     ++result.checked;
-    const long double ulp = ulp_of(want, format_);
+    const long double scale =
+        case_.op.fast() && !case_.op.by_rows() ? sigmax_reference::fast_scale<long double>(want, x) : want;
+    const long double ulp = ulp_of(scale, format_);
     long double error = 0;
     if (std::isnan(got) != std::isnan(want)) {
       error = HUGE_VALL;

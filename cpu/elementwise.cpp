@@ -20,9 +20,9 @@ std::byte* at(void* base, dtype t, std::int64_t element) noexcept {
 }
 
 void call(const elementwise_plan& plan, const void* const* in, void* out, std::int64_t n, dtype t) noexcept {
-  const auto op = static_cast<std::size_t>(plan.op);
+  const auto op = static_cast<std::size_t>(plan.op), tier = static_cast<std::size_t>(plan.tier);
   if (plan.inputs == 1)
-    plan.table->forward[op][static_cast<std::size_t>(t)](in[0], out, n, plan.p, plan.streaming);
+    plan.table->forward[tier][op][static_cast<std::size_t>(t)](in[0], out, n, plan.p, plan.streaming);
   else
     plan.table->gradient[op](static_cast<const float*>(in[0]), static_cast<const float*>(in[1]),
                              static_cast<float*>(out), n, plan.p, plan.streaming);
@@ -40,10 +40,10 @@ void run_block(const elementwise_plan& plan, nest_cursor& source, nest_cursor& t
     source.advance(run);
     filled += run;
   }
-  const auto op = static_cast<std::size_t>(plan.op);
+  const auto op = static_cast<std::size_t>(plan.op), tier = static_cast<std::size_t>(plan.tier);
   const std::size_t form = plan.out_type == dtype::f32 ? static_cast<std::size_t>(dtype::f32) : dtype_count;
   if (plan.inputs == 1)
-    plan.table->forward[op][form](buffer[0], buffer[0], n, plan.p, false);
+    plan.table->forward[tier][op][form](buffer[0], buffer[0], n, plan.p, false);
   else
     plan.table->gradient[op](buffer[0], buffer[1], buffer[0], n, plan.p, false);
   for (std::int64_t written = 0; written < n;) {
@@ -58,6 +58,11 @@ void run_block(const elementwise_plan& plan, nest_cursor& source, nest_cursor& t
 
 void run_range(const void* argument, std::int64_t begin, std::int64_t end) noexcept {
   const auto& plan = *static_cast<const elementwise_plan*>(argument);
+  if (plan.direct && plan.nest.contiguous(plan.inputs + 1)) {
+    const void* in[2] = {};
+    for (int v = 0; v < plan.inputs; ++v) in[v] = at(plan.in[v], plan.in_type[v], begin);
+    return call(plan, in, at(plan.out, plan.out_type, begin), end - begin, plan.out_type);
+  }
   nest_cursor source(plan.nest, begin);
   if (plan.direct && plan.nest.extent[plan.nest.rank - 1] >= shortest_direct) {
     while (begin < end) {
@@ -77,20 +82,24 @@ void run_range(const void* argument, std::int64_t begin, std::int64_t end) noexc
 }  // namespace
 
 elementwise_plan plan_elementwise(const kernel_table& table, activation op, const parameters& p,
-                                  const const_view* const* views, int inputs, std::int64_t count,
+                                  const const_view* const* views, int inputs, extent_of_call extent,
                                   const options& how) noexcept {
-  elementwise_plan plan{};
+  elementwise_plan plan;  // filled below: clearing its loop nest would take longer than a short call
   const const_view& output = *views[inputs];
   plan.table = &table;
   plan.op = op;
+  plan.tier = how.accuracy;
   plan.p = p;
   plan.inputs = inputs;
   plan.out_type = output.type;
-  plan.nest = make_nest(views, inputs + 1, -1);
+  if (extent.dense)
+    plan.nest.make_dense(extent.count);
+  else
+    plan.nest = make_nest(views, inputs + 1, -1);
   plan.direct = inputs == 1 || output.type == dtype::f32;  // gradients are compiled for f32 alone
   // Past the caches when the output cannot stay in them anyway. Not in place: there the line is in the cache already,
   // and a store past it would first have to throw it out.
-  plan.streaming = count > last_level_cache_bytes() / size_of(output.type);
+  plan.streaming = extent.count > last_level_cache_bytes() / size_of(output.type);
   for (int v = 0; v < inputs; ++v) {
     plan.in[v] = views[v]->data;
     plan.in_type[v] = views[v]->type;
@@ -101,7 +110,7 @@ elementwise_plan plan_elementwise(const kernel_table& table, activation op, cons
   for (int v = 0; v <= inputs; ++v)
     plan.direct = plan.direct && (plan.nest.stride[v][last] == 1 || plan.nest.extent[last] == 1);
   plan.streaming = plan.streaming && plan.direct;
-  plan.work = split_work(count, grain, smallest_task, how);
+  plan.work = split_work(extent.count, grain, smallest_task, how);
   return plan;
 }
 

@@ -52,20 +52,22 @@ concept has_residual = requires(const Op& op, vec v) {
 };
 
 /// op(x); `once_more` if a 16-bit type shall hold it: rounded to odd then, where the op can tell its exact value.
-template <bool once_more, class Op>
+template <bool once_more, accuracy tier, class Op>
 SIGMAX_FN vec evaluate(const Op& op, vec x) {
-  vec y = op(x);
-  if constexpr (once_more && has_residual<Op>)
-    return math::round_to_odd(y, op.residual(x, y));
-  else
+  if constexpr (tier == accuracy::fast) {
+    return op.fast(x);
+  } else {
+    vec y = op(x);
+    if constexpr (once_more && has_residual<Op>) y = math::round_to_odd(y, op.residual(x, y));
     return y;
+  }
 }
 
-template <class Op, class T, bool once_more>
+template <class Op, class T, bool once_more, accuracy tier>
 void forward(const void* x, void* y, std::int64_t n, const parameters& p, bool streaming) noexcept {
   const Op op = make<Op>(p);
   auto f = [op](std::int64_t, pair v, std::int64_t) __attribute__((always_inline)) {
-    return pair{evaluate<once_more>(op, v.first), evaluate<once_more>(op, v.second)};
+    return pair{evaluate<once_more, tier>(op, v.first), evaluate<once_more, tier>(op, v.second)};
   };
   if (streaming)
     map<true>(static_cast<const T*>(x), static_cast<T*>(y), n, f);

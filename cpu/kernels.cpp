@@ -17,13 +17,19 @@ const kernel_table SIGMAX_JOIN(kernels_, SIGMAX_ISA) = {
     SIGMAX_TEXT(SIGMAX_ISA),
     lanes,
     has_fma,
-    {
-#define SIGMAX_ACTIVATION(name)                                                    \
-  {forward<name##_op, float, false>, forward<name##_op, float16, true>,            \
-   forward<name##_op, bfloat16, true>, forward<name##_op, float, has_residual<name##_op>>},
+#define SIGMAX_FORWARD(name, tier)                                                  \
+  {forward<name##_op, float, false, tier>, forward<name##_op, float16, true, tier>, \
+   forward<name##_op, bfloat16, true, tier>, forward<name##_op, float, has_residual<name##_op>, tier>},
+    {{
+#define SIGMAX_ACTIVATION(name) SIGMAX_FORWARD(name, accuracy::high)
 #include "sigmax/activations.def"
 #undef SIGMAX_ACTIVATION
-    },
+     },
+     {
+#define SIGMAX_ACTIVATION(name) SIGMAX_FORWARD(name, fastest<name##_op>)
+#include "sigmax/activations.def"
+#undef SIGMAX_ACTIVATION
+     }},
     {
 #define SIGMAX_ACTIVATION(name) gradient<name##_op>,
 #include "sigmax/activations.def"
@@ -32,11 +38,8 @@ const kernel_table SIGMAX_JOIN(kernels_, SIGMAX_ISA) = {
     {gather<float>, gather<float16>, gather<bfloat16>},
     {scatter<float>, scatter<float16>, scatter<bfloat16>},
     row_max,
-    row_exp_sum,
+    {steps<accuracy::high>, steps<accuracy::fast>},
     row_total,
-    row_scale,
-    row_exp_scale,
-    row_shift,
 };
 
 }  // namespace sigmax

@@ -53,9 +53,9 @@ const std::byte* at(const void* base, dtype t, std::int64_t element) noexcept {
 void write(const softmax_plan& plan, const float* x, float* y, std::int64_t n, float max, factors f,
            bool streaming) noexcept {
   if (plan.logarithm)
-    plan.table->row_shift(x, y, n, max, f.high, f.low, streaming);
+    plan.steps->shift(x, y, n, max, f.high, f.low, streaming);
   else
-    plan.table->row_exp_scale(x, y, n, max, f.high, f.low, streaming);
+    plan.steps->exp_scale(x, y, n, max, f.high, f.low, streaming);
 }
 
 /// A row whose input and output are contiguous f32.
@@ -71,10 +71,10 @@ void direct_row(const softmax_plan& plan, const float* x, float* y, float* scrat
     else
       kept = n * 4 <= stored_row_bytes ? y : nullptr;
   }
-  k.row_exp_sum(x, kept, n, max, sum);
+  plan.steps->exp_sum(x, kept, n, max, sum);
   const factors f = finish(plan, sum);
   if (kept != nullptr)
-    k.row_scale(kept, y, n, f.high, f.low, plan.streaming);
+    plan.steps->scale(kept, y, n, f.high, f.low, plan.streaming);
   else
     write(plan, x, y, n, max, f, plan.streaming);
 }
@@ -119,7 +119,7 @@ void gathered_rows(const softmax_plan& plan, const nest_cursor& cursor, int rows
     if (!whole) gather(start, count);
     for (int r = 0; r < rows; ++r) {
       float* const row = scratch + r * piece;
-      k.row_exp_sum(row, keep ? row : nullptr, count, max[r], sum[r]);
+      plan.steps->exp_sum(row, keep ? row : nullptr, count, max[r], sum[r]);
     }
   }
   for (std::int64_t start = 0; start < n; start += piece) {
@@ -129,7 +129,7 @@ void gathered_rows(const softmax_plan& plan, const nest_cursor& cursor, int rows
       float* const row = scratch + r * piece;
       const factors f = finish(plan, sum[r]);
       if (keep)
-        k.row_scale(row, row, count, f.high, f.low, false);
+        plan.steps->scale(row, row, count, f.high, f.low, false);
       else
         write(plan, row, row, count, max[r], f, false);
     }
@@ -161,6 +161,7 @@ softmax_plan plan_softmax(const kernel_table& table, bool logarithm, const const
                           std::int64_t count, const options& how) noexcept {
   softmax_plan plan{};
   plan.table = &table;
+  plan.steps = &table.softmax[static_cast<std::size_t>(how.accuracy)];
   plan.logarithm = logarithm;
   plan.x = x.data;
   plan.y = const_cast<void*>(y.data);

@@ -3,7 +3,7 @@
 
 #include "elementwise.hpp"
 // After batch.hpp, whose vocabulary its templates use.
-#include "../kernels/softmax_state.hpp"
+#include "../kernels/kernel_table.hpp"
 
 namespace sigmax {
 namespace {
@@ -20,9 +20,14 @@ SIGMAX_FN difference minus(vec x, vec max) {
   return {d, select(d > vec(-0x1p60f), low, vec(0.0f))};
 }
 
-/// e^(x - max) for x <= max, the rounding error of the subtraction included.
+/// e^(x - max) for x <= max, the rounding error of the subtraction included: it would be multiplied by the exponent.
+template <accuracy tier>
 SIGMAX_FN vec exp_minus(vec x, vec max) {
   difference d = minus(x, max);
+  if constexpr (tier == accuracy::fast) {
+    auto e = math::reduce_sum(at_least(d.high, vec(-88.0f)), d.low);
+    return e.scale * math::exp_reduced(e.r);
+  }
   auto e = math::decay(negate(at_least(d.high, vec(-math::decayed))), negate(d.low));
   return fma(e.scale, e.m, e.scale) * vec(math::down);
 }
@@ -52,6 +57,20 @@ SIGMAX_FN void add_exact(vec& high, vec& low, vec x) {
   high = s;
 }
 
+/// Adds the next value to a lane. The fast form is Dekker's, which takes the sum for the larger of the two: it loses no
+/// more than a plain addition where it is not.
+template <accuracy tier>
+SIGMAX_FN void add(vec& high, vec& low, vec x) {
+  if constexpr (tier == accuracy::fast) {
+    vec s = high + x;
+    low = low + (x - (s - high));
+    high = s;
+  } else {
+    add_exact(high, low, x);
+  }
+}
+
+template <accuracy tier>
 void row_exp_sum(const float* x, float* y, std::int64_t n, float max, softmax_sum& sum) noexcept {
   const vec m(max);
   // A piece of the row that stays in the L1 cache, and of that a pair of the virtual lanes, which stays in registers.
@@ -63,21 +82,21 @@ void row_exp_sum(const float* x, float* y, std::int64_t n, float max, softmax_su
       std::int64_t i = start + l;
       for (; i + pair_size <= end; i += softmax_lanes) {
         pair v = load(x + i);
-        v = {exp_minus(v.first, m), exp_minus(v.second, m)};
+        v = {exp_minus<tier>(v.first, m), exp_minus<tier>(v.second, m)};
         if (y != nullptr) store<false>(y + i, v);
-        add_exact(high.first, low.first, v.first);
-        add_exact(high.second, low.second, v.second);
+        add<tier>(high.first, low.first, v.first);
+        add<tier>(high.second, low.second, v.second);
       }
       if (i < end) {
         pair v = load_partial(x + i, end - i);
-        v = {exp_minus(v.first, m), exp_minus(v.second, m)};
+        v = {exp_minus<tier>(v.first, m), exp_minus<tier>(v.second, m)};
         if (y != nullptr) store_partial(y + i, v, end - i);
         alignas(64) float t[pair_size];
         store<false>(t, v);
         for (std::int64_t k = end - i; k < pair_size; ++k) t[k] = 0.0f;
         v = load(t);
-        add_exact(high.first, low.first, v.first);
-        add_exact(high.second, low.second, v.second);
+        add<tier>(high.first, low.first, v.first);
+        add<tier>(high.second, low.second, v.second);
       }
       high.first.store_aligned(sum.high + l);
       high.second.store_aligned(sum.high + l + lanes);
@@ -119,25 +138,34 @@ SIGMAX_FN void map_row(const float* x, float* y, std::int64_t n, bool streaming,
     map<false>(x, y, n, f);
 }
 
+/// x (high + low), of which the fast form takes the first part alone.
+template <accuracy tier>
+SIGMAX_FN vec scaled(vec x, vec high, vec low) {
+  return tier == accuracy::fast ? x * high : fma(x, high, x * low);
+}
+
+template <accuracy tier>
 void row_scale(const float* x, float* y, std::int64_t n, float high, float low, bool streaming) noexcept {
   map_row(
       x, y, n, streaming,
       [ h = vec(high), l = vec(low) ](std::int64_t, pair v, std::int64_t) __attribute__((always_inline)) {
-        return pair{fma(v.first, h, v.first * l), fma(v.second, h, v.second * l)};
+        return pair{scaled<tier>(v.first, h, l), scaled<tier>(v.second, h, l)};
       });
 }
 
+template <accuracy tier>
 void row_exp_scale(const float* x, float* y, std::int64_t n, float max, float high, float low,
                    bool streaming) noexcept {
   map_row(
       x, y, n, streaming,
       [ m = vec(max), h = vec(high), l = vec(low) ](std::int64_t, pair v, std::int64_t) __attribute__((always_inline)) {
-        vec a = exp_minus(v.first, m), b = exp_minus(v.second, m);
-        return pair{fma(a, h, a * l), fma(b, h, b * l)};
+        return pair{scaled<tier>(exp_minus<tier>(v.first, m), h, l), scaled<tier>(exp_minus<tier>(v.second, m), h, l)};
       });
 }
 
+template <accuracy tier>
 SIGMAX_FN vec shift(vec x, vec max, vec high, vec low) {
+  if constexpr (tier == accuracy::fast) return (x - max) - high;  // both parts are <= 0: nothing cancels
   difference d = minus(x, max);
   vec y = d.high - high;
   vec b = y - d.high;
@@ -145,13 +173,17 @@ SIGMAX_FN vec shift(vec x, vec max, vec high, vec low) {
   return y + select(y > vec(-0x1p60f), rest, vec(0.0f));
 }
 
+template <accuracy tier>
 void row_shift(const float* x, float* y, std::int64_t n, float max, float high, float low, bool streaming) noexcept {
   map_row(
       x, y, n, streaming,
       [ m = vec(max), h = vec(high), l = vec(low) ](std::int64_t, pair v, std::int64_t) __attribute__((always_inline)) {
-        return pair{shift(v.first, m, h, l), shift(v.second, m, h, l)};
+        return pair{shift<tier>(v.first, m, h, l), shift<tier>(v.second, m, h, l)};
       });
 }
+
+template <accuracy tier>
+inline constexpr softmax_steps steps = {row_exp_sum<tier>, row_scale<tier>, row_exp_scale<tier>, row_shift<tier>};
 
 }  // namespace
 }  // namespace sigmax

@@ -17,7 +17,9 @@ constexpr std::span<const parameter_info> parameters_of() {
 
 template <class Op>
 constexpr activation_info info_of(std::string_view name) {
-  return {name, Op::formula, Op::source, parameters_of<Op>(), Op::bound};
+  activation_info info{name, Op::formula, Op::source, parameters_of<Op>(), Op::bound, std::nullopt};
+  if constexpr (has_fast_form<Op>) info.bound_fast = Op::bound_fast;
+  return info;
 }
 
 constexpr activation_info infos[] = {
@@ -35,7 +37,7 @@ constexpr activation names[] = {
 }  // namespace
 
 const activation_info& describe(activation op) noexcept {
-  static constexpr activation_info unknown{"unknown", "", "", {}, 0};
+  static constexpr activation_info unknown{"unknown", "", "", {}, 0, std::nullopt};
   const auto index = static_cast<std::size_t>(op);
   return index < std::size(infos) ? infos[index] : unknown;
 }

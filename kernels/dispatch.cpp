@@ -87,23 +87,35 @@ void tell(const choice& c, memory where, explanation& out) noexcept {
                 cuda_missing_because() ? cuda_missing_because() : "", c.table->name, c.isa_reason);
 }
 
+/// A dense call of up to so many elements has nothing to plan: no threads, no stores past the caches. It goes straight
+/// to the kernel, which matters below some hundred elements: 64 take a few nanoseconds themselves.
+constexpr std::int64_t short_call = 4096;
+
+/// The best row, if options and environment ask for nothing that would take a plan.
+const kernel_table* row_without_wishes(const options& how) noexcept {
+  static const kernel_table* const best =
+      environment_variables().isa || environment_variables().backend ? nullptr : cpu_isa_list().usable[0];
+  const bool plain = how.isa == nullptr && how.slices == 1 && how.where != backend::cuda && validate_options(how).ok();
+  return plain ? best : nullptr;
+}
+
 /// Everything that `activate`, `activation_gradient` and `explain` share.
-status prepare(activation op, const named_view* views, int n, const options& how, parameters& p, std::int64_t& count,
+status prepare(activation op, const named_view* views, int n, const options& how, parameters& p, extent_of_call& extent,
                choice& c) noexcept {
   if (status s = resolve_parameters(op, how.parameters, p); !s) return s;
   if (status s = validate_options(how); !s) return s;
-  if (status s = validate_views(views, n, count); !s) return s;
+  if (status s = validate_views(views, n, extent); !s) return s;
   return choose(how, views[n - 1].view->where, c);
 }
 
-status prepare_softmax(const const_view& x, const const_view& y, int& axis, const options& how, std::int64_t& count,
+status prepare_softmax(const const_view& x, const const_view& y, int& axis, const options& how, extent_of_call& extent,
                        choice& c) noexcept {
   using enum status_code;
   if (how.parameters.first == how.parameters.first || how.parameters.second == how.parameters.second)
     return failure(invalid_argument, "softmax takes no parameters");
   if (status s = validate_options(how); !s) return s;
   const named_view views[] = {{"x", &x}, {"y", &y}};
-  if (status s = validate_views(views, 2, count); !s) return s;
+  if (status s = validate_views(views, 2, extent); !s) return s;
   if (axis < -x.rank || axis >= x.rank)
     return failure(invalid_argument, "axis %d is not in [%d, %d)", axis, -x.rank, x.rank);
   if (axis < 0) axis += x.rank;
@@ -111,10 +123,10 @@ status prepare_softmax(const const_view& x, const const_view& y, int& axis, cons
 }
 
 status run_softmax_call(const const_view& x, const view& y, int axis, const options& how, bool logarithm) noexcept {
-  std::int64_t count;
+  extent_of_call extent;
   choice c;
-  if (status s = prepare_softmax(x, y, axis, how, count, c); !s) return s;
-  if (count > 0) run_softmax(plan_softmax(*c.table, logarithm, x, y, axis, count, how), how);
+  if (status s = prepare_softmax(x, y, axis, how, extent, c); !s) return s;
+  if (extent.count > 0) run_softmax(plan_softmax(*c.table, logarithm, x, y, axis, extent.count, how), how);
   return {};
 }
 
@@ -123,11 +135,14 @@ status run_softmax_call(const const_view& x, const view& y, int axis, const opti
 work_split split_work(std::int64_t total, std::int64_t grain, std::int64_t smallest, const options& how) noexcept {
   // 128-bit: total times a slice number may pass 2^63.
   __extension__ using wide = __int128;
-  const std::int64_t grains = (total + grain - 1) / grain;
-  const auto cut = [&](std::int64_t i) {
-    return std::min(total, static_cast<std::int64_t>(static_cast<wide>(grains) * i / how.slices) * grain);
-  };
-  work_split work{cut(how.slice), cut(how.slice + 1), 1};
+  work_split work{0, total, 1};
+  if (how.slices > 1) {
+    const std::int64_t grains = (total + grain - 1) / grain;
+    const auto cut = [&](std::int64_t i) {
+      return std::min(total, static_cast<std::int64_t>(static_cast<wide>(grains) * i / how.slices) * grain);
+    };
+    work.begin = cut(how.slice), work.end = cut(how.slice + 1);
+  }
   if (how.threads.run != nullptr)
     work.tasks = std::clamp<std::int64_t>((work.end - work.begin) / smallest, 1, how.threads.concurrency);
   return work;
@@ -163,12 +178,19 @@ status activate(activation op, const const_view& x, const view& y, const options
   const const_view out = y;
   const named_view views[] = {{"x", &x}, {"y", &out}};
   parameters p;
-  std::int64_t count;
+  extent_of_call extent;
+  if (const kernel_table* table = row_without_wishes(how);
+      table != nullptr && x.type == y.type && dense_and_apart(x, out, extent.count) && extent.count <= short_call) {
+    if (status s = resolve_parameters(op, how.parameters, p); !s) return s;
+    table->forward[static_cast<std::size_t>(how.accuracy)][static_cast<std::size_t>(op)]
+                  [static_cast<std::size_t>(x.type)](x.data, y.data, extent.count, p, false);
+    return {};
+  }
   choice c;
-  if (status s = prepare(op, views, 2, how, p, count, c); !s) return s;
+  if (status s = prepare(op, views, 2, how, p, extent, c); !s) return s;
   const const_view* const all[] = {&x, &out};
-  if (count > 0) {
-    auto plan = plan_elementwise(*c.table, op, p, all, 1, count, how);
+  if (extent.count > 0) {
+    auto plan = plan_elementwise(*c.table, op, p, all, 1, extent, how);
     plan.out = y.data;
     run_elementwise(plan, how);
   }
@@ -180,12 +202,12 @@ status activation_gradient(activation op, const const_view& dy, const const_view
   const const_view out = dx;
   const named_view views[] = {{"dy", &dy}, {"x", &x}, {"dx", &out}};
   parameters p;
-  std::int64_t count;
+  extent_of_call extent;
   choice c;
-  if (status s = prepare(op, views, 3, how, p, count, c); !s) return s;
+  if (status s = prepare(op, views, 3, how, p, extent, c); !s) return s;
   const const_view* const all[] = {&dy, &x, &out};
-  if (count > 0) {
-    auto plan = plan_elementwise(*c.table, op, p, all, 2, count, how);
+  if (extent.count > 0) {
+    auto plan = plan_elementwise(*c.table, op, p, all, 2, extent, how);
     plan.out = dx.data;
     run_elementwise(plan, how);
   }
@@ -204,14 +226,15 @@ status explain(activation op, const const_view& x, const view& y, const options&
   const const_view output = y;
   const named_view views[] = {{"x", &x}, {"y", &output}};
   parameters p;
-  std::int64_t count;
+  extent_of_call extent;
   choice c;
-  if (status s = prepare(op, views, 2, how, p, count, c); !s) return s;
+  if (status s = prepare(op, views, 2, how, p, extent, c); !s) return s;
   out = {};
   tell(c, y.where, out);
-  if (count == 0) return {};
+  if (describe(op).bound_fast) out.accuracy = how.accuracy;
+  if (extent.count == 0) return {};
   const const_view* const all[] = {&x, &output};
-  const auto plan = plan_elementwise(*c.table, op, p, all, 1, count, how);
+  const auto plan = plan_elementwise(*c.table, op, p, all, 1, extent, how);
   out.kernel = plan.direct && plan.nest.contiguous(2) ? "contiguous" : "blocks";
   out.streaming = plan.streaming;
   out.tasks = plan.work.tasks;
@@ -219,13 +242,14 @@ status explain(activation op, const const_view& x, const view& y, const options&
 }
 
 status explain_softmax(const const_view& x, const view& y, int axis, const options& how, explanation& out) noexcept {
-  std::int64_t count;
+  extent_of_call extent;
   choice c;
-  if (status s = prepare_softmax(x, y, axis, how, count, c); !s) return s;
+  if (status s = prepare_softmax(x, y, axis, how, extent, c); !s) return s;
   out = {};
   tell(c, y.where, out);
-  if (count == 0) return {};
-  const auto plan = plan_softmax(*c.table, false, x, y, axis, count, how);
+  out.accuracy = how.accuracy;
+  if (extent.count == 0) return {};
+  const auto plan = plan_softmax(*c.table, false, x, y, axis, extent.count, how);
   out.kernel = plan.tile > 1 ? "columns" : "rows";
   out.streaming = plan.streaming;
   out.tasks = plan.work.tasks;

@@ -4,6 +4,7 @@
 
 #include "kernel_table.hpp"
 #include "layout.hpp"
+#include "validate.hpp"
 
 namespace sigmax {
 
@@ -26,6 +27,7 @@ void run_split(const work_split& work, std::int64_t grain, const options& how, r
 struct elementwise_plan {
   const kernel_table* table;
   activation op;
+  accuracy tier;
   parameters p;
   int inputs;  ///< 1: x; 2: dy, x
   const void* in[2];
@@ -38,12 +40,13 @@ struct elementwise_plan {
   work_split work;
 };
 elementwise_plan plan_elementwise(const kernel_table& table, activation op, const parameters& p,
-                                  const const_view* const* views, int inputs, std::int64_t count,
+                                  const const_view* const* views, int inputs, extent_of_call extent,
                                   const options& how) noexcept;
 void run_elementwise(const elementwise_plan& plan, const options& how) noexcept;
 
 struct softmax_plan {
   const kernel_table* table;
+  const softmax_steps* steps;
   bool logarithm;
   const void* x;
   void* y;

@@ -15,6 +15,20 @@ inline constexpr int activation_count = 0
 #undef SIGMAX_ACTIVATION
     ;
 inline constexpr int dtype_count = 3;
+inline constexpr int accuracy_count = 2;
+
+/// The steps of a softmax row that differ between the tiers of accuracy, over contiguous f32. x and y may be identical.
+struct softmax_steps {
+  /// y[i] = e^(x[i] - max), y may be null; adds them to sum. n is a multiple of softmax_block unless the row ends.
+  void (*exp_sum)(const float* x, float* y, std::int64_t n, float max, softmax_sum& sum) noexcept;
+  /// y[i] = x[i] (high + low)
+  void (*scale)(const float* x, float* y, std::int64_t n, float high, float low, bool streaming) noexcept;
+  /// y[i] = e^(x[i] - max) (high + low)
+  void (*exp_scale)(const float* x, float* y, std::int64_t n, float max, float high, float low,
+                    bool streaming) noexcept;
+  /// y[i] = (x[i] - max) - (high + low)
+  void (*shift)(const float* x, float* y, std::int64_t n, float max, float high, float low, bool streaming) noexcept;
+};
 
 struct kernel_table {
   const char* name;
@@ -24,7 +38,7 @@ struct kernel_table {
   /// y[i] = op(x[i]), x and y contiguous and of the same dtype, possibly identical. `streaming`: non-temporal stores.
   /// The last of the four is for f32 values that will be stored in 16 bits: where that matters it rounds to odd.
   using forward_fn = void (*)(const void* x, void* y, std::int64_t n, const parameters& p, bool streaming) noexcept;
-  forward_fn forward[activation_count][dtype_count + 1];
+  forward_fn forward[accuracy_count][activation_count][dtype_count + 1];
 
   /// dx[i] = dy[i] op'(x[i]), all contiguous; dx may be identical with dy or x.
   using gradient_fn = void (*)(const float* dy, const float* x, float* dx, std::int64_t n, const parameters& p,
@@ -37,21 +51,11 @@ struct kernel_table {
   using scatter_fn = void (*)(const float* x, void* out, std::int64_t stride, std::int64_t n) noexcept;
   scatter_fn scatter[dtype_count];
 
-  // The steps of a softmax row, over contiguous f32. x and y may be identical.
   /// The largest of bound and all x that are not NaN.
   float (*row_max)(const float* x, std::int64_t n, float bound) noexcept;
-  /// y[i] = e^(x[i] - max), y may be null; adds them to sum. n is a multiple of softmax_lanes unless the row ends.
-  void (*row_exp_sum)(const float* x, float* y, std::int64_t n, float max, softmax_sum& sum) noexcept;
+  softmax_steps softmax[accuracy_count];
   /// The total.
   double (*row_total)(const softmax_sum& sum) noexcept;
-  /// y[i] = x[i] (high + low)
-  void (*row_scale)(const float* x, float* y, std::int64_t n, float high, float low, bool streaming) noexcept;
-  /// y[i] = e^(x[i] - max) (high + low)
-  void (*row_exp_scale)(const float* x, float* y, std::int64_t n, float max, float high, float low,
-                        bool streaming) noexcept;
-  /// y[i] = (x[i] - max) - (high + low)
-  void (*row_shift)(const float* x, float* y, std::int64_t n, float max, float high, float low,
-                    bool streaming) noexcept;
 };
 
 /// The rows of this build that this machine can run, best first, and all of them for information; see cpu/isa.cpp.

@@ -110,12 +110,15 @@ bool loop_nest::contiguous(int views) const noexcept {
 
 loop_nest make_nest(const const_view* const* views, int count, int skipped) noexcept {
   const const_view& output = *views[count - 1];
-  int order[max_rank];
+  int order[max_rank];  // by falling stride, ties in the order of the indices; std::stable_sort would allocate
   int n = 0;
-  for (int i = 0; i < output.rank; ++i)
-    if (i != skipped && output.shape[i] != 1) order[n++] = i;
-  std::stable_sort(order, order + n,
-                   [&](int a, int b) { return std::abs(output.strides[a]) > std::abs(output.strides[b]); });
+  for (int i = 0; i < output.rank; ++i) {
+    if (i == skipped || output.shape[i] == 1) continue;
+    int place = n++;
+    for (; place > 0 && std::abs(output.strides[order[place - 1]]) < std::abs(output.strides[i]); --place)
+      order[place] = order[place - 1];
+    order[place] = i;
+  }
   loop_nest nest{};
   for (int k = 0; k < n; ++k) {
     const int i = order[k];
@@ -130,11 +133,7 @@ loop_nest make_nest(const const_view* const* views, int count, int skipped) noex
     }
     for (int v = 0; v < count; ++v) nest.stride[v][last] = views[v]->strides[i];
   }
-  if (nest.rank == 0) {
-    nest.rank = 1;
-    nest.extent[0] = 1;
-    for (int v = 0; v < count; ++v) nest.stride[v][0] = 1;
-  }
+  if (nest.rank == 0) nest.make_dense(1);
   return nest;
 }
 

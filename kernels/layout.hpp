@@ -37,6 +37,12 @@ struct loop_nest {
   std::int64_t extent[max_rank];
   std::int64_t stride[max_views][max_rank];
 
+  /// One loop over n elements that are dense in every view.
+  void make_dense(std::int64_t n) noexcept {
+    rank = 1;
+    extent[0] = n;
+    for (auto& s : stride) s[0] = 1;
+  }
   std::int64_t count() const noexcept;
   bool contiguous(int views) const noexcept;
 };

@@ -12,6 +12,7 @@ namespace math {
 // ln 2 in two parts. The first has 9 significant bits, so k * ln2_high is exact for |k| < 2^15 even without FMA.
 inline constexpr float ln2_high = 0x1.63p-1f;
 inline constexpr float ln2_low = -0x1.bd0106p-13f;
+inline constexpr float ln2 = 0x1.62e43p-1f;
 inline constexpr float log2_e = 0x1.715476p+0f;
 inline constexpr float to_integer = 0x1.8p23f;  // adding it rounds to an integer, ties to even (see power_of_two)
 inline constexpr float up = 0x1p64f, down = 0x1p-64f;
@@ -84,6 +85,50 @@ SIGMAX_FN V exp(V x) {
   return (exp_reduced(r) * power_of_two(t)) * select(negative, V(down), V(up));
 }
 
+/// e^r for |r| <= 0.34667, degree 5; fit/exp.sollya; relative error below 1.546 * 2^-24.
+template <class V>
+SIGMAX_FN V exp_reduced_fast(V r) {
+  V p = fma(V(0x1.0fa376p-7f), r, V(0x1.573ac8p-5f));
+  p = fma(p, r, V(0x1.555a7ap-3f));
+  p = fma(p, r, V(0x1.fffdc4p-2f));
+  p = fma(p, r, V(0x1.fffff6p-1f));
+  return fma(p, r, V(1.0f));
+}
+
+/// e^z = scale * e^r for the fast forms, |z| <= 89. From z = -87.69 down the scale is 0, from 88.38 up it is inf.
+template <class V>
+struct reduced {
+  V scale, r;
+};
+template <class V>
+SIGMAX_FN reduced<V> reduce(V z) {
+  constexpr float bias = to_integer + 127;
+  V t = fma(z, V(log2_e), V(bias));
+  return {power_of_two(t), fma(t - V(bias), V(-ln2), z)};
+}
+/// The same for the sum z = a + low.
+template <class V>
+SIGMAX_FN reduced<V> reduce_sum(V a, V low) {
+  constexpr float bias = to_integer + 127;
+  V t = fma(a, V(log2_e), V(bias));
+  V k = t - V(bias);
+  return {power_of_two(t), fma(k, V(-ln2_high), a) + fma(k, V(-ln2_low), low)};
+}
+/// The same for the product z = b x, whose rounding would be multiplied by z: k * ln2_high is exact, so that product
+/// and difference are rounded once.
+template <class V>
+SIGMAX_FN reduced<V> reduce_product(V b, V x) {
+  constexpr float bias = to_integer + 127;
+  V t = fma(x, b * V(log2_e), V(bias));
+  V k = t - V(bias);
+  return {power_of_two(t), fma(k, V(-ln2_low), fma(b, x, k * V(-ln2_high)))};
+}
+/// e^z + c
+template <class V>
+SIGMAX_FN V exp_plus(reduced<V> e, V c) {
+  return fma(e.scale, exp_reduced_fast(e.r), c);
+}
+
 /// e^x - 1 for x <= 0, relative error kept at 0; below -18 it is -1 to the last bit. The sign of -0 is lost.
 template <class V>
 SIGMAX_FN V expm1_negative(V x) {
@@ -150,6 +195,14 @@ SIGMAX_FN V scaled_tanh(V a, V u, V cap) {
 template <class V>
 SIGMAX_FN V tanh_positive(V a) {
   return scaled_tanh(a, a, V(1.0f));
+}
+
+/// tanh(u / 2) for u >= 0 as m / (m + 2) with m = e^-u - 1, up to the sign.
+template <class V>
+SIGMAX_FN V half_tanh_fast(V u) {
+  reduced<V> e = reduce(negate(at_most(u, V(20.0f))));
+  V m = fma(e.scale, expm1_reduced(e.r), e.scale - V(1.0f));
+  return divide(m, m + V(2.0f));
 }
 
 /// 1 / cosh(a + low)^2 = 4 e / (1 + e)^2 with e = e^-2(a + low), for a >= 0.

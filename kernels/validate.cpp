@@ -3,8 +3,6 @@
 #include <cstdarg>
 #include <cstdio>
 
-#include "layout.hpp"
-
 namespace sigmax {
 
 status failure(status_code code, const char* format, ...) noexcept {
@@ -54,8 +52,12 @@ status same_shape(const named_view& a, const named_view& b) noexcept {
 
 }  // namespace
 
-status validate_views(const named_view* views, int n, std::int64_t& count) noexcept {
+status validate_views(const named_view* views, int n, extent_of_call& extent) noexcept {
+  std::int64_t& count = extent.count;
   const named_view& output = views[n - 1];
+  extent.dense = true;
+  for (int i = 0; i < n - 1; ++i) extent.dense = extent.dense && dense_and_apart(*views[i].view, *output.view, count);
+  if (extent.dense) return {};
   for (int i = 0; i < n; ++i)
     if (status s = validate_view(views[i].name, *views[i].view, count); !s) return s;
   for (int i = 0; i < n - 1; ++i) {
@@ -78,6 +80,8 @@ status validate_options(const options& how) noexcept {
   using enum status_code;
   if (how.where != backend::automatic && how.where != backend::cpu && how.where != backend::cuda)
     return failure(invalid_argument, "options.where: backend %d is unknown", static_cast<int>(how.where));
+  if (how.accuracy != accuracy::high && how.accuracy != accuracy::fast)
+    return failure(invalid_argument, "options.accuracy: %d is unknown", static_cast<int>(how.accuracy));
   if (how.slices < 1 || how.slice < 0 || how.slice >= how.slices)
     return failure(invalid_argument, "options: slice %d of %d", how.slice, how.slices);
   if (how.threads.run != nullptr && how.threads.concurrency < 1)

@@ -8,7 +8,7 @@ namespace sigmax_test {
 namespace {
 
 namespace reference = sigmax_reference;
-using accuracy = each_activation;
+using accuracy = each_activation;  // in this file: the suite
 
 struct worst_case {
   double normal = 0, subnormal = 0;
@@ -23,8 +23,7 @@ worst_case compare(const std::vector<float>& x, const std::vector<float>& got, c
     if (std::fabs(exact[i]) < 0x1p-126L) {
       if (error > worst.subnormal) worst.subnormal = error, worst.subnormal_at = x[i];
     } else if (error > worst.normal) {
-      const bool forgiven =
-          std::fabs(got[i] - exact[i]) <= absolute && (!only_near_zero || (x[i] > -3 && x[i] < 0));
+      const bool forgiven = std::fabs(got[i] - exact[i]) <= absolute && (!only_near_zero || (x[i] > -3 && x[i] < 0));
       if (!forgiven) worst.normal = error, worst.normal_at = x[i];
     }
   }
@@ -55,6 +54,41 @@ TEST_P(accuracy, forward) {
     EXPECT_LE(w.normal, static_cast<double>(describe(op).bound_f32) * (row.fma ? 1 : without_fma))
         << row.name << " at " << w.normal_at;
     EXPECT_LE(w.subnormal, row.fma ? 2 : 4) << row.name << " at " << w.subnormal_at;
+  }
+}
+
+TEST_P(accuracy, fast) {
+  const activation op = GetParam();
+  const auto bound = describe(op).bound_fast;
+  for (const isa_info& row : usable_isas()) {
+    const std::vector<float> got = run(op, inputs(), on(row, sigmax::accuracy::fast));
+    if (!bound) {
+      const std::vector<float> only = run(op, inputs(), on(row));
+      for (std::size_t i = 0; i < got.size(); ++i) ASSERT_TRUE(same_bits(got[i], only[i])) << row.name << inputs()[i];
+      continue;
+    }
+    double worst = 0;
+    float at = 0;
+    for (std::size_t i = 0; i < got.size(); ++i) {
+      const float x = inputs()[i];
+      const double error = reference::fast_error(got[i], reference::activation(op, x), x);
+      if (!(error <= worst)) worst = error, at = x;
+    }
+    std::printf("  %-16s %-10s %-7s max %.4g ULP at %.9g\n", describe(op).name.data(), "fast", row.name, worst,
+                static_cast<double>(at));
+    EXPECT_LE(worst, static_cast<double>(*bound) * (row.fma ? 1 : 4)) << row.name << " at " << at;
+  }
+}
+
+/// The limits are those of the accurate form: NaN, infinities and the signs of zeros.
+TEST_P(accuracy, fast_keeps_the_special_values) {
+  const activation op = GetParam();
+  const std::vector<float> x{
+      -INFINITY, -std::numeric_limits<float>::max(), -0.0f, 0.0f, std::numeric_limits<float>::max(), INFINITY, NAN};
+  for (const isa_info& row : usable_isas()) {
+    const std::vector<float> high = run(op, x, on(row)), fast = run(op, x, on(row, sigmax::accuracy::fast));
+    for (std::size_t i = 0; i < x.size(); ++i)
+      EXPECT_TRUE(same_bits(fast[i], high[i])) << row.name << " at " << x[i] << ": " << fast[i] << ", not " << high[i];
   }
 }
 

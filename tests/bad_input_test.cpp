@@ -134,6 +134,12 @@ TEST_F(bad_input, overlap) {
                   .ok());
 }
 
+TEST_F(bad_input, accuracy) {
+  options how;
+  how.accuracy = static_cast<sigmax::accuracy>(2);
+  expect_everywhere(invalid_argument, in, out, how, "accuracy");
+}
+
 TEST_F(bad_input, slices_and_threads) {
   options how;
   for (auto [slice, slices] : {std::pair{0, 0}, {1, 1}, {-1, 4}, {4, 4}, {0, -3}}) {

@@ -94,6 +94,8 @@ hashes compute(const char* isa, const std::vector<std::uint64_t>& strides) {
   how.isa = isa;
   const std::vector<float> one(length, 1.0f);
   const const_view dy(one.data(), length);
+  options fast = how;
+  fast.accuracy = accuracy::fast;
   hashes found;
   for (const activation op : all_activations()) {
     const std::string name(describe(op).name);
@@ -103,6 +105,11 @@ hashes compute(const char* isa, const std::vector<std::uint64_t>& strides) {
       found[name + " value" + suffix] = over_f32(stride, [&](const float* x, float* y) {
         require(activate(op, const_view(x, length), view(y, length), how));
       });
+      if (describe(op).bound_fast) {
+        found[name + " fast" + suffix] = over_f32(stride, [&](const float* x, float* y) {
+          require(activate(op, const_view(x, length), view(y, length), fast));
+        });
+      }
       found[name + " derivative" + suffix] = over_f32(stride, [&](const float* x, float* y) {
         require(activation_gradient(op, dy, const_view(x, length), view(y, length), how));
       });
@@ -110,6 +117,8 @@ hashes compute(const char* isa, const std::vector<std::uint64_t>& strides) {
     found[name + " f16 1"] = over_16_bit<float16>(op, 0x7c00, how);
     found[name + " bf16 1"] = over_16_bit<bfloat16>(op, 0x7f80, how);
   }
+  found["softmax fast_rows 1"] = over_rows([&](const_view x, view y) { return softmax(x, y, -1, fast); });
+  found["log_softmax fast_rows 1"] = over_rows([&](const_view x, view y) { return log_softmax(x, y, -1, fast); });
   found["softmax rows 1"] = over_rows([&](const_view x, view y) { return softmax(x, y, -1, how); });
   found["log_softmax rows 1"] = over_rows([&](const_view x, view y) { return log_softmax(x, y, -1, how); });
   return found;

@@ -21,11 +21,18 @@ inline std::vector<isa_info> usable_isas() {
   return rows;
 }
 
-inline options on(const isa_info& row) {
+inline options on(const isa_info& row, accuracy tier = accuracy::high) {
   options how;
   how.isa = row.name;
+  how.accuracy = tier;
   return how;
 }
+inline options with(accuracy tier) {
+  options how;
+  how.accuracy = tier;
+  return how;
+}
+inline constexpr accuracy tiers[] = {accuracy::high, accuracy::fast};
 
 /// y = op(x) on one row.
 inline std::vector<float> run(activation op, const std::vector<float>& x, const options& how) {

@@ -48,6 +48,17 @@ TEST(tables, activations_are_found_by_name) {
   EXPECT_EQ(static_cast<int>(activation::exp), 26);
 }
 
+TEST(tables, explain_tells_whether_a_fast_form_runs) {
+  float x = 0;
+  options how;
+  how.accuracy = accuracy::fast;
+  explanation e;
+  ASSERT_TRUE(explain(activation::silu, const_view(&x, 1), view(&x, 1), how, e).ok());
+  EXPECT_EQ(e.accuracy, accuracy::fast);
+  ASSERT_TRUE(explain(activation::relu, const_view(&x, 1), view(&x, 1), how, e).ok());
+  EXPECT_EQ(e.accuracy, accuracy::high);
+}
+
 TEST(tables, explain_tells_layout_and_tasks) {
   std::vector<float> x(1 << 20), y(1 << 20);
   options how;

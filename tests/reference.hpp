@@ -247,6 +247,18 @@ inline double ulp_error(float got, given<real> exact) {
   return static_cast<double>(std::fabs(static_cast<real>(got) - exact) / unit_of(std::fmax(size, real(0x1p-126L))));
 }
 
+/// What errors under accuracy::fast are measured by: the result, or 2^-20 min(1, |x|) where that is larger.
+template <class real = long double>
+inline real fast_scale(given<real> exact, given<real> x) {
+  return std::fmax(std::fabs(exact), std::fmin(real(1), std::fabs(x)) * real(0x1p-20L));
+}
+template <class real = long double>
+inline double fast_error(float got, given<real> exact, given<real> x) {
+  if (!std::isfinite(got) || !std::isfinite(exact)) return ulp_error<real>(got, exact);
+  const real scale = std::fmin(fast_scale<real>(exact, x), real(0x1.fffffep127L));
+  return static_cast<double>(std::fabs(static_cast<real>(got) - exact) / unit_of(std::fmax(scale, real(0x1p-126L))));
+}
+
 /// A 16-bit binary format with `fraction` stored significand bits and exponent bias `bias`.
 template <int fraction, int bias>
 struct half_format {

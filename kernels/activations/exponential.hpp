@@ -46,7 +46,7 @@ struct celu_op {
   float alpha = params[0].default_value;
   template <class V>
   SIGMAX_FN V operator()(V x) const {
-    return select(x < V(0.0f), V(alpha) * math::expm1_negative(divide(at_most(x, V(0.0f)), V(alpha))), x);
+    return select(x < V(0.0f), V(alpha) * math::expm1_negative(at_most(x, V(0.0f)) * V(1.0f / alpha)), x);
   }
   template <class V>
   SIGMAX_FN V derivative(V x) const {
@@ -123,7 +123,7 @@ struct mish_op {
   static constexpr char formula[] = "x tanh(log(1 + exp(x)))";
   static constexpr char source[] = "Misra, arXiv:1908.08681";
   static constexpr no_parameters params{};
-  static constexpr float bound = 2;
+  static constexpr float bound = 2, bound_fast = 4;
   // tanh(log(1 + E)) = (E^2 + 2E) / (E^2 + 2E + 2). In e = e^-|x| that is, without cancellation,
   //   x < 0: e n / (1 + e n)  with n = 1 + e / 2,      x >= 0: n / (n + 2 e^2)  with n = 1 + 2 e.
   template <class V>
@@ -147,6 +147,14 @@ struct mish_op {
     V t = at_most(w, V(largest)) * r_low;
     V f = q + fma(at_most(q, V(largest)), m, fma(t, m, t));
     return with_sign(abs(select(negative, f * V(math::down), f)), x);  // the corrections may turn -0 into +0
+  }
+  template <class V>
+  SIGMAX_FN V fast(V x) const {
+    V c = at_least(x, V(-88.0f));                              // e^-88 counts as 0
+    auto r = math::reduce_sum(at_most(c, V(20.0f)), V(0.0f));  // k ln 2 in two parts
+    V e = r.scale * math::exp_reduced(r.r);
+    V n = fma(e, e, e + e);  // tanh(log(1 + e)) = n / (n + 2)
+    return c * divide(n, n + V(2.0f));
   }
   template <class V>
   SIGMAX_FN V derivative(V x) const {
@@ -186,7 +194,7 @@ struct squareplus_op {
   static constexpr char formula[] = "(x + sqrt(x^2 + b)) / 2";
   static constexpr char source[] = "Barron, arXiv:2112.11687";
   static constexpr parameter_info params[] = {{"b", 4, 0x1p-40f, 0x1p40f}};
-  static constexpr float bound = 2;
+  static constexpr float bound = 2, bound_fast = 3;
   float b = params[0].default_value;
   /// sqrt(x^2 + b) for a = |x|; beyond 2^60 that is |x| itself and the square would overflow.
   template <class V>
@@ -208,6 +216,12 @@ struct squareplus_op {
     V y_low = (fma_exact(negate(y), h, V(0.25f * b)) - y * h_low) * (y * V(4.0f / b));
     y = y + select(a < V(0x1p60f), y_low, V(0.0f));
     return select(x < V(0.0f), y, h + h_low);
+  }
+  template <class V>
+  SIGMAX_FN V fast(V x) const {
+    V a = abs(x), c = at_most(a, V(0x1p60f));
+    V h = V(0.5f) * at_least(sqrt(fma(c, c, V(b))), a) + V(0.5f) * a;
+    return select(x < V(0.0f), divide(V(0.25f * b), h), h);
   }
   template <class V>
   SIGMAX_FN V derivative(V x) const {  // (1 + x / root) / 2; x < 0: b / (2 root (root + |x|))

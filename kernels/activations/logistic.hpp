@@ -26,13 +26,18 @@ struct sigmoid_op {
   static constexpr char formula[] = "1 / (1 + exp(-x))";
   static constexpr char source[] = "the logistic function, Verhulst, 1845";
   static constexpr no_parameters params{};
-  static constexpr float bound = 2;
+  static constexpr float bound = 2, bound_fast = 3.5f;
   template <class V>
   SIGMAX_FN V operator()(V x) const {
     auto l = math::logistic(at_most(abs(x), V(math::decayed)), V(0.0f));
     auto negative = x < V(0.0f);
     V q = l.y * select(negative, l.e.scale, V(math::up));
     return fma(q, select(negative, l.e.m + l.residual, l.residual), q) * V(math::down);
+  }
+  template <class V>
+  SIGMAX_FN V fast(V x) const {
+    V c = at_most(at_least(x, V(-88.7f)), V(87.0f));  // from -88.38 down 1 / inf
+    return divide(V(1.0f), math::exp_plus(math::reduce(negate(c)), V(1.0f)));
   }
   template <class V>
   SIGMAX_FN V derivative(V x) const {  // s (1 - s) = 1 / (2 cosh(x / 2))^2
@@ -45,7 +50,7 @@ struct silu_op {
   static constexpr char source[] =
       "Ramachandran, Zoph and Le, arXiv:1710.05941 (swish); Elfwing et al., arXiv:1702.03118 (SiLU)";
   static constexpr parameter_info params[] = {{"beta", 1, smallest_factor, largest_factor}};
-  static constexpr float bound = 2;
+  static constexpr float bound = 2, bound_fast = 3.5f;
   float beta = params[0].default_value;
   template <class V>
   SIGMAX_FN math::logistic_tail<V> tail(V c) const {  // c = |x| clamped
@@ -60,6 +65,11 @@ struct silu_op {
   SIGMAX_FN V operator()(V x) const {
     V c = clamped(x);
     return times_sigmoid(x, with_sign(c, x), x < V(0.0f), tail(c));
+  }
+  template <class V>
+  SIGMAX_FN V fast(V x) const {
+    V c = at_least(x, V(-88.7f / beta));  // down there c / inf = -0
+    return divide(c, math::exp_plus(math::reduce_product(V(-beta), at_most(c, V(87.0f / beta))), V(1.0f)));
   }
   template <class V>
   SIGMAX_FN V derivative(V x) const {  // s (1 + z (1 - s)), z = beta x
@@ -79,11 +89,15 @@ struct quick_gelu_op {
   static constexpr char formula[] = "x / (1 + exp(-alpha x))";
   static constexpr char source[] = "Hendrycks and Gimpel, arXiv:1606.08415";
   static constexpr parameter_info params[] = {{"alpha", 1.702f, smallest_factor, largest_factor}};
-  static constexpr float bound = 2;
+  static constexpr float bound = 2, bound_fast = 3.5f;
   float alpha = params[0].default_value;
   template <class V>
   SIGMAX_FN V operator()(V x) const {
     return silu_op{alpha}(x);
+  }
+  template <class V>
+  SIGMAX_FN V fast(V x) const {
+    return silu_op{alpha}.fast(x);
   }
   template <class V>
   SIGMAX_FN V derivative(V x) const {
@@ -95,7 +109,7 @@ struct gelu_tanh_op {
   static constexpr char formula[] = "x (1 + tanh(sqrt(2 / pi) (x + 0.044715 x^3))) / 2";
   static constexpr char source[] = "Hendrycks and Gimpel, arXiv:1606.08415";
   static constexpr no_parameters params{};
-  static constexpr float bound = 2;
+  static constexpr float bound = 2, bound_fast = 3.5f;
   // Evaluated as x sigmoid(z), z = x (c1 + c3 x^2) with c1 = 2 sqrt(2 / pi), c3 = 0.044715 c1. The exponential turns
   // the absolute error of z into a relative one, and z reaches 107: constants and z are kept in two parts each.
   static constexpr double c1 = 1.5957691216057307117597842397375, c3 = 0.07135481627260024877633876;
@@ -122,6 +136,19 @@ struct gelu_tanh_op {
     return times_sigmoid(x, with_sign(a, x), x < V(0.0f), tail(a));
   }
   template <class V>
+  SIGMAX_FN V fast(V x) const {  // z in two parts here too, or its rounding alone would cost 5 ULP
+    V c = at_least(x, V(-10.05f)), b = at_most(c, V(10.0f));  // z is 88.5 down there, c / inf = -0
+    V s = b * b;
+    V s_low = fma_exact(b, b, negate(s));
+    V u = s * V(c3_high);
+    V u_low = fma(s, V(c3_low), fma_exact(s, V(c3_high), negate(u)));
+    V w = u + V(c1_high);
+    V w_low = (u - (w - V(c1_high))) + fma(s_low, V(c3_high), u_low + V(c1_low));
+    auto e = math::reduce_product(negate(b), w);
+    e.r = fma(negate(b), w_low, e.r);
+    return divide(c, math::exp_plus(e, V(1.0f)));
+  }
+  template <class V>
   SIGMAX_FN V derivative(V x) const {  // s (1 + x z' (1 - s)), x z' = x (c1 + 3 c3 x^2)
     V a = at_most(abs(x), V(clamp));
     auto l = tail(a);
@@ -139,10 +166,15 @@ struct tanh_op {
   static constexpr char formula[] = "tanh(x)";
   static constexpr char source[] = "definition";
   static constexpr no_parameters params{};
-  static constexpr float bound = 2;
+  static constexpr float bound = 2, bound_fast = 3;
   template <class V>
   SIGMAX_FN V operator()(V x) const {
     return with_sign(math::tanh_positive(abs(x)), x);
+  }
+  template <class V>
+  SIGMAX_FN V fast(V x) const {
+    V a = abs(x);
+    return with_sign(abs(math::half_tanh_fast(a + a)), x);
   }
   template <class V>
   SIGMAX_FN V derivative(V x) const {
@@ -154,12 +186,18 @@ struct softcap_op {
   static constexpr char formula[] = "cap tanh(x / cap)";
   static constexpr char source[] = "Gemma 2, arXiv:2408.00118";
   static constexpr parameter_info params[] = {{"cap", 50, smallest_factor, largest_factor}};
-  static constexpr float bound = 2;
+  static constexpr float bound = 2, bound_fast = 4;
   float cap = params[0].default_value;
   template <class V>
   SIGMAX_FN V operator()(V x) const {
     V a = abs(x);
     return with_sign(math::scaled_tanh(a, divide(a, V(cap)), V(cap)), x);
+  }
+  template <class V>
+  SIGMAX_FN V fast(V x) const {
+    V a = abs(x);
+    V y = V(cap) * math::half_tanh_fast(a * V(2.0f / cap));
+    return select(a < V(cap * 0x1p-13f), x, with_sign(abs(y), x));  // x / cap may be subnormal; x is as near
   }
   template <class V>
   SIGMAX_FN V derivative(V x) const {
@@ -173,27 +211,43 @@ struct tanhshrink_op {
   static constexpr char formula[] = "x - tanh(x)";
   static constexpr char source[] = "definition";
   static constexpr no_parameters params{};
-  static constexpr float bound = 2;
+  static constexpr float bound = 2, bound_fast = 4;
+  /// (x - tanh x) / x^3 = third + s rest(s), s = x^2; fit/tanhshrink.sollya, degree 6 in s on [0, 1], relative error
+  /// below 1.051 * 2^-24.
+  static constexpr float third = 0x1.555554p-2f;
   template <class V>
-  SIGMAX_FN V operator()(V x) const {
-    V a = abs(x);
-    // Below 1: x^3 (1/3 + ...), fit/tanhshrink.sollya, degree 6 in x^2 on [0, 1], relative error below 1.051 * 2^-24;
-    // the roundings of the cube and of the last step are carried along. Above: (a - 1) + 2 / (e^2a + 1).
-    V c = at_most(a, V(1.0f));
-    V s = c * c;
-    V cube = c * s;
-    V cube_low = fma(c, fma_exact(c, c, negate(s)), fma_exact(c, s, negate(cube)));
+  SIGMAX_FN static V rest(V s) {
     V p = fma(V(0x1.b97f56p-12f), s, V(-0x1.4932d4p-9f));
     p = fma(p, s, V(0x1.0d5d02p-7f));
     p = fma(p, s, V(-0x1.62e492p-6f));
     p = fma(p, s, V(0x1.b9d5f2p-5f));
-    p = fma(p, s, V(-0x1.111002p-3f));
-    V q = fma(p, s, V(0x1.555554p-2f));
-    V q_low = fma_exact(p, s, V(0x1.555554p-2f) - q);
+    return fma(p, s, V(-0x1.111002p-3f));
+  }
+  template <class V>
+  SIGMAX_FN V operator()(V x) const {
+    V a = abs(x);
+    // Below 1 the polynomial; the roundings of the cube and of the last step are carried along. Above it
+    // (a - 1) + 2 / (e^2a + 1).
+    V c = at_most(a, V(1.0f));
+    V s = c * c;
+    V cube = c * s;
+    V cube_low = fma(c, fma_exact(c, c, negate(s)), fma_exact(c, s, negate(cube)));
+    V p = rest(s);
+    V q = fma(p, s, V(third));
+    V q_low = fma_exact(p, s, V(third) - q);
     V small = fma(cube, q, fma(cube_low, q, cube * q_low));
     V e = math::exp(at_most(a + a, V(80.0f)));
     V y = select(a < V(1.0f), small, (a - V(1.0f)) + divide(V(2.0f), e + V(1.0f)));
     return with_sign(y, x);
+  }
+  template <class V>
+  SIGMAX_FN V fast(V x) const {
+    V a = abs(x);
+    V c = at_most(a, V(1.0f));
+    V s = c * c;
+    V e_plus_1 = math::exp_plus(math::reduce(at_most(a + a, V(40.0f))), V(1.0f));
+    V large = (a - V(1.0f)) + divide(V(2.0f), e_plus_1);
+    return with_sign(select(a < V(1.0f), (c * s) * fma(rest(s), s, V(third)), large), x);
   }
   template <class V>
   SIGMAX_FN V derivative(V x) const {

@@ -12,6 +12,14 @@ inline constexpr float any_low = -largest, any_high = largest;
 /// scaled intermediate overflows.
 inline constexpr float smallest_factor = 0x1p-20f, largest_factor = 0x1p20f;
 
+/// An op may have a second form, `fast(x)`, and its bound; elsewhere one form serves both tiers.
+template <class Op>
+concept has_fast_form = requires {
+  Op::bound_fast;
+};
+template <class Op>
+inline constexpr accuracy fastest = has_fast_form<Op> ? accuracy::fast : accuracy::high;
+
 struct no_parameters {
   static constexpr const parameter_info* begin() { return nullptr; }
   static constexpr const parameter_info* end() { return nullptr; }

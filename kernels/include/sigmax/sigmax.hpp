@@ -34,6 +34,11 @@ enum class dtype : std::int32_t { f32, f16, bf16 };
 
 enum class backend : std::int32_t { automatic, cpu, cuda };
 
+/// How exact f32 results are. Both tiers use exactly rounded operations only, so both give the same bits on every ISA
+/// with FMA. `high`: `activation_info::bound_f32`. `fast`: `bound_fast` where the activation has a second, shorter
+/// form, else the same form as `high`; results below 2^-126 may become 0.
+enum class accuracy : std::int32_t { high, fast };
+
 /// Where a view's bytes live. `managed` is CUDA managed memory, which both sides can reach.
 enum class memory : std::int32_t { host, cuda, managed };
 
@@ -160,6 +165,7 @@ struct parallel_for {
 
 struct options {
   sigmax::parameters parameters{};
+  sigmax::accuracy accuracy = sigmax::accuracy::high;  ///< `activation_gradient` has one form for both
   backend where = backend::automatic;
   /// The CPU ISA by name ("sse2", "avx2", "avx512", "neon64" ...); null: SIGMAX_ISA if set, else the best there is.
   const char* isa = nullptr;
@@ -182,13 +188,14 @@ struct options {
                                                     const view& dx, const options& how = {}) noexcept;
 
 /// y = exp(x - max) / sum(exp(x - max)) along `axis` (negative: from the end). The same bits for every number of
-/// threads, batch, position and FMA-capable ISA; each f32 result within 2.5 ULP of the exact one. A row that holds NaN
-/// or +inf, or only -inf, becomes NaN. In place as in `activate`. No parameters.
+/// threads, batch, position and FMA-capable ISA; each f32 result within 2.5 ULP of the exact one, 3.5 (and 0 below
+/// 2^-126) under accuracy::fast. A row that holds NaN or +inf, or only -inf, becomes NaN. In place as in `activate`. No
+/// parameters.
 [[nodiscard]] SIGMAX_API status softmax(const const_view& x, const view& y, int axis = -1,
                                         const options& how = {}) noexcept;
 
-/// y = (x - max) - log(sum(exp(x - max))) along `axis`, within 1.5 ULP where y < -2^-22 and 2^-46 above; otherwise as
-/// `softmax`.
+/// y = (x - max) - log(sum(exp(x - max))) along `axis`, within 1.5 ULP where y < -2^-22 and 2^-46 above; under
+/// accuracy::fast within 2 ULP or 2^-22, whichever is more. Otherwise as `softmax`.
 [[nodiscard]] SIGMAX_API status log_softmax(const const_view& x, const view& y, int axis = -1,
                                             const options& how = {}) noexcept;
 
@@ -197,9 +204,10 @@ struct explanation {
   backend where = backend::cpu;
   const char* isa = "";     ///< name of the ISA row; "" where none applies
   const char* kernel = "";  ///< which loop: "contiguous", "blocks" (strided or mixed dtype), "rows", "columns"
-  bool streaming = false;   ///< non-temporal stores
-  std::int64_t tasks = 0;   ///< how many pieces `threads.run` would be given; 1 when serial
-  char reason[256] = "";    ///< one sentence on the choice of backend and ISA
+  sigmax::accuracy accuracy = sigmax::accuracy::high;  ///< `fast` where a second form runs
+  bool streaming = false;                              ///< non-temporal stores
+  std::int64_t tasks = 0;                              ///< how many pieces `threads.run` would be given; 1 when serial
+  char reason[256] = "";                               ///< one sentence on the choice of backend and ISA
 };
 [[nodiscard]] SIGMAX_API status explain(activation op, const const_view& x, const view& y, const options& how,
                                         explanation& out) noexcept;
@@ -218,6 +226,8 @@ struct activation_info {
   std::string_view source;  ///< where the formula comes from
   std::span<const parameter_info> parameters;
   float bound_f32;  ///< largest error in ULP of a normal f32 result at default parameters, on rows with FMA
+  /// The same under `accuracy::fast`, in ULP of max(|result|, 2^-20 min(1, |x|)); none: one form serves both tiers.
+  std::optional<float> bound_fast;
 };
 [[nodiscard]] SIGMAX_API const activation_info& describe(activation op) noexcept;
 [[nodiscard]] SIGMAX_API std::span<const activation> all_activations() noexcept;
