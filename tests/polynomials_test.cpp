@@ -61,6 +61,9 @@ TEST(polynomials, are_as_accurate_as_stated) {
       "expm1_reduced", -0.34667L, 0.34667L, 0.235L, [](exact r) { return math::expm1_reduced(r); },
       [](long double r) { return std::expm1(r); });
   expect_error(
+      "exp_reduced_fast", -0.34667L, 0.34667L, 1.546L, [](exact r) { return math::exp_reduced_fast(r); },
+      [](long double r) { return std::exp(r); });
+  expect_error(
       "log1p_unit", 0, 1, 0.089L, [](exact e) { return math::log1p_unit(e); },
       [](long double e) { return std::log1p(e); });
   expect_error(
@@ -80,6 +83,10 @@ TEST(polynomials, of_gelu_and_tanhshrink_too) {
         return t.p + t.p_low;
       },
       scaled_tail);
+  expect_error(
+      "gelu_op::fast", 0, 4.9L, 0.667L,
+      [](exact a) { return gelu_op::fast_polynomial(divide(a, a + exact(4)) - exact(19.0L / 64)); },
+      [](long double a) { return (a + 4) / (a + 2.5L) * scaled_tail(a); });
   expect_error(
       "tanhshrink_op", 0, 1 - 0x1p-30L, 1.051L, [](exact a) { return tanhshrink_op{}(a); },
       [](long double a) { return sigmax_reference::tanhshrink(a); });
