@@ -1,0 +1,15 @@
+// See scalar_row.cpp.
+#pragma once
+
+#include <sigmax/sigmax.hpp>
+
+#include <cstdint>
+
+namespace sigmax_test {
+
+enum class scalar_form { value, fast, derivative };
+
+/// y[i] = op(x[i]) at default parameters, by the definition over `float`.
+void scalar_row(sigmax::activation op, scalar_form form, const float* x, float* y, std::int64_t n);
+
+}  // namespace sigmax_test
