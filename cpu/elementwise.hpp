@@ -6,6 +6,7 @@
 
 #include "load_store.hpp"
 // The formulas come after the vocabulary they are written in.
+#include "../kernels/activations/parameter.hpp"
 #include "../kernels/math.hpp"
 
 namespace sigmax {
@@ -51,15 +52,57 @@ concept has_residual = requires(const Op& op, vec v) {
   op.residual(v, v);
 };
 
-/// op(x); `once_more` if a 16-bit type shall hold it: rounded to odd then, where the op can tell its exact value.
-template <bool once_more, accuracy tier, class Op>
-SIGMAX_FN vec evaluate(const Op& op, vec x) {
+/// Where y, being up to `slack` ULP off, may be rounded another way to a type the middles between whose numbers end in
+/// the bit pattern `middle`. The slack is a power of two, or 0 for the middle itself.
+template <std::uint32_t middle, std::uint32_t slack>
+SIGMAX_FN vec_mask undecided(vec y) {
+  constexpr std::uint32_t low_bits = 2 * middle - 1, kept = slack > 0 ? low_bits & ~(2 * slack - 1) : low_bits;
+  return xsimd::batch_bool_cast<float>(((bits_of(y) + vec_bits(slack)) & vec_bits(kept)) == vec_bits(middle));
+}
+template <class T, std::uint32_t slack>
+SIGMAX_FN vec_mask undecided(vec x, vec y) {
+  vec_mask m(false);
+  if constexpr (!std::is_same_v<T, bfloat16>) {
+    constexpr float smallest = 0x1p-14f;  // normal f16; below it steps are equal, as they are from there to its double
+    vec a = abs(y);
+    m = undecided<0x1000, slack>(select(a < vec(smallest), a + vec(smallest), a));
+  }
+  if constexpr (!std::is_same_v<T, float16>) {
+    m = m | undecided<0x8000, slack>(y);
+    if constexpr (slack > 0) m = m | (abs(y) < abs(x) * vec(0x1p-100f));  // where a fast form may have lost its tail
+  }
+  return m;
+}
+
+template <class Op>
+SIGMAX_FN pair high_pair(const Op& op, pair x) {
+  return {op(x.first), op(x.second)};
+}
+template <class Op>
+__attribute__((noinline)) pair high_pair_called(const Op op, pair x) {
+  return high_pair(op, x);
+}
+
+/// op(x) for a result of type T, or of any 16-bit type if T is float and `once_more`. A 16-bit result is the same
+/// whichever form it comes from, unless it is near a middle (Ziv's rounding test, ACM TOMS 17, 1991); an op that can
+/// tell its exact value is rounded to odd there.
+template <class T, bool once_more, accuracy tier, class Op>
+SIGMAX_FN pair evaluate(const Op& op, pair x) {
   if constexpr (tier == accuracy::fast) {
-    return op.fast(x);
-  } else {
-    vec y = op(x);
-    if constexpr (once_more && has_residual<Op>) y = math::round_to_odd(y, op.residual(x, y));
+    return {op.fast(x.first), op.fast(x.second)};
+  } else if constexpr (once_more && has_residual<Op>) {
+    pair y = high_pair(op, x);
+    if (xsimd::any(undecided<T, 0>(x.first, y.first) | undecided<T, 0>(x.second, y.second)))
+      y = {math::round_to_odd(y.first, op.residual(x.first, y.first)),
+           math::round_to_odd(y.second, op.residual(x.second, y.second))};
     return y;
+  } else if constexpr (once_more && has_fma && fast_serves<Op, T>) {
+    constexpr std::uint32_t slack = 8;  // more than a bound of 4 and one of 2
+    pair y{op.fast(x.first), op.fast(x.second)};
+    const bool again = xsimd::any(undecided<T, slack>(x.first, y.first) | undecided<T, slack>(x.second, y.second));
+    return again ? high_pair_called(op, x) : y;
+  } else {
+    return high_pair(op, x);
   }
 }
 
@@ -67,7 +110,7 @@ template <class Op, class T, bool once_more, accuracy tier>
 void forward(const void* x, void* y, std::int64_t n, const parameters& p, bool streaming) noexcept {
   const Op op = make<Op>(p);
   auto f = [op](std::int64_t, pair v, std::int64_t) __attribute__((always_inline)) {
-    return pair{evaluate<once_more, tier>(op, v.first), evaluate<once_more, tier>(op, v.second)};
+    return evaluate<T, once_more, tier>(op, v);
   };
   if (streaming)
     map<true>(static_cast<const T*>(x), static_cast<T*>(y), n, f);
@@ -89,9 +132,19 @@ void gradient(const float* dy, const float* x, float* dx, std::int64_t n, const 
     map<false>(x, dx, n, f);
 }
 
+/// f16 to f32 or back by instructions. Not for bf16, whose pairs are out of order.
+template <class From, class To>
+SIGMAX_FN void convert(const From* x, To* y, std::int64_t n) {
+  std::int64_t i = 0;
+  for (; i + pair_size <= n; i += pair_size) store<false>(y + i, load(x + i));
+  if (i < n) store_partial(y + i, load_partial(x + i, n - i), n - i);
+}
+
 template <class T>
 void gather(const void* x, std::int64_t stride, std::int64_t n, float* out) noexcept {
   const T* p = static_cast<const T*>(x);
+  if constexpr (std::is_same_v<T, float16>)
+    if (stride == 1) return convert(p, out, n);
   if (stride == 1)
     for (std::int64_t i = 0; i < n; ++i) out[i] = to_float(p[i]);
   else
@@ -101,6 +154,8 @@ void gather(const void* x, std::int64_t stride, std::int64_t n, float* out) noex
 template <class T>
 void scatter(const float* x, void* out, std::int64_t stride, std::int64_t n) noexcept {
   T* p = static_cast<T*>(out);
+  if constexpr (std::is_same_v<T, float16>)
+    if (stride == 1) return convert(x, p, n);
   if (stride == 1)
     for (std::int64_t i = 0; i < n; ++i) from_float(x[i], p[i]);
   else

@@ -68,6 +68,28 @@ TEST_P(half, f16_is_misrounded_for_at_most_7_inputs) {
   }
 }
 
+/// Strided results come from the f32 form, contiguous ones where possible from a shorter one.
+template <class T, class Format>
+void expect_strided_equals_contiguous(activation op, const isa_info& row) {
+  const auto x = every_value<T>();
+  std::vector<T> y(x.size()), strided(2 * x.size());
+  ASSERT_TRUE(activate(op, const_view(x.data(), std::ssize(x)), view(y.data(), std::ssize(y)), on(row)).ok());
+  view apart(strided.data(), std::ssize(x));
+  apart.strides[0] = 2;
+  ASSERT_TRUE(activate(op, const_view(x.data(), std::ssize(x)), apart, on(row)).ok());
+  for (std::size_t i = 0; i < x.size(); ++i)
+    if (!std::isnan(Format::decode(y[i].bits)) || !std::isnan(Format::decode(strided[2 * i].bits))) {
+      ASSERT_EQ(strided[2 * i].bits, y[i].bits) << row.name << " bits " << x[i].bits;
+    }
+}
+
+TEST_P(half, strided_equals_contiguous) {
+  for (const isa_info& row : usable_isas()) {
+    expect_strided_equals_contiguous<float16, reference::float16_format>(GetParam(), row);
+    expect_strided_equals_contiguous<bfloat16, reference::bfloat16_format>(GetParam(), row);
+  }
+}
+
 SIGMAX_FOR_EACH_ACTIVATION(half);
 
 TEST(half_conversion, oracle_round_trips_every_value) {

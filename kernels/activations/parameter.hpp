@@ -20,6 +20,11 @@ concept has_fast_form = requires {
 template <class Op>
 inline constexpr accuracy fastest = has_fast_form<Op> ? accuracy::fast : accuracy::high;
 
+/// Whether results of the 16-bit type T may come from the fast form where both forms round to the same number. It needs
+/// the fast form to hold its bound, in ULP of the result, down to 2^-100 |x|.
+template <class Op, class T>
+inline constexpr bool fast_serves = has_fast_form<Op>;
+
 struct no_parameters {
   static constexpr const parameter_info* begin() { return nullptr; }
   static constexpr const parameter_info* end() { return nullptr; }
