@@ -12,6 +12,8 @@ namespace {
 
 constexpr std::int64_t scratch_floats = 8192;       // 32 KiB of stack
 constexpr int widest_tile = 16;                     // f32 columns in a cache line
+constexpr int direct_tile = 8;                      // contiguous rows together, if each has at most
+constexpr std::int64_t direct_columns = 512;        // so many columns: 16 KiB, half an L1 cache
 constexpr std::int64_t stored_row_bytes = 1 << 20;  // up to here a second visit to y is cheaper than a second exp
 
 /// log(s) for s in [1, 2^63], in double, from exact IEEE operations only; error below 2^-50.
@@ -58,25 +60,35 @@ void write(const softmax_plan& plan, const float* x, float* y, std::int64_t n, f
     plan.steps->exp_scale(x, y, n, max, f.high, f.low, streaming);
 }
 
-/// A row whose input and output are contiguous f32.
-void direct_row(const softmax_plan& plan, const float* x, float* y, float* scratch) noexcept {
+/// Rows whose input and output are contiguous f32, `rows` of them starting where the cursor stands, all along the
+/// innermost loop of the nest. Step by step for all of them: the steps of one row wait for each other, those of several
+/// overlap.
+void direct_rows(const softmax_plan& plan, const nest_cursor& cursor, int rows, float* scratch) noexcept {
   const kernel_table& k = *plan.table;
   const std::int64_t n = plan.columns;
-  const float max = k.row_max(x, n, -std::numeric_limits<float>::infinity());
-  softmax_sum sum{};
-  float* kept = nullptr;
-  if (!plan.logarithm) {
-    if (plan.streaming)
-      kept = n <= scratch_floats ? scratch : nullptr;
-    else
-      kept = n * 4 <= stored_row_bytes ? y : nullptr;
+  const int last = plan.rows.rank - 1;
+  const auto x = [&](int r) {
+    return static_cast<const float*>(plan.x) + cursor.offset(0) + r * plan.rows.stride[0][last];
+  };
+  const auto y = [&](int r) { return static_cast<float*>(plan.y) + cursor.offset(1) + r * plan.rows.stride[1][last]; };
+  const bool keep = !plan.logarithm && (plan.streaming ? n <= scratch_floats : n * 4 <= stored_row_bytes);
+  const auto kept = [&](int r) { return !keep ? nullptr : plan.streaming ? scratch + r * n : y(r); };
+
+  float max[direct_tile];
+  softmax_sum sum[direct_tile];
+  factors f[direct_tile];
+  for (int r = 0; r < rows; ++r) max[r] = k.row_max(x(r), n, -std::numeric_limits<float>::infinity());
+  for (int r = 0; r < rows; ++r) {
+    sum[r] = {};
+    plan.steps->exp_sum(x(r), kept(r), n, max[r], sum[r]);
   }
-  plan.steps->exp_sum(x, kept, n, max, sum);
-  const factors f = finish(plan, sum);
-  if (kept != nullptr)
-    plan.steps->scale(kept, y, n, f.high, f.low, plan.streaming);
-  else
-    write(plan, x, y, n, max, f, plan.streaming);
+  for (int r = 0; r < rows; ++r) f[r] = finish(plan, sum[r]);
+  for (int r = 0; r < rows; ++r) {
+    if (keep)
+      plan.steps->scale(kept(r), y(r), n, f[r].high, f[r].low, plan.streaming);
+    else
+      write(plan, x(r), y(r), n, max[r], f[r], plan.streaming);
+  }
 }
 
 /// Rows that are gathered, `rows` of them starting where the cursor stands, all along the innermost loop of the nest.
@@ -141,11 +153,12 @@ void run_rows(const void* argument, std::int64_t begin, std::int64_t end) noexce
   const auto& plan = *static_cast<const softmax_plan*>(argument);
   alignas(64) float scratch[scratch_floats];
   nest_cursor cursor(plan.rows, begin);
+  const bool direct = plan.direct_input && plan.direct_output;
+  const std::int64_t tile = !direct ? plan.tile : plan.columns <= direct_columns ? direct_tile : 1;
   while (begin < end) {
-    const auto rows = static_cast<int>(std::min<std::int64_t>({plan.tile, cursor.run(), end - begin}));
-    if (plan.direct_input && plan.direct_output)
-      direct_row(plan, static_cast<const float*>(plan.x) + cursor.offset(0),
-                 static_cast<float*>(plan.y) + cursor.offset(1), scratch);
+    const auto rows = static_cast<int>(std::min({tile, cursor.run(), end - begin}));
+    if (direct)
+      direct_rows(plan, cursor, rows, scratch);
     else
       gathered_rows(plan, cursor, rows, scratch);
     cursor.advance(rows);
