@@ -13,12 +13,12 @@ struct named_view {
   const const_view* view;
 };
 
-/// Checks each view by itself, that all have the shape of the last one (the output), that the output's elements are
-/// distinct, and that it overlaps no input it is not identical with.
 struct extent_of_call {
   std::int64_t count;  ///< elements
   bool dense;          ///< every view is one run of memory in the order of its indices; false says nothing
 };
+/// Checks each view by itself, that all have the shape of the last one (the output), that the output's elements are
+/// distinct, and that it overlaps no input it is not identical with.
 status validate_views(const named_view* views, int n, extent_of_call& extent) noexcept;
 
 /// Most calls: two dense host tensors of one shape, identical or apart. Nothing is wrong with them, and that is found
