@@ -58,7 +58,7 @@ void run_block(const elementwise_plan& plan, nest_cursor& source, nest_cursor& t
 
 void run_range(const void* argument, std::int64_t begin, std::int64_t end) noexcept {
   const auto& plan = *static_cast<const elementwise_plan*>(argument);
-  if (plan.direct && plan.nest.contiguous(plan.inputs + 1)) {
+  if (plan.direct && plan.nest.contiguous()) {
     const void* in[2] = {};
     for (int v = 0; v < plan.inputs; ++v) in[v] = at(plan.in[v], plan.in_type[v], begin);
     return call(plan, in, at(plan.out, plan.out_type, begin), end - begin, plan.out_type);
@@ -93,9 +93,9 @@ elementwise_plan plan_elementwise(const kernel_table& table, activation op, cons
   plan.inputs = inputs;
   plan.out_type = output.type;
   if (extent.dense)
-    plan.nest.make_dense(extent.count);
+    plan.nest.make_dense(extent.count, inputs + 1);
   else
-    plan.nest = make_nest(views, inputs + 1, -1);
+    plan.nest = make_nest(views, inputs + 1, inputs, -1);
   plan.direct = inputs == 1 || output.type == dtype::f32;  // gradients are compiled for f32 alone
   // Past the caches when the output cannot stay in them anyway. Not in place: there the line is in the cache already,
   // and a store past it would first have to throw it out.

@@ -35,7 +35,7 @@ const kernel_table SIGMAX_JOIN(kernels_, SIGMAX_ISA) = {
 #include "sigmax/activations.def"
 #undef SIGMAX_ACTIVATION
     },
-    {gather<float>, gather<float16>, gather<bfloat16>},
+    {gather<float>, gather<float16>, gather<bfloat16>, gather<boolean>},
     {scatter<float>, scatter<float16>, scatter<bfloat16>},
     row_max,
     {steps<accuracy::high>, steps<accuracy::fast>},

@@ -33,6 +33,11 @@ SIGMAX_FN float to_float(float16 x) {
   std::uint32_t u = magnitude < 0x0400u ? subnormal : magnitude < 0x7c00u ? normal : special;
   return from_bits(u | sign | (magnitude > 0x7c00u ? 0x00400000u : 0u));  // a signalling NaN becomes quiet
 }
+/// dtype::boolean, in a mask: what it adds to a score.
+struct boolean {
+  std::uint8_t byte;
+};
+SIGMAX_FN float to_float(boolean x) { return x.byte != 0 ? 0.0f : -__builtin_inff(); }
 SIGMAX_FN void from_float(float x, float& out) { out = x; }
 SIGMAX_FN void from_float(float x, bfloat16& out) {
   std::uint32_t u = bits_of(x);

@@ -2,7 +2,8 @@
 #pragma once
 
 #include "elementwise.hpp"
-// After batch.hpp, whose vocabulary its templates use.
+// After batch.hpp, whose vocabulary their templates use.
+#include "../kernels/activations/logistic.hpp"
 #include "../kernels/kernel_table.hpp"
 
 namespace sigmax {
@@ -30,6 +31,55 @@ SIGMAX_FN vec exp_minus(vec x, vec max) {
   }
   auto e = math::decay(negate(at_least(d.high, vec(-math::decayed))), negate(d.low));
   return fma(e.scale, e.m, e.scale) * vec(math::down);
+}
+
+/// Scores of a row, and the largest of them and bound. One loop for each choice of terms.
+template <accuracy tier, bool capped, bool sloped, bool masked>
+float row_scores(const float* x, float* t, std::int64_t n, const score_terms& terms, float bound) noexcept {
+  alignas(64) float numbers[pair_size];
+  for (int l = 0; l < pair_size; ++l) numbers[l] = static_cast<float>(l);
+  const pair ahead = load(numbers);
+  const vec scale(terms.scale), slope(terms.slope), nothing(-infinity);
+  const softcap_op cap{terms.softcap};
+  const auto score = [&](vec v, vec distance, vec mask) __attribute__((always_inline)) {
+    v = v * scale;
+    if constexpr (capped) v = tier == accuracy::fast ? cap.fast(v) : cap(v);
+    if constexpr (sloped) v = fma_exact(slope, distance, v);
+    if constexpr (masked) v = select(mask > nothing, v + mask, select(mask == nothing, nothing, mask));
+    return v;
+  };
+  const auto scores = [&](pair v, std::int64_t i, pair mask) __attribute__((always_inline)) {
+    const vec first(terms.distance + static_cast<float>(i));
+    return pair{score(v.first, first + ahead.first, mask.first), score(v.second, first + ahead.second, mask.second)};
+  };
+  vec a(bound), b(bound);
+  std::int64_t i = 0;
+  for (; i + pair_size <= n; i += pair_size) {
+    const pair v = scores(load(x + i), i, masked ? load(terms.mask + i) : pair{});
+    store<false>(t + i, v);
+    a = select(v.first > a, v.first, a);
+    b = select(v.second > b, v.second, b);
+  }
+  if (i < n) {
+    const pair mask = masked ? load_partial(terms.mask + i, n - i) : pair{};
+    store_partial(t + i, scores(load_partial(x + i, n - i), i, mask), n - i);
+  }
+  a = select(b > a, b, a);
+  alignas(64) float largest_of[lanes];
+  a.store_aligned(largest_of);
+  for (int l = 0; l < lanes; ++l) bound = largest_of[l] > bound ? largest_of[l] : bound;
+  for (; i < n; ++i) bound = t[i] > bound ? t[i] : bound;
+  return bound;
+}
+
+template <accuracy tier>
+float any_scores(const float* x, float* t, std::int64_t n, const score_terms& terms, float bound) noexcept {
+  using loop = float (*)(const float*, float*, std::int64_t, const score_terms&, float) noexcept;
+  constexpr loop loops[2][2][2] = {{{row_scores<tier, false, false, false>, row_scores<tier, false, false, true>},
+                                    {row_scores<tier, false, true, false>, row_scores<tier, false, true, true>}},
+                                   {{row_scores<tier, true, false, false>, row_scores<tier, true, false, true>},
+                                    {row_scores<tier, true, true, false>, row_scores<tier, true, true, true>}}};
+  return loops[terms.softcap != 0][terms.slope != 0][terms.mask != nullptr](x, t, n, terms, bound);
 }
 
 float row_max(const float* x, std::int64_t n, float bound) noexcept {
@@ -183,7 +233,8 @@ void row_shift(const float* x, float* y, std::int64_t n, float max, float high, 
 }
 
 template <accuracy tier>
-inline constexpr softmax_steps steps = {row_exp_sum<tier>, row_scale<tier>, row_exp_scale<tier>, row_shift<tier>};
+inline constexpr softmax_steps steps = {any_scores<tier>, row_exp_sum<tier>, row_scale<tier>, row_exp_scale<tier>,
+                                        row_shift<tier>};
 
 }  // namespace
 }  // namespace sigmax

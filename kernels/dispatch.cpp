@@ -5,6 +5,7 @@
 #include <cstdlib>
 #include <cstring>
 
+#include "math.hpp"
 #include "validate.hpp"
 
 namespace sigmax {
@@ -108,25 +109,40 @@ status prepare(activation op, const named_view* views, int n, const options& how
   return choose(how, views[n - 1].view->where, c);
 }
 
+status softmax_options(const options& how) noexcept {
+  if (how.parameters.first == how.parameters.first || how.parameters.second == how.parameters.second)
+    return failure(status_code::invalid_argument, "softmax takes no parameters");
+  return validate_options(how);
+}
+
 status prepare_softmax(const const_view& x, const const_view& y, int& axis, const options& how, extent_of_call& extent,
                        choice& c) noexcept {
-  using enum status_code;
-  if (how.parameters.first == how.parameters.first || how.parameters.second == how.parameters.second)
-    return failure(invalid_argument, "softmax takes no parameters");
-  if (status s = validate_options(how); !s) return s;
+  if (status s = softmax_options(how); !s) return s;
   const named_view views[] = {{"x", &x}, {"y", &y}};
   if (status s = validate_views(views, 2, extent); !s) return s;
-  if (axis < -x.rank || axis >= x.rank)
-    return failure(invalid_argument, "axis %d is not in [%d, %d)", axis, -x.rank, x.rank);
-  if (axis < 0) axis += x.rank;
+  if (status s = resolve_axis(x, axis); !s) return s;
   return choose(how, y.where, c);
+}
+
+/// `y` null: there is none.
+status run_softmax_form(softmax_pass pass, const const_view& x, const view* y, int axis, const softmax_form& form,
+                        const options& how) noexcept {
+  if (status s = softmax_options(how); !s) return s;
+  const const_view out = y != nullptr ? const_view(*y) : x;
+  if (status s = validate_form(x, y != nullptr ? &out : nullptr, axis, form, pass == softmax_pass::finish); !s)
+    return s;
+  choice c;
+  if (status s = choose(how, x.where, c); !s) return s;
+  run_softmax(plan_softmax(*c.table, pass, form.logarithm, &form, x, out, axis, how), how);
+  return {};
 }
 
 status run_softmax_call(const const_view& x, const view& y, int axis, const options& how, bool logarithm) noexcept {
   extent_of_call extent;
   choice c;
   if (status s = prepare_softmax(x, y, axis, how, extent, c); !s) return s;
-  if (extent.count > 0) run_softmax(plan_softmax(*c.table, logarithm, x, y, axis, extent.count, how), how);
+  if (extent.count > 0)
+    run_softmax(plan_softmax(*c.table, softmax_pass::all, logarithm, nullptr, x, y, axis, how), how);
   return {};
 }
 
@@ -222,6 +238,26 @@ status log_softmax(const const_view& x, const view& y, int axis, const options& 
   return run_softmax_call(x, y, axis, how, true);
 }
 
+status softmax_fused(const const_view& x, const view& y, int axis, const softmax_form& form,
+                     const options& how) noexcept {
+  return run_softmax_form(softmax_pass::all, x, &y, axis, form, how);
+}
+
+status softmax_partial(const const_view& x, int axis, const softmax_form& form, const options& how) noexcept {
+  return run_softmax_form(softmax_pass::partial, x, nullptr, axis, form, how);
+}
+
+status softmax_finish(const const_view& x, const view& y, int axis, const softmax_form& form,
+                      const options& how) noexcept {
+  return run_softmax_form(softmax_pass::finish, x, &y, axis, form, how);
+}
+
+softmax_state merge(softmax_state a, softmax_state b) noexcept {
+  if (b.max > a.max) std::swap(a, b);
+  if (b.max == a.max) return {a.max, a.sum + b.sum};  // both may be -inf
+  return {a.max, fma(b.sum, math::exp(b.max - a.max), a.sum)};
+}
+
 status explain(activation op, const const_view& x, const view& y, const options& how, explanation& out) noexcept {
   const const_view output = y;
   const named_view views[] = {{"x", &x}, {"y", &output}};
@@ -235,7 +271,7 @@ status explain(activation op, const const_view& x, const view& y, const options&
   if (extent.count == 0) return {};
   const const_view* const all[] = {&x, &output};
   const auto plan = plan_elementwise(*c.table, op, p, all, 1, extent, how);
-  out.kernel = plan.direct && plan.nest.contiguous(2) ? "contiguous" : "blocks";
+  out.kernel = plan.direct && plan.nest.contiguous() ? "contiguous" : "blocks";
   out.streaming = plan.streaming;
   out.tasks = plan.work.tasks;
   return {};
@@ -249,7 +285,7 @@ status explain_softmax(const const_view& x, const view& y, int axis, const optio
   tell(c, y.where, out);
   out.accuracy = how.accuracy;
   if (extent.count == 0) return {};
-  const auto plan = plan_softmax(*c.table, false, x, y, axis, extent.count, how);
+  const auto plan = plan_softmax(*c.table, softmax_pass::all, false, nullptr, x, y, axis, how);
   out.kernel = plan.tile > 1 ? "columns" : "rows";
   out.streaming = plan.streaming;
   out.tasks = plan.work.tasks;

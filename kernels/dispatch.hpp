@@ -44,21 +44,40 @@ elementwise_plan plan_elementwise(const kernel_table& table, activation op, cons
                                   const options& how) noexcept;
 void run_elementwise(const elementwise_plan& plan, const options& how) noexcept;
 
+/// The tensors of a softmax call. A plain one has the first two; `query` is no memory, its offset is a row's place
+/// along the dimension before the axis.
+enum softmax_operand {
+  operand_x,
+  operand_y,
+  operand_mask,
+  operand_row_scale,
+  operand_slopes,
+  operand_sinks,
+  operand_max,
+  operand_sum,
+  operand_lse,
+  operand_query,
+  softmax_operands
+};
+enum class softmax_pass { all, partial, finish };
+
 struct softmax_plan {
   const kernel_table* table;
   const softmax_steps* steps;
-  bool logarithm;
-  const void* x;
-  void* y;
-  dtype x_type, y_type;
-  std::int64_t columns, x_stride, y_stride;  ///< along the axis
+  const softmax_form* form;  ///< null: plain
+  bool logarithm, scored;    ///< scored: the scores are not the elements themselves
+  softmax_pass pass;
+  std::byte* data[softmax_operands];  ///< null: absent
+  dtype type[softmax_operands];
+  std::int64_t columns, x_stride, y_stride, mask_stride;  ///< along the axis
   loop_nest rows;
   int tile;  ///< rows that are gathered together because their elements share cache lines
   bool direct_input, direct_output, streaming;
   work_split work;
 };
-softmax_plan plan_softmax(const kernel_table& table, bool logarithm, const const_view& x, const const_view& y, int axis,
-                          std::int64_t count, const options& how) noexcept;
+/// `form` null: plain. `y` is x if there is none.
+softmax_plan plan_softmax(const kernel_table& table, softmax_pass pass, bool logarithm, const softmax_form* form,
+                          const const_view& x, const const_view& y, int axis, const options& how) noexcept;
 void run_softmax(const softmax_plan& plan, const options& how) noexcept;
 
 }  // namespace sigmax

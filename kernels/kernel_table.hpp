@@ -17,8 +17,19 @@ inline constexpr int activation_count = 0
 inline constexpr int dtype_count = 3;
 inline constexpr int accuracy_count = 2;
 
+/// How the scores of a row come from its elements: softmax_form tells the formula and its order.
+struct score_terms {
+  float scale;
+  float softcap;      ///< 0: none
+  float slope;        ///< 0: none
+  float distance;     ///< j - q of the first element
+  const float* mask;  ///< null: none
+};
+
 /// The steps of a softmax row that differ between the tiers of accuracy, over contiguous f32. x and y may be identical.
 struct softmax_steps {
+  /// t[i] = the score of x[i]. Returns the largest of bound and all t that are not NaN.
+  float (*scores)(const float* x, float* t, std::int64_t n, const score_terms& terms, float bound) noexcept;
   /// y[i] = e^(x[i] - max), y may be null; adds them to sum. n is a multiple of softmax_block unless the row ends.
   void (*exp_sum)(const float* x, float* y, std::int64_t n, float max, softmax_sum& sum) noexcept;
   /// y[i] = x[i] (high + low)
@@ -47,7 +58,7 @@ struct kernel_table {
 
   /// out[i] = x[i stride] as f32, and back with rounding to nearest even.
   using gather_fn = void (*)(const void* x, std::int64_t stride, std::int64_t n, float* out) noexcept;
-  gather_fn gather[dtype_count];
+  gather_fn gather[dtype_count + 1];  ///< the last: booleans, as 0 and -inf
   using scatter_fn = void (*)(const float* x, void* out, std::int64_t stride, std::int64_t n) noexcept;
   scatter_fn scatter[dtype_count];
 

@@ -101,15 +101,15 @@ std::int64_t loop_nest::count() const noexcept {
   return n;
 }
 
-bool loop_nest::contiguous(int views) const noexcept {
+bool loop_nest::contiguous() const noexcept {
   if (rank != 1) return false;
   for (int v = 0; v < views; ++v)
     if (stride[v][0] != 1) return false;
   return true;
 }
 
-loop_nest make_nest(const const_view* const* views, int count, int skipped) noexcept {
-  const const_view& output = *views[count - 1];
+loop_nest make_nest(const const_view* const* views, int count, int leader, int skipped) noexcept {
+  const const_view& output = *views[leader];
   int order[max_rank];  // by falling stride, ties in the order of the indices; std::stable_sort would allocate
   int n = 0;
   for (int i = 0; i < output.rank; ++i) {
@@ -119,7 +119,9 @@ loop_nest make_nest(const const_view* const* views, int count, int skipped) noex
       order[place] = order[place - 1];
     order[place] = i;
   }
-  loop_nest nest{};
+  loop_nest nest;  // filled up to its rank
+  nest.rank = 0;
+  nest.views = count;
   for (int k = 0; k < n; ++k) {
     const int i = order[k];
     int last = nest.rank - 1;
@@ -133,7 +135,7 @@ loop_nest make_nest(const const_view* const* views, int count, int skipped) noex
     }
     for (int v = 0; v < count; ++v) nest.stride[v][last] = views[v]->strides[i];
   }
-  if (nest.rank == 0) nest.make_dense(1);
+  if (nest.rank == 0) nest.make_dense(1, count);
   return nest;
 }
 
@@ -141,18 +143,18 @@ nest_cursor::nest_cursor(const loop_nest& nest, std::int64_t element) noexcept :
   for (int i = nest.rank - 1; i >= 0; --i) {
     index_[i] = element % nest.extent[i];
     element /= nest.extent[i];
-    for (int v = 0; v < max_views; ++v) offset_[v] += index_[i] * nest.stride[v][i];
+    for (int v = 0; v < nest.views; ++v) offset_[v] += index_[i] * nest.stride[v][i];
   }
 }
 
 void nest_cursor::advance(std::int64_t n) noexcept {
   int i = nest_.rank - 1;
   index_[i] += n;
-  for (int v = 0; v < max_views; ++v) offset_[v] += n * nest_.stride[v][i];
+  for (int v = 0; v < nest_.views; ++v) offset_[v] += n * nest_.stride[v][i];
   for (; i > 0 && index_[i] == nest_.extent[i]; --i) {
     index_[i] = 0;
     ++index_[i - 1];
-    for (int v = 0; v < max_views; ++v) offset_[v] += nest_.stride[v][i - 1] - nest_.extent[i] * nest_.stride[v][i];
+    for (int v = 0; v < nest_.views; ++v) offset_[v] += nest_.stride[v][i - 1] - nest_.extent[i] * nest_.stride[v][i];
   }
 }
 

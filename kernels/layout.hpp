@@ -5,7 +5,7 @@
 
 namespace sigmax {
 
-inline std::int64_t size_of(dtype t) noexcept { return t == dtype::f32 ? 4 : 2; }
+inline std::int64_t size_of(dtype t) noexcept { return t == dtype::f32 ? 4 : t == dtype::boolean ? 1 : 2; }
 
 /// The number of elements, or -1 if it does not fit (or an extent is negative).
 std::int64_t element_count(const const_view& v) noexcept;
@@ -26,27 +26,27 @@ bool may_overlap(const const_view& a, const const_view& b) noexcept;
 /// Same memory, same meaning: the one overlap that is allowed.
 bool identical(const const_view& a, const const_view& b) noexcept;
 
-inline constexpr int max_views = 3;
+inline constexpr int max_views = 10;
 
-/// A loop nest over up to three views of one shape. Extents of 1 are dropped, the loops are ordered by falling stride
-/// of the last view (the output), and neighbours that are one run of memory in every view are merged; so what is
-/// dense ends as a single loop. At least one loop is left; `skipped` is a dimension to leave out (softmax's axis), or
-/// -1.
+/// A loop nest over views of one shape. Extents of 1 are dropped, the loops are ordered by falling stride of the
+/// `leader` (the output), and neighbours that are one run of memory in every view are merged; so what is dense ends as
+/// a single loop. At least one loop is left; `skipped` is a dimension to leave out (softmax's axis), or -1.
 struct loop_nest {
-  int rank;
+  int rank, views;
   std::int64_t extent[max_rank];
   std::int64_t stride[max_views][max_rank];
 
   /// One loop over n elements that are dense in every view.
-  void make_dense(std::int64_t n) noexcept {
+  void make_dense(std::int64_t n, int count) noexcept {
     rank = 1;
+    views = count;
     extent[0] = n;
-    for (auto& s : stride) s[0] = 1;
+    for (int v = 0; v < views; ++v) stride[v][0] = 1;
   }
   std::int64_t count() const noexcept;
-  bool contiguous(int views) const noexcept;
+  bool contiguous() const noexcept;
 };
-loop_nest make_nest(const const_view* const* views, int count, int skipped) noexcept;
+loop_nest make_nest(const const_view* const* views, int count, int leader, int skipped) noexcept;
 
 /// Walks a nest in order from the element with the given number: `run()` elements lie along the innermost loop at
 /// `offset(which view)`, `advance(n)` passes n <= run() of them.

@@ -16,12 +16,13 @@ status failure(status_code code, const char* format, ...) noexcept {
 
 namespace {
 
-status validate_view(const char* name, const const_view& v, std::int64_t& count) noexcept {
+status validate_view(const char* name, const const_view& v, std::int64_t& count, bool may_be_boolean = false) noexcept {
   using enum status_code;
   if (v.rank < 0 || v.rank > max_rank)
     return failure(invalid_argument, "%s: rank %d is not in [0, %d]", name, v.rank, max_rank);
-  if (v.type != dtype::f32 && v.type != dtype::f16 && v.type != dtype::bf16)
+  if (v.type != dtype::f32 && v.type != dtype::f16 && v.type != dtype::bf16 && v.type != dtype::boolean)
     return failure(invalid_argument, "%s: dtype %d is unknown", name, static_cast<int>(v.type));
+  if (v.type == dtype::boolean && !may_be_boolean) return failure(unsupported, "%s: only a mask can be boolean", name);
   if (v.where != memory::host && v.where != memory::cuda && v.where != memory::managed)
     return failure(invalid_argument, "%s: memory kind %d is unknown", name, static_cast<int>(v.where));
   for (int i = 0; i < v.rank; ++i)
@@ -73,6 +74,83 @@ status validate_views(const named_view* views, int n, extent_of_call& extent) no
     if (!identical(*views[i].view, *output.view) && may_overlap(*views[i].view, *output.view))
       return failure(status_code::overlap, "%s overlaps %s without being identical with it", output.name,
                      views[i].name);
+  return {};
+}
+
+status resolve_axis(const const_view& x, int& axis) noexcept {
+  if (axis < -x.rank || axis >= x.rank)
+    return failure(status_code::invalid_argument, "axis %d is not in [%d, %d)", axis, -x.rank, x.rank);
+  if (axis < 0) axis += x.rank;
+  return {};
+}
+
+status validate_form(const const_view& x, const const_view* y, int& axis, const softmax_form& form,
+                     bool reads_state) noexcept {
+  using enum status_code;
+  constexpr float largest = std::numeric_limits<float>::max();
+  std::int64_t count;
+  if (status s = validate_view("x", x, count); !s) return s;
+  if (status s = resolve_axis(x, axis); !s) return s;
+  if (!(form.scale >= -largest && form.scale <= largest))
+    return failure(invalid_argument, "form.scale is %g, not finite", static_cast<double>(form.scale));
+  if (!(form.output_scale >= -largest && form.output_scale <= largest))
+    return failure(invalid_argument, "form.output_scale is %g, not finite", static_cast<double>(form.output_scale));
+  if (form.logarithm && form.output_scale != 1)
+    return failure(invalid_argument, "form.output_scale is %g: a logarithm is not scaled",
+                   static_cast<double>(form.output_scale));
+  const parameter_info& cap = describe(activation::softcap).parameters[0];
+  if (form.softcap != 0 && !(form.softcap >= cap.lowest && form.softcap <= cap.highest))
+    return failure(invalid_argument, "form.softcap is %g, not 0 and not in [%g, %g]", static_cast<double>(form.softcap),
+                   static_cast<double>(cap.lowest), static_cast<double>(cap.highest));
+  if (form.window < 0) return failure(invalid_argument, "form.window is %lld", static_cast<long long>(form.window));
+  if (form.window > 0 && !form.causal) return failure(invalid_argument, "form.window needs form.causal");
+
+  const_view row_shape = x;
+  row_shape.shape[axis] = 1;
+  const const_view max = form.max, sum = form.sum, lse = form.lse;
+  struct part {
+    const char* name;
+    const const_view* view;
+    const const_view* shape;
+    bool output;
+  };
+  // The inputs first: each output is compared with everything before it.
+  const part parts[] = {{"x", &x, &x, false},
+                        {"form.row_scale", &form.row_scale, &row_shape, false},
+                        {"form.slopes", &form.slopes, &row_shape, false},
+                        {"form.mask", &form.mask, &x, false},
+                        {"form.sinks", &form.sinks, &row_shape, false},
+                        {"form.max", &max, &row_shape, !reads_state},
+                        {"form.sum", &sum, &row_shape, !reads_state},
+                        {"form.lse", &lse, &row_shape, true},
+                        {"y", y, &x, true}};
+  if (reads_state) {
+    if (max.data == nullptr || sum.data == nullptr)
+      return failure(invalid_argument, "form.%s, the state to finish with, has no data",
+                     max.data == nullptr ? "max" : "sum");
+    if (max.type != dtype::f32 || sum.type != dtype::f32)
+      return failure(unsupported, "form.%s: the state to finish with must be f32",
+                     max.type != dtype::f32 ? "max" : "sum");
+    if (lse.data != nullptr) return failure(invalid_argument, "form.lse is not computed from a given state");
+    if (form.sinks.data != nullptr) return failure(invalid_argument, "form.sinks: the given state must hold them");
+  } else if (y == nullptr && max.data == nullptr && sum.data == nullptr && lse.data == nullptr) {
+    return failure(invalid_argument, "form.max, form.sum and form.lse have no data: nothing to do");
+  }
+  for (const part& p : parts) {
+    if (p.view == nullptr || (p.view->data == nullptr && p.view != &x && p.view != y)) continue;
+    if (status s = validate_view(p.name, *p.view, count, p.view == &form.mask); !s) return s;
+    if (status s = same_shape({p.name, p.view}, {p.shape == &x ? "x" : "one value a row", p.shape}); !s) return s;
+    if (p.view->where != x.where)
+      return failure(invalid_argument, "x and %s live in different kinds of memory", p.name);
+    if (!p.output || count == 0) continue;
+    if (!elements_distinct(*p.view)) return failure(overlap, "%s: its strides make elements share memory", p.name);
+    for (const part& q : parts) {
+      if (&q == &p) break;
+      if (q.view == nullptr || q.view->data == nullptr || element_count(*q.view) == 0) continue;
+      const bool in_place = p.view == y && q.view == &x && identical(x, *y);
+      if (!in_place && may_overlap(*p.view, *q.view)) return failure(overlap, "%s overlaps %s", p.name, q.name);
+    }
+  }
   return {};
 }
 

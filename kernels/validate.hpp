@@ -21,6 +21,14 @@ struct extent_of_call {
 /// distinct, and that it overlaps no input it is not identical with.
 status validate_views(const named_view* views, int n, extent_of_call& extent) noexcept;
 
+/// Counts the axis of x from the front.
+status resolve_axis(const const_view& x, int& axis) noexcept;
+
+/// Everything about a call with a softmax_form but the options; resolves the axis. `y` null: there is none. With
+/// `reads_state` max and sum are inputs, and needed.
+status validate_form(const const_view& x, const const_view* y, int& axis, const softmax_form& form,
+                     bool reads_state) noexcept;
+
 /// Most calls: two dense host tensors of one shape, identical or apart. Nothing is wrong with them, and that is found
 /// in a few nanoseconds; `count` becomes the number of elements. False says nothing: validate_views has the words.
 inline bool dense_and_apart(const const_view& x, const const_view& y, std::int64_t& count) noexcept {

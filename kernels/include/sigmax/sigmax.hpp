@@ -29,8 +29,9 @@ enum class activation : std::int32_t {
 };
 
 /// Storage formats: IEEE binary32, IEEE binary16, bfloat16 (the upper half of a binary32).
-/// Arithmetic is binary32 for all; results are rounded to nearest, ties to even.
-enum class dtype : std::int32_t { f32, f16, bf16 };
+/// Arithmetic is binary32 for all; results are rounded to nearest, ties to even. `boolean` is one byte, true if not 0,
+/// and only for masks.
+enum class dtype : std::int32_t { f32, f16, bf16, boolean };
 
 enum class backend : std::int32_t { automatic, cpu, cuda };
 
@@ -52,6 +53,8 @@ struct bfloat16 {
 
 template <class T>
 inline constexpr std::optional<dtype> dtype_of = std::nullopt;
+template <>
+inline constexpr std::optional<dtype> dtype_of<bool> = dtype::boolean;
 template <>
 inline constexpr std::optional<dtype> dtype_of<float> = dtype::f32;
 template <>
@@ -198,6 +201,62 @@ struct options {
 /// accuracy::fast within 2 ULP or 2^-22, whichever is more. Otherwise as `softmax`.
 [[nodiscard]] SIGMAX_API status log_softmax(const const_view& x, const view& y, int axis = -1,
                                             const options& how = {}) noexcept;
+
+/// What an engine fuses with a softmax. A default member is off and costs nothing; a view without data is off, too.
+/// From the elements x of a row come its scores t, each step rounded once to f32, in this order:
+///   t = x (scale row_scale)                the factor rounded to f32 first
+///   t = softcap tanh(t / softcap)          as activation::softcap
+///   t = t + slope (j - q)                  ALiBi; exact product and sum, rounded once
+///   t = t + mask[j]                        -inf if mask[j] is -inf or false, whatever t is
+///   t = -inf for j > q                     if causal; also for j <= q - window if there is a window
+/// j is the index along the axis; q = offset + the index along the dimension before it (offset alone if the axis is the
+/// first one). What is masked by position is not read. So the results are those of `softmax` on a tensor of these
+/// scores, to the bit.
+/// `mask` has the shape of x; the views of rows have it with an extent of 1 along the axis. Zero strides broadcast.
+struct softmax_form {
+  bool logarithm = false;  ///< log_softmax
+  float scale = 1;         ///< finite; -1 makes softmax softmin
+  const_view row_scale{};  ///< for example 1 / temperature
+  float softcap = 0;       ///< 0: none; Gemma 2, arXiv:2408.00118
+  const_view slopes{};     ///< one a head, broadcast; Press et al., arXiv:2108.12409
+  const_view mask{};       ///< f32, f16, bf16: added; boolean: true takes part
+  bool causal = false;
+  std::int64_t offset = 0;  ///< queries start behind so many keys
+  std::int64_t window = 0;  ///< 0: none; needs `causal`
+  /// A further score that takes part in maximum and sum but has no column (attention sinks, arXiv:2309.17453).
+  const_view sinks{};
+  /// Rows without a score above -inf: zeros (-inf for the logarithm) if there is a mask, causal or sinks; else, and
+  /// always if this is set, NaN.
+  bool nan_if_masked = false;
+  float output_scale = 1;  ///< y = output_scale * softmax; finite, must be 1 with `logarithm`
+
+  view max{};  ///< out: the largest score, the sink's included; -inf if there is none
+  view sum{};  ///< out: sum of exp(t - max)
+  view lse{};  ///< out: max + log(sum); -inf for an empty row
+};
+
+/// softmax or log_softmax of a row's scores, with what `form` asks for. Error as in `softmax`, counted from the scores.
+/// y may be identical with x and overlap nothing else; no other output may overlap anything.
+[[nodiscard]] SIGMAX_API status softmax_fused(const const_view& x, const view& y, int axis, const softmax_form& form,
+                                              const options& how = {}) noexcept;
+
+/// Only `form.max`, `form.sum` and `form.lse`: logsumexp, or one part of rows that are cut into several. At least one
+/// must be given.
+[[nodiscard]] SIGMAX_API status softmax_partial(const const_view& x, int axis, const softmax_form& form,
+                                                const options& how = {}) noexcept;
+
+/// y from x and the state of the whole row, which is read from `form.max` and `form.sum` (f32): the second half of
+/// `softmax_partial`. `form.sinks` must be off, they are in the state, and so must `form.lse`.
+[[nodiscard]] SIGMAX_API status softmax_finish(const const_view& x, const view& y, int axis, const softmax_form& form,
+                                               const options& how = {}) noexcept;
+
+/// What a part of a row contributes: its largest score and the sum of exp(t - max). The default is that of no scores.
+struct softmax_state {
+  float max = -std::numeric_limits<float>::infinity();
+  float sum = 0;
+};
+/// The state of two parts together. Commutative to the bit; sums within 2 ULP, so n merges stay within 2 n. NaN stays.
+[[nodiscard]] SIGMAX_API softmax_state merge(softmax_state a, softmax_state b) noexcept;
 
 /// What a call would do and why, without doing it.
 struct explanation {

@@ -1,0 +1,538 @@
+// What is fused around a softmax: against the same softmax over scores that are formed step by step, to the bit;
+// against the oracle where nothing equal can be called; masks, parts of rows, and what is wrong with a form.
+#include <algorithm>
+#include <cmath>
+#include <random>
+
+#include "harness.hpp"
+#include "pools.hpp"
+#include "reference.hpp"
+
+namespace sigmax_test {
+namespace {
+
+namespace reference = sigmax_reference;
+constexpr float inf = INFINITY;
+constexpr int last = 3;
+
+/// batch x head x query x key, one dense row-major tensor, or with keys outermost.
+struct tensor {
+  std::int64_t shape[4];
+  std::int64_t strides[4];
+  std::vector<float> data;
+
+  tensor(std::int64_t n, bool transposed, float fill = 0) : shape{2, 3, 5, n} {
+    const std::int64_t dense[] = {15 * n, 5 * n, n, 1}, keys_first[] = {15, 5, 1, 30};
+    std::copy_n(transposed ? keys_first : dense, 4, strides);
+    data.assign(static_cast<std::size_t>(30 * n), fill);
+  }
+  float& at(std::int64_t b, std::int64_t h, std::int64_t q, std::int64_t k) {
+    return data[static_cast<std::size_t>(b * strides[0] + h * strides[1] + q * strides[2] + k * strides[3])];
+  }
+  std::int64_t columns() const { return shape[3]; }
+  operator const_view() const { return {data.data(), dtype::f32, shape, strides}; }
+  operator view() { return {data.data(), dtype::f32, shape, strides}; }
+};
+
+template <class F>
+void for_each_row(F f) {
+  for (std::int64_t b = 0; b < 2; ++b)
+    for (std::int64_t h = 0; h < 3; ++h)
+      for (std::int64_t q = 0; q < 5; ++q) f(b, h, q);
+}
+
+tensor random_tensor(std::int64_t n, bool transposed, float deviation, unsigned seed) {
+  tensor t(n, transposed);
+  std::mt19937 random(seed);
+  std::normal_distribution<float> normal(0, deviation);
+  for_each_row([&](auto b, auto h, auto q) {
+    for (std::int64_t k = 0; k < n; ++k) t.at(b, h, q, k) = normal(random);
+  });
+  return t;
+}
+
+/// One value for each of the 30 rows, in their order.
+struct row_values {
+  std::vector<float> data = std::vector<float>(30);
+  std::int64_t shape[4] = {2, 3, 5, 1};
+  operator const_view() const { return {data.data(), dtype::f32, shape}; }
+  operator view() { return {data.data(), dtype::f32, shape}; }
+};
+std::size_t number(std::int64_t b, std::int64_t h, std::int64_t q) {
+  return static_cast<std::size_t>((b * 3 + h) * 5 + q);
+}
+
+/// A form and everything its views point at. Bit i of `terms` turns the i-th term on.
+struct fused_case {
+  enum { scale = 1, row_scale = 2, softcap = 4, slopes = 8, mask = 16, causal = 32, window = 64, all = 127 };
+  std::vector<float> factors{0.5f, 1.25f}, slope_of{0.25f, -0.0625f, 0.75f};
+  std::vector<float> mask_f32;
+  std::vector<std::uint16_t> mask_16;
+  std::vector<std::uint8_t> mask_boolean;
+  dtype mask_type;
+  std::int64_t n;
+  softmax_form form;
+
+  fused_case(std::int64_t columns, int terms, dtype type, std::int64_t offset) : mask_type(type), n(columns) {
+    // Of a mask the rows are shared by heads; a boolean one is shared by heads and queries.
+    std::mt19937 random(17);
+    for (std::int64_t i = 0; i < 2 * 5 * n; ++i) {
+      const float v = random() % 4 == 0 ? -inf : static_cast<float>(random() % 64) / 8 - 4;
+      mask_f32.push_back(v);
+      mask_16.push_back(type == dtype::f16 ? reference::float16_format::encode(v)
+                                           : reference::bfloat16_format::encode(v));
+      mask_boolean.push_back(v == -inf ? 0 : static_cast<std::uint8_t>(1 + i % 255));
+    }
+    const std::int64_t shape[] = {2, 3, 5, n}, rows[] = {2, 3, 5, 1};
+    const std::int64_t by_batch[] = {1, 0, 0, 0}, by_head[] = {0, 1, 0, 0}, added[] = {5 * n, 0, n, 1},
+                       padding[] = {n, 0, 0, 1};
+    form.offset = offset;
+    if (terms & scale) form.scale = 0.3f;
+    if (terms & row_scale) form.row_scale = const_view(factors.data(), dtype::f32, rows, by_batch);
+    if (terms & softcap) form.softcap = 5;
+    if (terms & slopes) form.slopes = const_view(slope_of.data(), dtype::f32, rows, by_head);
+    if (terms & mask)
+      form.mask = type == dtype::f32       ? const_view(mask_f32.data(), type, shape, added)
+                  : type == dtype::boolean ? const_view(mask_boolean.data(), type, shape, padding)
+                                           : const_view(mask_16.data(), type, shape, added);
+    form.causal = (terms & causal) != 0;
+    if (terms & window) form.window = 1 + n / 3;
+  }
+  fused_case(const fused_case&) = delete;
+
+  float mask_at(std::int64_t b, std::int64_t q, std::int64_t k) const {
+    const auto i = static_cast<std::size_t>(mask_type == dtype::boolean ? b * n + k : (b * 5 + q) * n + k);
+    if (mask_type == dtype::boolean) return mask_boolean[i] != 0 ? 0.0f : -inf;
+    return mask_f32[i];  // exact in 16 bits, too
+  }
+
+  /// The scores as the header tells them, every step by itself.
+  tensor scores(const tensor& x, const options& how) const {
+    tensor t = x;
+    const auto factor = [&](std::int64_t b) {
+      return form.row_scale.data ? form.scale * factors[static_cast<std::size_t>(b)] : form.scale;
+    };
+    for_each_row([&](auto b, auto h, auto q) {
+      for (std::int64_t k = 0; k < n; ++k) t.at(b, h, q, k) *= factor(b);
+      static_cast<void>(h);
+    });
+    if (form.softcap != 0) {
+      options capped = how;
+      capped.parameters.first = form.softcap;
+      t.data = run(activation::softcap, t.data, capped);
+    }
+    for_each_row([&](auto b, auto h, auto q) {
+      for (std::int64_t k = 0; k < n; ++k) {
+        float& v = t.at(b, h, q, k);
+        const std::int64_t query = form.offset + q;
+        if (form.slopes.data) v = std::fma(slope_of[static_cast<std::size_t>(h)], static_cast<float>(k - query), v);
+        if (form.mask.data) v = mask_at(b, q, k) == -inf ? -inf : v + mask_at(b, q, k);
+        if (form.causal && k > query) v = -inf;
+        if (form.window > 0 && k <= query - form.window) v = -inf;
+      }
+    });
+    return t;
+  }
+};
+
+/// What fused gives, with zeros in rows that have no score, as `softmax` over the scores gives it.
+tensor expected_of(tensor scores, bool logarithm, const options& how) {
+  const std::vector<float> t = scores.data;
+  const status s = logarithm ? log_softmax(scores, scores, last, how) : sigmax::softmax(scores, scores, last, how);
+  EXPECT_TRUE(s.ok()) << s.message;
+  tensor given = scores;
+  given.data = t;
+  for_each_row([&](auto b, auto h, auto q) {
+    bool any = false;
+    for (std::int64_t k = 0; k < scores.columns(); ++k) any = any || given.at(b, h, q, k) > -inf;
+    if (!any)
+      for (std::int64_t k = 0; k < scores.columns(); ++k) scores.at(b, h, q, k) = logarithm ? -inf : 0.0f;
+  });
+  return scores;
+}
+
+testing::AssertionResult equal(const tensor& a, const tensor& b) {
+  for (std::size_t i = 0; i < a.data.size(); ++i)
+    if (!same_bits(a.data[i], b.data[i]))
+      return testing::AssertionFailure() << "element " << i << ": " << a.data[i] << " and " << b.data[i];
+  return testing::AssertionSuccess();
+}
+
+void check_against_scores(const isa_info& row, std::int64_t n, int terms, dtype mask_type, sigmax::accuracy tier) {
+  for (bool transposed : {false, true}) {
+    fused_case c(n, terms, mask_type, n / 2 - 2);
+    const tensor x = random_tensor(n, transposed, 3, static_cast<unsigned>(terms));
+    const tensor scores = c.scores(x, on(row, tier));
+    for (bool logarithm : {false, true}) {
+      c.form.logarithm = logarithm;
+      tensor y = x;
+      const status s = softmax_fused(x, y, last, c.form, on(row, tier));
+      ASSERT_TRUE(s.ok()) << s.message;
+      // Rows without masks keep NaN where nothing is above -inf; these forms have none.
+      ASSERT_TRUE(equal(y, expected_of(scores, logarithm, on(row, tier))))
+          << row.name << " n " << n << " terms " << terms << " mask " << static_cast<int>(mask_type) << " transposed "
+          << transposed;
+      tensor z = x;
+      ASSERT_TRUE(softmax_fused(z, z, -1, c.form, on(row, tier)).ok());
+      ASSERT_TRUE(equal(z, y)) << "in place";
+    }
+  }
+}
+
+TEST(softmax_form, equals_softmax_over_its_scores_to_the_bit) {
+  for (const isa_info& row : usable_isas())
+    for (const sigmax::accuracy tier : tiers) {
+      for (int terms = 0; terms <= fused_case::all; ++terms)
+        if (!(terms & fused_case::window) || (terms & fused_case::causal))
+          check_against_scores(row, 37, terms, dtype::f32, tier);
+      for (std::int64_t n : {1, 2, 16, 64, 130, 513, 700, 8192, 8193, 20000})
+        for (int terms : {0, 1, 16, 32, 96, 127})
+          for (dtype type : {dtype::f32, dtype::f16, dtype::bf16, dtype::boolean})
+            if ((terms & fused_case::mask) || type == dtype::f32)
+              if (n < 1000 || type == dtype::boolean || type == dtype::f32)
+                check_against_scores(row, n, terms, type, tier);
+    }
+}
+
+TEST(softmax_form, softmin_and_temperature) {
+  const tensor x = random_tensor(100, false, 3, 1);
+  tensor y = x, negated = x;
+  softmax_form form;
+  form.scale = -1;
+  ASSERT_TRUE(softmax_fused(x, y, last, form).ok());
+  for (float& v : negated.data) v = -v;
+  ASSERT_TRUE(sigmax::softmax(negated, negated, last).ok());
+  EXPECT_TRUE(equal(y, negated));
+}
+
+TEST(softmax_form, sixteen_bits_and_mixed) {
+  const tensor x = random_tensor(700, false, 3, 1);
+  std::vector<std::uint16_t> h(x.data.size()), y(x.data.size());
+  tensor wide = x;
+  for (std::size_t i = 0; i < h.size(); ++i) {
+    h[i] = reference::bfloat16_format::encode(x.data[i]);
+    wide.data[i] = static_cast<float>(reference::bfloat16_format::decode(h[i]));
+  }
+  fused_case c(700, fused_case::all, dtype::boolean, 300);
+  ASSERT_TRUE(softmax_fused(wide, wide, last, c.form).ok());
+  ASSERT_TRUE(
+      softmax_fused(const_view(h.data(), dtype::bf16, x.shape), view(y.data(), dtype::f16, x.shape), last, c.form)
+          .ok());
+  for (std::size_t i = 0; i < h.size(); ++i) ASSERT_EQ(y[i], reference::float16_format::encode(wide.data[i]));
+}
+
+TEST(softmax_form, same_bits_for_every_isa_pool_and_slice) {
+  const std::int64_t n = 5000;
+  const tensor x = random_tensor(n, false, 3, 2);
+  fused_case c(n, fused_case::all & ~fused_case::window, dtype::f32, 2000);
+  tensor expected = x;
+  ASSERT_TRUE(softmax_fused(x, expected, last, c.form, on(usable_isas().front())).ok());
+  for (const isa_info& row : usable_isas()) {
+    tensor y = x;
+    ASSERT_TRUE(softmax_fused(x, y, last, c.form, on(row)).ok());
+    if (row.fma) {
+      EXPECT_TRUE(equal(y, expected)) << row.name;
+    }
+  }
+  for (int threads : {2, 3, 8}) {
+    options how;
+    how.threads = threads_of(threads);
+    tensor y = x;
+    ASSERT_TRUE(softmax_fused(x, y, last, c.form, how).ok());
+    EXPECT_TRUE(equal(y, expected));
+    tensor sliced(n, false, -7);
+    how.threads = {};
+    for (how.slices = threads, how.slice = 0; how.slice < threads; ++how.slice)
+      ASSERT_TRUE(softmax_fused(x, sliced, last, c.form, how).ok());
+    EXPECT_TRUE(equal(sliced, expected));
+  }
+}
+
+TEST(softmax_form, beyond_the_last_cache) {
+  const std::int64_t n = 1000, rows = 12000, shape[] = {rows, n}, repeat[] = {0, 1};
+  const tensor x = random_tensor(n, false, 3, 3);
+  std::vector<float> y(static_cast<std::size_t>(rows * n)), one(static_cast<std::size_t>(n));
+  softmax_form form;
+  form.scale = 0.5f;
+  form.causal = true;
+  form.offset = -100;  // a hundred rows without a score, then a triangle
+  ASSERT_TRUE(
+      softmax_fused(const_view(x.data.data(), dtype::f32, shape, repeat), view(y.data(), dtype::f32, shape), 1, form)
+          .ok());
+  for (std::int64_t r = 0; r < rows; r += 97) {
+    softmax_form alone = form;
+    alone.offset = r - 100;
+    ASSERT_TRUE(softmax_fused(const_view(x.data.data(), n), view(one.data(), n), 0, alone).ok());
+    ASSERT_TRUE(std::equal(one.begin(), one.end(), y.begin() + r * n, same_bits)) << r;
+  }
+}
+
+/// A row's scores followed by its sink, and what the oracle says about them.
+struct exact_row {
+  reference::softmax_row values;
+  long double max, sum, lse;
+};
+exact_row exact(tensor& scores, std::int64_t b, std::int64_t h, std::int64_t q, const float* sink) {
+  std::vector<float> t;
+  for (std::int64_t k = 0; k < scores.columns(); ++k) t.push_back(scores.at(b, h, q, k));
+  if (sink) t.push_back(*sink);
+  exact_row row{reference::softmax(t), *std::max_element(t.begin(), t.end()), 0, 0};
+  for (float v : t) row.sum += std::exp(static_cast<long double>(v) - row.max);
+  row.lse = row.max + std::log(row.sum);
+  return row;
+}
+
+TEST(softmax_form, sinks_scale_and_state_against_the_oracle) {
+  for (const isa_info& row : usable_isas())
+    for (std::int64_t n : {1, 5, 64, 700, 9000})
+      for (bool with_sinks : {false, true}) {
+        fused_case c(n, fused_case::scale, dtype::f32, 0);
+        const tensor x = random_tensor(n, false, 3, 5);
+        tensor scores = c.scores(x, on(row)), y = x, l = x;
+        row_values sinks, max, sum, lse, other_lse;
+        for (std::size_t i = 0; i < 30; ++i) sinks.data[i] = i % 7 == 0 ? -inf : static_cast<float>(i) / 4 - 3;
+        if (with_sinks) c.form.sinks = sinks;
+        c.form.output_scale = 0.37f;
+        c.form.max = max, c.form.sum = sum, c.form.lse = lse;
+        ASSERT_TRUE(softmax_fused(x, y, last, c.form, on(row)).ok());
+        c.form.logarithm = true, c.form.output_scale = 1, c.form.lse = other_lse;
+        ASSERT_TRUE(softmax_fused(x, l, last, c.form, on(row)).ok());
+        EXPECT_EQ(lse.data, other_lse.data);
+        for_each_row([&](auto b, auto h, auto q) {
+          const std::size_t r = number(b, h, q);
+          const exact_row e = exact(scores, b, h, q, with_sinks ? &sinks.data[r] : nullptr);
+          for (std::int64_t k = 0; k < n; ++k) {
+            const auto at = static_cast<std::size_t>(k);
+            ASSERT_LE(
+                reference::ulp_error(y.at(b, h, q, k), e.values.probability[at] * static_cast<long double>(0.37f)),
+                row.fma ? 2.5 : 3.5);
+            if (e.values.logarithm[at] < -0x1p-22L) {
+              ASSERT_LE(reference::ulp_error(l.at(b, h, q, k), e.values.logarithm[at]), 1.5);
+            }
+          }
+          ASSERT_EQ(max.data[r], static_cast<float>(e.max));
+          ASSERT_LE(reference::ulp_error(sum.data[r], e.sum), 1.5);
+          ASSERT_LE(std::fabs(lse.data[r] - e.lse), 0x1p-24L * std::max(1.0L, std::fabs(e.lse)));
+        });
+      }
+}
+
+TEST(softmax_form, logsumexp_needs_no_output) {
+  const tensor x = random_tensor(1000, false, 3, 6);
+  row_values whole, alone;
+  tensor y = x;
+  softmax_form form;
+  form.lse = whole;
+  ASSERT_TRUE(softmax_fused(x, y, last, form).ok());
+  form.lse = alone;
+  ASSERT_TRUE(softmax_partial(x, last, form).ok());
+  EXPECT_EQ(whole.data, alone.data);
+  // The same row over and over: an input may have zero strides.
+  const std::int64_t repeat[] = {0, 0, 0, 1};
+  ASSERT_TRUE(softmax_partial(const_view(x.data.data(), dtype::f32, x.shape, repeat), last, form).ok());
+  for (float v : alone.data) EXPECT_EQ(v, whole.data[0]);
+}
+
+TEST(softmax_form, empty_rows) {
+  const std::int64_t shape[] = {2, 3, 5, 0};
+  row_values max, sum, lse;
+  sum.data.assign(30, 7);
+  softmax_form form;
+  form.max = max, form.sum = sum, form.lse = lse;
+  ASSERT_TRUE(softmax_partial(const_view(nullptr, dtype::f32, shape), last, form).ok());
+  for (std::size_t i = 0; i < 30; ++i) {
+    EXPECT_EQ(max.data[i], -inf);
+    EXPECT_EQ(sum.data[i], 0);
+    EXPECT_EQ(lse.data[i], -inf);
+  }
+}
+
+TEST(softmax_form, masked_rows_are_zeros_or_nan) {
+  for (const isa_info& row : usable_isas())
+    for (std::int64_t n : {1, 70, 9000})
+      for (bool logarithm : {false, true})
+        for (int kind : {0, 1, 2, 3}) {  // unmasked, boolean mask, causal, sinks
+          tensor x(n, false, kind == 1 || kind == 2 ? 1.0f : -inf), y = x;
+          const std::uint8_t no = 0;
+          const std::int64_t zero[] = {0, 0, 0, 0};
+          const row_values nothing_but{std::vector<float>(30, -inf)};
+          row_values lse, sum;
+          softmax_form form;
+          form.logarithm = logarithm;
+          form.lse = lse, form.sum = sum;
+          if (kind == 1) form.mask = const_view(&no, dtype::boolean, x.shape, zero);
+          if (kind == 2) form.causal = true, form.offset = -5;
+          if (kind == 3) form.sinks = nothing_but;
+          for (bool nan : {false, true}) {
+            form.nan_if_masked = nan;
+            ASSERT_TRUE(softmax_fused(x, y, last, form, on(row)).ok());
+            for (float v : y.data) {
+              if (nan || kind == 0)
+                ASSERT_TRUE(std::isnan(v)) << kind;
+              else
+                ASSERT_EQ(v, logarithm ? -inf : 0.0f) << kind;
+            }
+            for (float v : lse.data) ASSERT_TRUE(nan || kind == 0 ? std::isnan(v) : v == -inf) << kind << " n " << n;
+          }
+        }
+}
+
+TEST(softmax_form, poison_under_a_mask_stays_there) {
+  for (const isa_info& row : usable_isas())
+    for (float poison : {static_cast<float>(NAN), inf, -inf}) {
+      const std::int64_t n = 100;
+      tensor x = random_tensor(n, false, 3, 8), clean = x, y = x, z = x;
+      std::vector<float> added(static_cast<std::size_t>(n), 0.0f);
+      std::vector<std::uint8_t> truth(static_cast<std::size_t>(n), 1);
+      for (std::int64_t k = 40; k < n; ++k) {
+        added[static_cast<std::size_t>(k)] = -inf;
+        truth[static_cast<std::size_t>(k)] = 0;
+        for_each_row([&](auto b, auto h, auto q) { x.at(b, h, q, k) = poison; });
+      }
+      const std::int64_t along[] = {0, 0, 0, 1};
+      for (int kind : {0, 1, 2}) {
+        softmax_form form;
+        if (kind == 0) form.mask = const_view(added.data(), dtype::f32, x.shape, along);
+        if (kind == 1) form.mask = const_view(truth.data(), dtype::boolean, x.shape, along);
+        if (kind == 2) form.causal = true, form.offset = 35;  // queries 35 to 39
+        form.slopes = {};
+        ASSERT_TRUE(softmax_fused(x, y, last, form, on(row)).ok());
+        ASSERT_TRUE(softmax_fused(clean, z, last, form, on(row)).ok());
+        EXPECT_TRUE(equal(y, z)) << row.name;
+        for_each_row([&](auto b, auto h, auto q) {
+          for (std::int64_t k = 40; k < n; ++k) ASSERT_EQ(y.at(b, h, q, k), 0.0f);
+        });
+      }
+    }
+}
+
+TEST(softmax_form, parts_merge_to_the_whole) {
+  std::mt19937 random(11);
+  for (const isa_info& row : usable_isas())
+    for (std::int64_t n : {1, 10, 1000, 20000})
+      for (float deviation : {3.0f, 30.0f}) {
+        const std::vector<float> x = random_tensor(n, false, deviation, 12).data;
+        const std::int64_t rows = 30, pitch[] = {n, 1}, row_shape[] = {rows, 1};
+        std::vector<softmax_state> state(static_cast<std::size_t>(rows));
+        std::vector<std::int64_t> cuts{0, n, n};  // an empty part, too
+        for (int i = 0; i < 5; ++i) cuts.push_back(static_cast<std::int64_t>(random() % static_cast<unsigned>(n)));
+        std::sort(cuts.begin(), cuts.end());
+        const auto part = [&](const float* base, std::size_t i, auto&& make) {
+          const std::int64_t shape[] = {rows, cuts[i + 1] - cuts[i]};
+          return make(base + cuts[i], shape);
+        };
+        for (std::size_t i = 0; i + 1 < cuts.size(); ++i) {
+          std::vector<float> max(static_cast<std::size_t>(rows)), sum(max);
+          softmax_form form;
+          form.max = view(max.data(), dtype::f32, row_shape), form.sum = view(sum.data(), dtype::f32, row_shape);
+          const status s = softmax_partial(
+              part(x.data(), i, [&](auto* p, auto& shape) { return const_view(p, dtype::f32, shape, pitch); }), 1, form,
+              on(row));
+          ASSERT_TRUE(s.ok()) << s.message;
+          for (std::size_t r = 0; r < max.size(); ++r) {
+            const softmax_state ab = merge(state[r], {max[r], sum[r]}), ba = merge({max[r], sum[r]}, state[r]);
+            ASSERT_TRUE(ab.max == ba.max && ab.sum == ba.sum);
+            state[r] = ab;
+          }
+        }
+        std::vector<float> y(x.size());
+        softmax_form form;
+        const std::int64_t interleaved[] = {2, 1};
+        form.max = view(&state[0].max, dtype::f32, row_shape, interleaved);
+        form.sum = view(&state[0].sum, dtype::f32, row_shape, interleaved);
+        for (std::size_t i = 0; i + 1 < cuts.size(); ++i) {
+          const status s = softmax_finish(
+              part(x.data(), i, [&](auto* p, auto& shape) { return const_view(p, dtype::f32, shape, pitch); }),
+              part(y.data(), i,
+                   [&](auto* p, auto& shape) { return view(const_cast<float*>(p), dtype::f32, shape, pitch); }),
+              1, form, on(row));
+          ASSERT_TRUE(s.ok()) << s.message;
+        }
+        for (std::int64_t r = 0; r < rows; ++r) {
+          const auto e = reference::softmax({x.begin() + r * n, x.begin() + (r + 1) * n});
+          for (std::int64_t k = 0; k < n; ++k)
+            if (const long double exact = e.probability[static_cast<std::size_t>(k)]; exact >= 0x1p-126L) {
+              ASSERT_LE(reference::ulp_error(y[static_cast<std::size_t>(r * n + k)], exact),
+                        2.5 + 2 * static_cast<double>(cuts.size()))
+                  << row.name << " n " << n;
+            }
+        }
+      }
+}
+
+TEST(softmax_form, merge) {
+  const softmax_state empty, a{3, 1.5f}, b{-4, 2}, nan{1, NAN};
+  for (const softmax_state& s : {a, b}) {
+    EXPECT_EQ(merge(s, empty).max, s.max);
+    EXPECT_EQ(merge(s, empty).sum, s.sum);
+    EXPECT_EQ(merge(empty, s).sum, s.sum);
+  }
+  EXPECT_EQ(merge(empty, empty).max, -inf);
+  EXPECT_EQ(merge(empty, empty).sum, 0);
+  EXPECT_TRUE(std::isnan(merge(a, nan).sum) && std::isnan(merge(nan, empty).sum) && std::isnan(merge(b, nan).sum));
+  std::mt19937 random(1);
+  std::uniform_real_distribution<float> at(-20, 20), of(1, 1e6f);
+  double worst = 0;
+  for (int i = 0; i < 100000; ++i) {
+    const softmax_state s{at(random), of(random)}, t{at(random), of(random)}, st = merge(s, t);
+    const long double max = std::max(s.max, t.max);
+    const long double exact = s.sum * std::exp(s.max - max) + t.sum * std::exp(t.max - max);
+    ASSERT_EQ(st.max, max);
+    worst = std::max(worst, reference::ulp_error(st.sum, exact));
+  }
+  std::printf("  merge: %.3g ULP\n", worst);
+  EXPECT_LE(worst, 2);
+}
+
+TEST(softmax_form, what_is_wrong_is_said_before_a_byte_is_written) {
+  using enum status_code;
+  tensor x(8, false, 1), y(8, false, -7);
+  row_values rows;
+  const auto expect = [&](status_code code, const char* mentions, const status& s) {
+    EXPECT_EQ(s.code, code) << s.message;
+    EXPECT_NE(std::string(s.message).find(mentions), std::string::npos) << s.message << " lacks " << mentions;
+    for (float v : y.data) ASSERT_EQ(v, -7);
+    for (float v : x.data) ASSERT_EQ(v, 1);
+  };
+  const auto refuse = [&](status_code code, const char* mentions, auto change) {
+    softmax_form form;
+    change(form);
+    expect(code, mentions, softmax_fused(x, y, last, form));
+    form.lse = rows;
+    expect(code, mentions, softmax_partial(x, last, form));
+  };
+  refuse(invalid_argument, "scale", [](auto& f) { f.scale = NAN; });
+  refuse(invalid_argument, "output_scale", [](auto& f) { f.output_scale = inf; });
+  refuse(invalid_argument, "output_scale", [](auto& f) { f.logarithm = true, f.output_scale = 2; });
+  refuse(invalid_argument, "softcap", [](auto& f) { f.softcap = -1; });
+  refuse(invalid_argument, "window", [](auto& f) { f.causal = true, f.window = -1; });
+  refuse(invalid_argument, "causal", [](auto& f) { f.window = 3; });
+  refuse(shape_mismatch, "form.mask", [&](auto& f) { f.mask = rows; });
+  refuse(shape_mismatch, "form.sinks", [&](auto& f) { f.sinks = x; });
+  refuse(shape_mismatch, "form.slopes", [&](auto& f) { f.slopes = const_view(rows.data.data(), 30); });
+  refuse(unsupported, "form.row_scale",
+         [&](auto& f) { f.row_scale = const_view(rows.data.data(), dtype::boolean, rows.shape); });
+  refuse(overlap, "form.max", [&](auto& f) { f.max = view(x.data.data(), dtype::f32, rows.shape); });
+  refuse(overlap, "form.sum overlaps form.max", [&](auto& f) { f.max = rows, f.sum = rows; });
+  refuse(invalid_argument, "form.max", [&](auto& f) { f.max = rows, f.max.where = memory::managed; });
+  softmax_form form;
+  form.lse = view(y.data.data(), dtype::f32, rows.shape);
+  expect(overlap, "y overlaps form.lse", softmax_fused(x, y, last, form));
+  form.lse = {};
+  form.mask = y;
+  expect(overlap, "y overlaps form.mask", softmax_fused(x, y, last, form));
+  expect(invalid_argument, "nothing to do", softmax_partial(x, last, {}));
+  expect(invalid_argument, "axis", softmax_fused(x, y, 4, {}));
+  expect(invalid_argument, "no data", softmax_finish(x, y, last, {}));
+  form = {};
+  form.max = rows, form.sum = rows;
+  form.lse = rows;
+  expect(invalid_argument, "form.lse", softmax_finish(x, y, last, form));
+  form.lse = {};
+  form.sinks = rows;
+  expect(invalid_argument, "form.sinks", softmax_finish(x, y, last, form));
+  expect(unsupported, "boolean", activate(activation::relu, const_view(x.data.data(), dtype::boolean, x.shape), y));
+}
+
+}  // namespace
+}  // namespace sigmax_test
