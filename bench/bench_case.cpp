@@ -11,6 +11,9 @@ std::string_view name_of(sigmax::dtype type) {
     case sigmax::dtype::f32: return "f32";
     case sigmax::dtype::f16: return "f16";
     case sigmax::dtype::bf16: return "bf16";
+    case sigmax::dtype::boolean: return "boolean";
+    case sigmax::dtype::i32: return "i32";
+    case sigmax::dtype::i64: return "i64";
   }
   return "?";
 }

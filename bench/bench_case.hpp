@@ -51,6 +51,6 @@ struct bench_case {
 
 std::string_view name_of(sigmax::dtype type);
 std::string_view name_of(sigmax::backend where);
-std::int64_t size_of(sigmax::dtype type);
+std::int64_t size_of(sigmax::dtype type);  // of the types that ops compute on
 
 }  // namespace sigmax_bench

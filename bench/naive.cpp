@@ -159,8 +159,8 @@ bool SIGMAX_BENCH_NAIVE(const operation& op, sigmax::dtype type, const void* x, 
     case sigmax::dtype::f32: return run<float>(op, x, dy, y, begin, end, cols);
     case sigmax::dtype::f16: return run<sigmax::float16>(op, x, dy, y, begin, end, cols);
     case sigmax::dtype::bf16: return run<sigmax::bfloat16>(op, x, dy, y, begin, end, cols);
+    default: return false;
   }
-  return false;
 }
 
 }  // namespace sigmax_bench

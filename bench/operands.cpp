@@ -40,6 +40,7 @@ void fill(sigmax::dtype type, void* data, std::int64_t count, Value value) {
     case sigmax::dtype::f32: return fill<float>(data, count, value);
     case sigmax::dtype::f16: return fill<sigmax::float16>(data, count, value);
     case sigmax::dtype::bf16: return fill<sigmax::bfloat16>(data, count, value);
+    default: return;  // no op computes on the others
   }
 }
 

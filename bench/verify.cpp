@@ -24,8 +24,8 @@ format format_of(sigmax::dtype type) {
     case sigmax::dtype::f32: return {24, -126, 128};
     case sigmax::dtype::f16: return {11, -14, 16};
     case sigmax::dtype::bf16: return {8, -126, 128};
+    default: return {};
   }
-  return {};
 }
 
 long double ulp_of(long double value, const format& f) {
@@ -38,8 +38,8 @@ float element(sigmax::dtype type, const void* data, std::int64_t i) {
     case sigmax::dtype::f32: return static_cast<const float*>(data)[i];
     case sigmax::dtype::f16: return load(static_cast<const sigmax::float16*>(data)[i]);
     case sigmax::dtype::bf16: return load(static_cast<const sigmax::bfloat16*>(data)[i]);
+    default: return 0;
   }
-  return 0;
 }
 
 bool has_fma(const bench_case& c) {

@@ -15,6 +15,8 @@ namespace {
 /// How far ahead of the loads a streaming loop asks for its input, in bytes. See cpu/README.md.
 inline constexpr std::size_t prefetch_distance = 4096;
 
+/// With `streaming`, finish_streaming() is the caller's: a fence for each of many short rows would take most of the
+/// time.
 template <bool streaming, class T, class F>
 SIGMAX_FN void map(const T* x, T* y, std::int64_t n, F f) {
   std::int64_t i = 0;
@@ -33,7 +35,6 @@ SIGMAX_FN void map(const T* x, T* y, std::int64_t n, F f) {
     store<streaming>(y + i, f(i, load(x + i), std::int64_t{pair_size}));
   }
   if (i < n) store_partial(y + i, f(i, load_partial(x + i, n - i), n - i), n - i);
-  if constexpr (streaming) finish_streaming();
 }
 
 template <class Op>
@@ -106,16 +107,23 @@ SIGMAX_FN pair evaluate(const Op& op, pair x) {
   }
 }
 
+template <class T, class F>
+SIGMAX_FN void map_all(const T* x, T* y, std::int64_t n, bool streaming, F f) {
+  if (streaming) {
+    map<true>(x, y, n, f);
+    finish_streaming();
+  } else {
+    map<false>(x, y, n, f);
+  }
+}
+
 template <class Op, class T, bool once_more, accuracy tier>
 void forward(const void* x, void* y, std::int64_t n, const parameters& p, bool streaming) noexcept {
   const Op op = make<Op>(p);
   auto f = [op](std::int64_t, pair v, std::int64_t) __attribute__((always_inline)) {
     return evaluate<T, once_more, tier>(op, v);
   };
-  if (streaming)
-    map<true>(static_cast<const T*>(x), static_cast<T*>(y), n, f);
-  else
-    map<false>(static_cast<const T*>(x), static_cast<T*>(y), n, f);
+  map_all(static_cast<const T*>(x), static_cast<T*>(y), n, streaming, f);
 }
 
 template <class Op>
@@ -126,10 +134,7 @@ void gradient(const float* dy, const float* x, float* dx, std::int64_t n, const 
     pair g = count == pair_size ? load(dy + i) : load_partial(dy + i, count);
     return pair{g.first * op.derivative(v.first), g.second * op.derivative(v.second)};
   };
-  if (streaming)
-    map<true>(x, dx, n, f);
-  else
-    map<false>(x, dx, n, f);
+  map_all(x, dx, n, streaming, f);
 }
 
 /// f16 to f32 or back by instructions. Not for bf16, whose pairs are out of order.

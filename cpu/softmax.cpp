@@ -1,7 +1,10 @@
 // Softmax rows on the CPU. A contiguous f32 row is read where it lies; any other is gathered, a tile of rows at a time
-// when neighbouring rows share cache lines. Rows that fit the scratch buffer are read from memory once and their
-// exponentials are kept; longer ones are computed again in the last pass, which is bit-identical. All additions follow
-// kernels/softmax_state.hpp.
+// when neighbouring rows share cache lines. Exponentials are kept where the last pass finds them in a cache; elsewhere
+// it computes them again, which is bit-identical. All additions follow kernels/softmax_state.hpp.
+#ifdef __SSE2__
+#include <immintrin.h>
+#endif
+
 #include <algorithm>
 #include <limits>
 
@@ -10,11 +13,10 @@
 namespace sigmax {
 namespace {
 
-constexpr std::int64_t scratch_floats = 8192;       // 32 KiB of stack
-constexpr int widest_tile = 16;                     // f32 columns in a cache line
-constexpr int direct_tile = 8;                      // contiguous rows together, if each has at most
-constexpr std::int64_t direct_columns = 512;        // so many columns: 16 KiB, half an L1 cache
-constexpr std::int64_t stored_row_bytes = 1 << 20;  // up to here a second visit to y is cheaper than a second exp
+constexpr std::int64_t scratch_floats = 8192;  // 32 KiB of stack
+constexpr int widest_tile = 16;                // f32 columns in a cache line
+constexpr int direct_tile = 8;                 // contiguous rows together, if each has at most
+constexpr std::int64_t direct_columns = 512;   // so many columns: 16 KiB, half an L1 cache
 
 /// log(s) for s in [2^-149, 2^128], in double, from exact IEEE operations only; error below 2^-50.
 double log_of(double s) noexcept {
@@ -43,6 +45,7 @@ factors two_parts(double v) noexcept {
   const auto high = static_cast<float>(v);
   return {high, static_cast<float>(v - static_cast<double>(high))};
 }
+
 /// Where operand `which` of a row begins: row number r from where the cursor stands, along the nest's innermost loop.
 std::byte* row_of(const softmax_plan& plan, const nest_cursor& cursor, softmax_operand which, int r) noexcept {
   const std::int64_t step = plan.rows.stride[which][plan.rows.rank - 1];
@@ -51,13 +54,12 @@ std::byte* row_of(const softmax_plan& plan, const nest_cursor& cursor, softmax_o
 
 /// Rows whose input and output are contiguous f32. Step by step for all of them: the steps of one row wait for each
 /// other, those of several overlap.
-void direct_rows(const softmax_plan& plan, const nest_cursor& cursor, int rows, float* scratch) noexcept {
+void direct_rows(const softmax_plan& plan, const nest_cursor& cursor, int rows) noexcept {
   const kernel_table& k = *plan.table;
   const std::int64_t n = plan.columns;
   const auto x = [&](int r) { return reinterpret_cast<const float*>(row_of(plan, cursor, operand_x, r)); };
   const auto y = [&](int r) { return reinterpret_cast<float*>(row_of(plan, cursor, operand_y, r)); };
-  const bool keep = !plan.logarithm && (plan.streaming ? n <= scratch_floats : n * 4 <= stored_row_bytes);
-  const auto kept = [&](int r) { return !keep ? nullptr : plan.streaming ? scratch + r * n : y(r); };
+  const bool keep = !plan.logarithm && plan.rests_in_cache(n);
 
   float max[direct_tile];
   softmax_sum sum[direct_tile];
@@ -65,7 +67,7 @@ void direct_rows(const softmax_plan& plan, const nest_cursor& cursor, int rows, 
   for (int r = 0; r < rows; ++r) max[r] = k.row_max(x(r), n, -std::numeric_limits<float>::infinity());
   for (int r = 0; r < rows; ++r) {
     sum[r] = {};
-    plan.steps->exp_sum(x(r), kept(r), n, max[r], sum[r]);
+    plan.steps->exp_sum(x(r), keep ? y(r) : nullptr, n, max[r], sum[r]);
   }
   for (int r = 0; r < rows; ++r) {
     const double total = k.row_total(sum[r]);
@@ -73,7 +75,7 @@ void direct_rows(const softmax_plan& plan, const nest_cursor& cursor, int rows, 
   }
   for (int r = 0; r < rows; ++r) {
     if (keep)
-      plan.steps->scale(kept(r), y(r), n, f[r].high, f[r].low, plan.streaming);
+      plan.steps->scale(y(r), y(r), n, f[r].high, f[r].low, false);
     else if (plan.logarithm)
       plan.steps->shift(x(r), y(r), n, max[r], f[r].high, f[r].low, plan.streaming);
     else
@@ -160,7 +162,7 @@ factors finish_row(const softmax_plan& plan, const nest_cursor& cursor, int r, c
   if (plan.pass != softmax_pass::finish) {
     set_value(plan, cursor, operand_max, r, row.max);
     set_value(plan, cursor, operand_sum, r, row.total);
-    set_value(plan, cursor, operand_lse, r, row.shift + log_of(row.total));
+    if (plan.data[operand_lse] != nullptr) set_value(plan, cursor, operand_lse, r, row.shift + log_of(row.total));
   }
   // Without any score the numerators are 0, and -inf as logarithms: nothing may be made of them.
   if (row.total == 0) return {0, 0};
@@ -184,16 +186,25 @@ void gathered_rows(const softmax_plan& plan, const nest_cursor& cursor, int rows
   end = std::max(begin, end);
   // A whole number of summation blocks, unless the whole row fits.
   const std::int64_t span = end - begin;
+  // The output's row is the buffer where it is visited twice anyway, or where scratch would hold a piece of it only.
+  const bool in_output = plan.direct_output && plan.tile != widest_tile && plan.pass == softmax_pass::all &&
+                         plan.rests_in_cache(span) && (!plan.logarithm || span > scratch_floats / rows);
   const std::int64_t piece =
-      span <= scratch_floats / rows ? span : scratch_floats / rows / softmax_block * softmax_block;
+      in_output || span <= scratch_floats / rows ? span : scratch_floats / rows / softmax_block * softmax_block;
   const bool whole = piece == span;
   const bool keep =
       whole && !plan.logarithm && plan.pass == softmax_pass::all;  // the exponentials, in place of the row
 
+  const auto y_at = [&](int r, std::int64_t column) {
+    return row_of(plan, cursor, operand_y, r) + column * plan.y_stride * size_of(plan.type[operand_y]);
+  };
+  const auto buffer_of = [&](int r) {
+    return in_output ? reinterpret_cast<float*>(y_at(r, begin)) : scratch + r * piece;
+  };
   const auto fetch = [&](std::int64_t start, std::int64_t count) {
     for (int r = 0; r < rows; ++r) {
       row_state& row = state[r];
-      float* const buffer = scratch + r * piece;
+      float* const buffer = buffer_of(r);
       const std::int64_t from = std::clamp(row.begin, start, start + count),
                          to = std::clamp(row.end, from, start + count);
       const std::byte* const x =
@@ -235,7 +246,7 @@ void gathered_rows(const softmax_plan& plan, const nest_cursor& cursor, int rows
     pieces([&](std::int64_t start, std::int64_t count) {
       if (!whole) fetch(start, count);
       for (int r = 0; r < rows; ++r)
-        plan.steps->exp_sum(state[r].scores, keep ? scratch + r * piece : nullptr, count, state[r].shift, state[r].sum);
+        plan.steps->exp_sum(state[r].scores, keep ? buffer_of(r) : nullptr, count, state[r].shift, state[r].sum);
     });
     for (int r = 0; r < rows; ++r) {
       row_state& row = state[r];
@@ -251,16 +262,13 @@ void gathered_rows(const softmax_plan& plan, const nest_cursor& cursor, int rows
   }
   if (plan.pass == softmax_pass::partial) return;
 
-  const auto y_at = [&](int r, std::int64_t column) {
-    return row_of(plan, cursor, operand_y, r) + column * plan.y_stride * size_of(plan.type[operand_y]);
-  };
   pieces([&](std::int64_t start, std::int64_t count) {
     if (!whole) fetch(start, count);
     for (int r = 0; r < rows; ++r) {
       const row_state& row = state[r];
-      float* const buffer = scratch + r * piece;
+      float* const buffer = buffer_of(r);
       float* const y = plan.direct_output ? reinterpret_cast<float*>(y_at(r, start)) : buffer;
-      const bool streaming = plan.direct_output && plan.streaming;
+      const bool streaming = plan.streaming && !in_output;
       if (keep)
         plan.steps->scale(buffer, y, count, f[r].high, f[r].low, streaming);
       else if (plan.logarithm)
@@ -291,16 +299,18 @@ void run_rows(const void* argument, std::int64_t begin, std::int64_t end) noexce
   alignas(64) float scratch[scratch_floats];
   nest_cursor cursor(plan.rows, begin);
   const bool direct = plan.form == nullptr && plan.direct_input && plan.direct_output;
-  const std::int64_t tile = !direct ? plan.tile : plan.columns <= direct_columns ? direct_tile : 1;
   while (begin < end) {
-    const auto rows = static_cast<int>(std::min({tile, cursor.run(), end - begin}));
+    const auto rows = static_cast<int>(std::min<std::int64_t>({plan.tile, cursor.run(), end - begin}));
     if (direct)
-      direct_rows(plan, cursor, rows, scratch);
+      direct_rows(plan, cursor, rows);
     else
       gathered_rows(plan, cursor, rows, scratch);
     cursor.advance(rows);
     begin += rows;
   }
+#ifdef __SSE2__
+  if (plan.streaming) _mm_sfence();
+#endif
 }
 
 constexpr std::int64_t smallest_task = 16384;  // elements, as for elementwise calls
@@ -344,12 +354,14 @@ softmax_plan plan_softmax(const kernel_table& table, softmax_pass pass, bool log
   }
   plan.direct_input = x.type == dtype::f32 && (plan.x_stride == 1 || plan.columns == 1);
   plan.direct_output = y.type == dtype::f32 && (plan.y_stride == 1 || plan.columns == 1);
-  plan.tile = plan.x_stride != 1 && plan.columns > 1 ? widest_tile : 1;
+  plan.tile = plan.x_stride != 1 && plan.columns > 1 ? widest_tile : plan.columns <= direct_columns ? direct_tile : 1;
   std::int64_t rows = 1;
   for (int i = 0; i < x.rank; ++i)
     if (i != axis) rows *= x.shape[i];
+  const std::int64_t cache = last_level_cache_bytes();
+  plan.resting_columns = cache / 4 / size_of(dtype::f32);
   plan.streaming = plan.direct_input && plan.direct_output && x.data != y.data &&
-                   rows * plan.columns > last_level_cache_bytes() / size_of(y.type);
+                   rows * plan.columns > cache / size_of(y.type) && (logarithm || !plan.rests_in_cache(plan.columns));
   plan.work =
       split_work(rows, 1, std::max<std::int64_t>(1, smallest_task / std::max<std::int64_t>(1, plan.columns)), how);
   return plan;

@@ -9,28 +9,34 @@
 namespace sigmax {
 namespace {
 
-/// x - max in two parts (Knuth's TwoSum). The second is zero where the first is not a number of ordinary size: beyond
-/// -104 it cannot matter, and at -inf it would be NaN.
+/// x - max in two parts (Knuth's TwoSum). The second is zero unless the first is above `lowest`: at -inf it would be
+/// NaN.
 struct difference {
   vec high, low;
+  vec_mask above;
 };
-SIGMAX_FN difference minus(vec x, vec max) {
+SIGMAX_FN difference minus(vec x, vec max, float lowest) {
   vec d = x - max;
   vec b = d - x;
   vec low = (x - (d - b)) - (max + b);
-  return {d, select(d > vec(-0x1p60f), low, vec(0.0f))};
+  vec_mask above = d > vec(lowest);
+  return {d, select(above, low, vec(0.0f)), above};
 }
+inline constexpr float any_size = -0x1p60f;  // where the rounding of a difference still matters to itself
 
 /// e^(x - max) for x <= max, the rounding error of the subtraction included: it would be multiplied by the exponent.
 template <accuracy tier>
 SIGMAX_FN vec exp_minus(vec x, vec max) {
-  difference d = minus(x, max);
+  // e^-104 rounds to 0. So would the product at the end, but a product that underflows costs Zen 4 some thirty clocks,
+  // and rows with masks are full of them.
+  difference d = minus(x, max, -104.0f);
   if constexpr (tier == accuracy::fast) {
     auto e = math::reduce_sum(at_least(d.high, vec(-88.0f)), d.low);
     return e.scale * math::exp_reduced(e.r);
   }
   auto e = math::decay(negate(at_least(d.high, vec(-math::decayed))), negate(d.low));
-  return fma(e.scale, e.m, e.scale) * vec(math::down);
+  vec scale = select(d.above, e.scale, vec(0.0f));
+  return fma(scale, e.m, scale) * vec(math::down);
 }
 
 /// Scores of a row, and the largest of them and bound. One loop for each choice of terms.
@@ -38,7 +44,6 @@ template <accuracy tier, bool capped, bool sloped, bool masked>
 float row_scores(const float* x, float* t, std::int64_t n, const score_terms& terms, float bound) noexcept {
   alignas(64) float numbers[pair_size];
   for (int l = 0; l < pair_size; ++l) numbers[l] = static_cast<float>(l);
-  const pair ahead = load(numbers);
   const vec scale(terms.scale), slope(terms.slope), nothing(-infinity);
   const softcap_op cap{terms.softcap};
   const auto score = [&](vec v, vec distance, vec mask) __attribute__((always_inline)) {
@@ -48,21 +53,23 @@ float row_scores(const float* x, float* t, std::int64_t n, const score_terms& te
     if constexpr (masked) v = select(mask > nothing, v + mask, select(mask == nothing, nothing, mask));
     return v;
   };
-  const auto scores = [&](pair v, std::int64_t i, pair mask) __attribute__((always_inline)) {
-    const vec first(terms.distance + static_cast<float>(i));
-    return pair{score(v.first, first + ahead.first, mask.first), score(v.second, first + ahead.second, mask.second)};
+  pair distance = load(numbers);  // exact as long as it is below 2^24
+  distance = {distance.first + vec(terms.distance), distance.second + vec(terms.distance)};
+  const auto scores = [&](pair v, pair mask) __attribute__((always_inline)) {
+    return pair{score(v.first, distance.first, mask.first), score(v.second, distance.second, mask.second)};
   };
   vec a(bound), b(bound);
   std::int64_t i = 0;
   for (; i + pair_size <= n; i += pair_size) {
-    const pair v = scores(load(x + i), i, masked ? load(terms.mask + i) : pair{});
+    const pair v = scores(load(x + i), masked ? load(terms.mask + i) : pair{});
     store<false>(t + i, v);
+    if constexpr (sloped) distance = {distance.first + vec(pair_size), distance.second + vec(pair_size)};
     a = select(v.first > a, v.first, a);
     b = select(v.second > b, v.second, b);
   }
   if (i < n) {
     const pair mask = masked ? load_partial(terms.mask + i, n - i) : pair{};
-    store_partial(t + i, scores(load_partial(x + i, n - i), i, mask), n - i);
+    store_partial(t + i, scores(load_partial(x + i, n - i), mask), n - i);
   }
   a = select(b > a, b, a);
   alignas(64) float largest_of[lanes];
@@ -216,11 +223,11 @@ void row_exp_scale(const float* x, float* y, std::int64_t n, float max, float hi
 template <accuracy tier>
 SIGMAX_FN vec shift(vec x, vec max, vec high, vec low) {
   if constexpr (tier == accuracy::fast) return (x - max) - high;  // both parts are <= 0: nothing cancels
-  difference d = minus(x, max);
+  difference d = minus(x, max, any_size);
   vec y = d.high - high;
   vec b = y - d.high;
   vec rest = ((d.high - (y - b)) - (high + b)) + (d.low - low);
-  return y + select(y > vec(-0x1p60f), rest, vec(0.0f));
+  return y + select(y > vec(any_size), rest, vec(0.0f));
 }
 
 template <accuracy tier>

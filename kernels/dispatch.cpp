@@ -286,7 +286,7 @@ status explain_softmax(const const_view& x, const view& y, int axis, const optio
   out.accuracy = how.accuracy;
   if (extent.count == 0) return {};
   const auto plan = plan_softmax(*c.table, softmax_pass::all, false, nullptr, x, y, axis, how);
-  out.kernel = plan.tile > 1 ? "columns" : "rows";
+  out.kernel = plan.x_stride != 1 && plan.columns > 1 ? "columns" : "rows";
   out.streaming = plan.streaming;
   out.tasks = plan.work.tasks;
   return {};

@@ -71,9 +71,13 @@ struct softmax_plan {
   dtype type[softmax_operands];
   std::int64_t columns, x_stride, y_stride, mask_stride;  ///< along the axis
   loop_nest rows;
-  int tile;  ///< rows that are gathered together because their elements share cache lines
+  int tile;  ///< rows that are worked on together
   bool direct_input, direct_output, streaming;
+  std::int64_t resting_columns;
   work_split work;
+
+  /// Whether that much of a row of y is still in a cache when it is visited again.
+  bool rests_in_cache(std::int64_t count) const noexcept { return count <= resting_columns; }
 };
 /// `form` null: plain. `y` is x if there is none.
 softmax_plan plan_softmax(const kernel_table& table, softmax_pass pass, bool logarithm, const softmax_form* form,

@@ -27,6 +27,7 @@ struct score_terms {
 };
 
 /// The steps of a softmax row that differ between the tiers of accuracy, over contiguous f32. x and y may be identical.
+/// Who asks for streaming orders the stores afterwards.
 struct softmax_steps {
   /// t[i] = the score of x[i]. Returns the largest of bound and all t that are not NaN.
   float (*scores)(const float* x, float* t, std::int64_t n, const score_terms& terms, float bound) noexcept;

@@ -5,7 +5,15 @@
 
 namespace sigmax {
 
-inline std::int64_t size_of(dtype t) noexcept { return t == dtype::f32 ? 4 : t == dtype::boolean ? 1 : 2; }
+inline std::int64_t size_of(dtype t) noexcept {
+  switch (t) {
+    case dtype::f16:
+    case dtype::bf16: return 2;
+    case dtype::boolean: return 1;
+    case dtype::i64: return 8;
+    default: return 4;
+  }
+}
 
 /// The number of elements, or -1 if it does not fit (or an extent is negative).
 std::int64_t element_count(const const_view& v) noexcept;

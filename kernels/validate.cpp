@@ -16,13 +16,25 @@ status failure(status_code code, const char* format, ...) noexcept {
 
 namespace {
 
-status validate_view(const char* name, const const_view& v, std::int64_t& count, bool may_be_boolean = false) noexcept {
+enum class role { tensor, mask, targets };
+
+bool fits(dtype type, role wanted) noexcept {
+  const bool floating = type == dtype::f32 || type == dtype::f16 || type == dtype::bf16;
+  if (wanted == role::targets) return type == dtype::i32 || type == dtype::i64;
+  return floating || (type == dtype::boolean && wanted == role::mask);
+}
+
+status validate_view(const char* name, const const_view& v, std::int64_t& count, role wanted = role::tensor) noexcept {
   using enum status_code;
   if (v.rank < 0 || v.rank > max_rank)
     return failure(invalid_argument, "%s: rank %d is not in [0, %d]", name, v.rank, max_rank);
-  if (v.type != dtype::f32 && v.type != dtype::f16 && v.type != dtype::bf16 && v.type != dtype::boolean)
+  if (v.type < dtype::f32 || v.type > dtype::i64)
     return failure(invalid_argument, "%s: dtype %d is unknown", name, static_cast<int>(v.type));
-  if (v.type == dtype::boolean && !may_be_boolean) return failure(unsupported, "%s: only a mask can be boolean", name);
+  if (!fits(v.type, wanted))
+    return failure(unsupported, "%s: %s", name,
+                   wanted == role::targets ? "targets must be i32 or i64"
+                   : wanted == role::mask  ? "a mask must be f32, f16, bf16 or boolean"
+                                           : "must be f32, f16 or bf16");
   if (v.where != memory::host && v.where != memory::cuda && v.where != memory::managed)
     return failure(invalid_argument, "%s: memory kind %d is unknown", name, static_cast<int>(v.where));
   for (int i = 0; i < v.rank; ++i)
@@ -88,7 +100,7 @@ status validate_form(const const_view& x, const const_view* y, int& axis, const 
                      bool reads_state) noexcept {
   using enum status_code;
   constexpr float largest = std::numeric_limits<float>::max();
-  std::int64_t count;
+  std::int64_t count = 0;
   if (status s = validate_view("x", x, count); !s) return s;
   if (status s = resolve_axis(x, axis); !s) return s;
   if (!(form.scale >= -largest && form.scale <= largest))
@@ -138,7 +150,8 @@ status validate_form(const const_view& x, const const_view* y, int& axis, const 
   }
   for (const part& p : parts) {
     if (p.view == nullptr || (p.view->data == nullptr && p.view != &x && p.view != y)) continue;
-    if (status s = validate_view(p.name, *p.view, count, p.view == &form.mask); !s) return s;
+    if (status s = validate_view(p.name, *p.view, count, p.view == &form.mask ? role::mask : role::tensor); !s)
+      return s;
     if (status s = same_shape({p.name, p.view}, {p.shape == &x ? "x" : "one value a row", p.shape}); !s) return s;
     if (p.view->where != x.where)
       return failure(invalid_argument, "x and %s live in different kinds of memory", p.name);

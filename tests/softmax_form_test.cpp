@@ -531,7 +531,8 @@ TEST(softmax_form, what_is_wrong_is_said_before_a_byte_is_written) {
   form.lse = {};
   form.sinks = rows;
   expect(invalid_argument, "form.sinks", softmax_finish(x, y, last, form));
-  expect(unsupported, "boolean", activate(activation::relu, const_view(x.data.data(), dtype::boolean, x.shape), y));
+  for (dtype type : {dtype::boolean, dtype::i32})
+    expect(unsupported, "must be f32", activate(activation::relu, const_view(x.data.data(), type, x.shape), y));
 }
 
 }  // namespace

@@ -30,8 +30,8 @@ enum class activation : std::int32_t {
 
 /// Storage formats: IEEE binary32, IEEE binary16, bfloat16 (the upper half of a binary32).
 /// Arithmetic is binary32 for all; results are rounded to nearest, ties to even. `boolean` is one byte, true if not 0,
-/// and only for masks.
-enum class dtype : std::int32_t { f32, f16, bf16, boolean };
+/// and only for masks; `i32` and `i64` are only for the targets of a loss.
+enum class dtype : std::int32_t { f32, f16, bf16, boolean, i32, i64 };
 
 enum class backend : std::int32_t { automatic, cpu, cuda };
 
@@ -57,6 +57,10 @@ template <>
 inline constexpr std::optional<dtype> dtype_of<bool> = dtype::boolean;
 template <>
 inline constexpr std::optional<dtype> dtype_of<float> = dtype::f32;
+template <>
+inline constexpr std::optional<dtype> dtype_of<std::int32_t> = dtype::i32;
+template <>
+inline constexpr std::optional<dtype> dtype_of<std::int64_t> = dtype::i64;
 template <>
 inline constexpr std::optional<dtype> dtype_of<float16> = dtype::f16;
 template <>
@@ -206,7 +210,7 @@ struct options {
 /// From the elements x of a row come its scores t, each step rounded once to f32, in this order:
 ///   t = x (scale row_scale)                the factor rounded to f32 first
 ///   t = softcap tanh(t / softcap)          as activation::softcap
-///   t = t + slope (j - q)                  ALiBi; exact product and sum, rounded once
+///   t = t + slope (j - q)                  ALiBi; one rounding, |j - q| below 2^24
 ///   t = t + mask[j]                        -inf if mask[j] is -inf or false, whatever t is
 ///   t = -inf for j > q                     if causal; also for j <= q - window if there is a window
 /// j is the index along the axis; q = offset + the index along the dimension before it (offset alone if the axis is the
