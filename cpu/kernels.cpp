@@ -40,6 +40,8 @@ const kernel_table SIGMAX_JOIN(kernels_, SIGMAX_ISA) = {
     row_max,
     {steps<accuracy::high>, steps<accuracy::fast>},
     row_total,
+    row_dot,
+    {row_gradient<false>, row_gradient<true>},
 };
 
 }  // namespace sigmax

@@ -1,22 +1,12 @@
 // Softmax rows on the CPU. A contiguous f32 row is read where it lies; any other is gathered, a tile of rows at a time
 // when neighbouring rows share cache lines. Exponentials are kept where the last pass finds them in a cache; elsewhere
 // it computes them again, which is bit-identical. All additions follow kernels/softmax_state.hpp.
-#ifdef __SSE2__
-#include <immintrin.h>
-#endif
-
-#include <algorithm>
 #include <limits>
 
-#include "../kernels/dispatch.hpp"
+#include "softmax_rows.hpp"
 
 namespace sigmax {
 namespace {
-
-constexpr std::int64_t scratch_floats = 8192;  // 32 KiB of stack
-constexpr int widest_tile = 16;                // f32 columns in a cache line
-constexpr int direct_tile = 8;                 // contiguous rows together, if each has at most
-constexpr std::int64_t direct_columns = 512;   // so many columns: 16 KiB, half an L1 cache
 
 /// log(s) for s in [2^-149, 2^128], in double, from exact IEEE operations only; error below 2^-50.
 double log_of(double s) noexcept {
@@ -36,14 +26,6 @@ double log_of(double s) noexcept {
   constexpr double ln2_high = 0x1.62e42fefa3800p-1, ln2_low = 0x1.ef35793c76730p-45;
   const auto e = static_cast<double>(exponent);
   return e * ln2_high + (2.0 * f + (2.0 * f * series + e * ln2_low));
-}
-
-struct factors {
-  float high, low;
-};
-factors two_parts(double v) noexcept {
-  const auto high = static_cast<float>(v);
-  return {high, static_cast<float>(v - static_cast<double>(high))};
 }
 
 /// Where operand `which` of a row begins: row number r from where the cursor stands, along the nest's innermost loop.
@@ -97,7 +79,16 @@ struct row_state {
   float shift;          ///< what is subtracted: max, or 0 where there is no score to subtract
   softmax_sum sum;
   double total;
+
+  // With a loss:
+  bool ignored;
+  std::int64_t target;
+  float target_score;
+  softmax_sum scores_sum;
+  double gradient;  ///< of the loss in the direction of x, but for the class
 };
+
+bool smoothed(const softmax_plan& plan) noexcept { return plan.loss != nullptr && plan.loss->smoothing != 0; }
 
 float value_of(const softmax_plan& plan, const nest_cursor& cursor, softmax_operand which, int r,
                float absent) noexcept {
@@ -113,10 +104,27 @@ void set_value(const softmax_plan& plan, const nest_cursor& cursor, softmax_oper
   plan.table->scatter[static_cast<std::size_t>(plan.type[which])](&v, row_of(plan, cursor, which, r), 1, 1);
 }
 
+void begin_loss(const softmax_plan& plan, const nest_cursor& cursor, int r, row_state& row) noexcept {
+  row.target = target_at(row_of(plan, cursor, operand_targets, r), plan.type[operand_targets], 0);
+  row.ignored = row.target == plan.loss->ignored;
+  row.scores_sum = {};
+  if (row.ignored) {
+    row.end = 0;
+    return;
+  }
+  const dtype type = plan.type[operand_x];
+  const std::byte* const x = row_of(plan, cursor, operand_x, r) + row.target * plan.x_stride * size_of(type);
+  plan.table->gather[static_cast<std::size_t>(type)](x, 1, 1, &row.target_score);
+  row.target_score *= row.terms.scale;
+  row.gradient =
+      static_cast<double>(value_of(plan, cursor, operand_dloss, r, 1)) * static_cast<double>(row.terms.scale);
+}
+
 void begin_row(const softmax_plan& plan, const nest_cursor& cursor, int r, row_state& row) noexcept {
   row.begin = 0, row.end = plan.columns;
   row.sink = row.max = no_score;
   row.sum = {};
+  row.ignored = false;
   if (plan.form == nullptr) return;
   const softmax_form& form = *plan.form;
   // Offsets beyond +-2^40 mask everything or nothing, as 2^40 does.
@@ -133,6 +141,7 @@ void begin_row(const softmax_plan& plan, const nest_cursor& cursor, int r, row_s
   row.terms.slope = value_of(plan, cursor, operand_slopes, r, 0);
   row.mask = plan.data[operand_mask] != nullptr ? row_of(plan, cursor, operand_mask, r) : nullptr;
   row.sink = value_of(plan, cursor, operand_sinks, r, no_score);
+  if (plan.loss != nullptr) begin_loss(plan, cursor, r, row);
 }
 
 /// The scores of columns [from, to) of a row, from x to t, which may be the same place.
@@ -157,17 +166,46 @@ void score(const softmax_plan& plan, row_state& row, const float* x, float* t, s
   }
 }
 
-/// The sum is known: what `max`, `sum` and `lse` get, and what the last pass multiplies by or subtracts.
+double loss_of(const softmax_plan& plan, const row_state& row) noexcept {
+  if (row.ignored) return 0;
+  const double e = plan.loss->smoothing, log_sum = log_of(row.total);
+  const auto below = [&](double score) { return log_sum - (score - static_cast<double>(row.shift)); };
+  const double loss = e < 1 ? (1 - e) * below(static_cast<double>(row.target_score)) : 0;
+  return e > 0 ? loss + e * below(plan.table->row_total(row.scores_sum) / static_cast<double>(plan.columns)) : loss;
+}
+
+/// The sum is known: what `max`, `sum`, `lse` and `loss` get, and what the last pass multiplies by or subtracts.
 factors finish_row(const softmax_plan& plan, const nest_cursor& cursor, int r, const row_state& row) noexcept {
   if (plan.pass != softmax_pass::finish) {
     set_value(plan, cursor, operand_max, r, row.max);
     set_value(plan, cursor, operand_sum, r, row.total);
     if (plan.data[operand_lse] != nullptr) set_value(plan, cursor, operand_lse, r, row.shift + log_of(row.total));
+    if (plan.data[operand_loss] != nullptr) set_value(plan, cursor, operand_loss, r, loss_of(plan, row));
   }
   // Without any score the numerators are 0, and -inf as logarithms: nothing may be made of them.
-  if (row.total == 0) return {0, 0};
-  const double scale = plan.form != nullptr ? static_cast<double>(plan.form->output_scale) : 1;
+  if (row.total == 0 || row.ignored) return {0, 0};
+  const double scale = plan.loss != nullptr   ? row.gradient
+                       : plan.form != nullptr ? static_cast<double>(plan.form->output_scale)
+                                              : 1;
   return two_parts(plan.logarithm ? log_of(row.total) : scale / row.total);
+}
+
+/// The share that label smoothing gives to every class.
+double spread(const softmax_plan& plan) noexcept { return plan.loss->smoothing / static_cast<double>(plan.columns); }
+
+void smooth(const softmax_plan& plan, const row_state& row, float* y, std::int64_t count) noexcept {
+  const parameters line{1, static_cast<float>(-row.gradient * spread(plan))};
+  plan.table->forward[0][static_cast<std::size_t>(activation::linear)][static_cast<std::size_t>(dtype::f32)](
+      y, y, count, line, false);
+}
+
+/// The column of the target, where 1 is subtracted from a probability that may be all but 1: in double.
+void finish_target(const softmax_plan& plan, const row_state& row, std::byte* y) noexcept {
+  float numerator;
+  plan.steps->exp_scale(&row.target_score, &numerator, 1, row.shift, 1, 0, false);
+  const double less = (static_cast<double>(numerator) - row.total) / row.total;
+  const auto v = static_cast<float>(row.gradient * (less + (plan.loss->smoothing - spread(plan))));
+  plan.table->scatter[static_cast<std::size_t>(plan.type[operand_y])](&v, y, 1, 1);
 }
 
 /// Any rows, `rows` of them starting where the cursor stands, through a buffer where that is needed.
@@ -231,7 +269,7 @@ void gathered_rows(const softmax_plan& plan, const nest_cursor& cursor, int rows
   if (plan.pass == softmax_pass::finish) {
     for (int r = 0; r < rows; ++r) {
       state[r].max = value_of(plan, cursor, operand_max, r, 0);
-      state[r].total = value_of(plan, cursor, operand_sum, r, 0);
+      state[r].total = value_of(plan, cursor, operand_sum, r, 1);
     }
   }
   const bool zeros = plan.columns == 0 ||
@@ -240,13 +278,16 @@ void gathered_rows(const softmax_plan& plan, const nest_cursor& cursor, int rows
   for (int r = 0; r < rows; ++r) {
     row_state& row = state[r];
     if (row.sink > row.max) row.max = row.sink;
-    row.shift = row.max == no_score && zeros ? 0.0f : row.max;
+    row.shift = row.max == no_score && (zeros || row.ignored) ? 0.0f : row.max;
   }
   if (plan.pass != softmax_pass::finish) {
     pieces([&](std::int64_t start, std::int64_t count) {
       if (!whole) fetch(start, count);
-      for (int r = 0; r < rows; ++r)
-        plan.steps->exp_sum(state[r].scores, keep ? buffer_of(r) : nullptr, count, state[r].shift, state[r].sum);
+      for (int r = 0; r < rows; ++r) {
+        row_state& row = state[r];
+        if (smoothed(plan) && plan.pass == softmax_pass::partial) k.row_dot(row.scores, nullptr, count, row.scores_sum);
+        plan.steps->exp_sum(row.scores, keep ? buffer_of(r) : nullptr, count, row.shift, row.sum);
+      }
     });
     for (int r = 0; r < rows; ++r) {
       row_state& row = state[r];
@@ -275,10 +316,13 @@ void gathered_rows(const softmax_plan& plan, const nest_cursor& cursor, int rows
         plan.steps->shift(row.scores, y, count, row.shift, f[r].high, f[r].low, streaming);
       else
         plan.steps->exp_scale(row.scores, y, count, row.shift, f[r].high, f[r].low, streaming);
+      if (smoothed(plan) && !row.ignored) smooth(plan, row, y, count);
     }
     if (!plan.direct_output)
       for (int r = 0; r < rows; ++r) k.scatter[y_type](scratch + r * piece, y_at(r, start), plan.y_stride, count);
   });
+  for (int r = 0; plan.loss != nullptr && r < rows; ++r)
+    if (!state[r].ignored) finish_target(plan, state[r], y_at(r, state[r].target));
   if (begin == 0 && end == plan.columns) return;
   for (int r = 0; r < rows; ++r) {
     const float masked = state[r].total != state[r].total ? static_cast<float>(state[r].total)
@@ -308,21 +352,19 @@ void run_rows(const void* argument, std::int64_t begin, std::int64_t end) noexce
     cursor.advance(rows);
     begin += rows;
   }
-#ifdef __SSE2__
-  if (plan.streaming) _mm_sfence();
-#endif
+  if (plan.streaming) order_streamed_stores();
 }
-
-constexpr std::int64_t smallest_task = 16384;  // elements, as for elementwise calls
 
 }  // namespace
 
 softmax_plan plan_softmax(const kernel_table& table, softmax_pass pass, bool logarithm, const softmax_form* form,
-                          const const_view& x, const const_view& y, int axis, const options& how) noexcept {
+                          const loss_terms* loss, const const_view& x, const const_view& y, int axis,
+                          const options& how) noexcept {
   softmax_plan plan;  // filled below: clearing its loop nest would take longer than a short row
   plan.table = &table;
   plan.steps = &table.softmax[static_cast<std::size_t>(how.accuracy)];
   plan.form = form;
+  plan.loss = loss;
   plan.logarithm = logarithm;
   plan.pass = pass;
   plan.scored = false;
@@ -343,6 +385,9 @@ softmax_plan plan_softmax(const kernel_table& table, softmax_pass pass, bool log
                                        &outputs[0], &outputs[1],      &outputs[2]};
     for (const const_view* v : given) views[count++] = v->data != nullptr ? v : &absent;
     views[count++] = &query;
+    if (loss != nullptr)
+      for (const const_view* v : {&loss->targets, &loss->loss, &loss->dloss})
+        views[count++] = v->data != nullptr ? v : &absent;
     plan.mask_stride = form->mask.strides[axis];
     plan.scored = form->scale != 1 || form->softcap != 0 || form->mask.data != nullptr ||
                   form->row_scale.data != nullptr || form->slopes.data != nullptr;
@@ -354,7 +399,7 @@ softmax_plan plan_softmax(const kernel_table& table, softmax_pass pass, bool log
   }
   plan.direct_input = x.type == dtype::f32 && (plan.x_stride == 1 || plan.columns == 1);
   plan.direct_output = y.type == dtype::f32 && (plan.y_stride == 1 || plan.columns == 1);
-  plan.tile = plan.x_stride != 1 && plan.columns > 1 ? widest_tile : plan.columns <= direct_columns ? direct_tile : 1;
+  plan.tile = rows_together(plan.x_stride, plan.columns);
   std::int64_t rows = 1;
   for (int i = 0; i < x.rank; ++i)
     if (i != axis) rows *= x.shape[i];
@@ -362,8 +407,7 @@ softmax_plan plan_softmax(const kernel_table& table, softmax_pass pass, bool log
   plan.resting_columns = cache / 4 / size_of(dtype::f32);
   plan.streaming = plan.direct_input && plan.direct_output && x.data != y.data &&
                    rows * plan.columns > cache / size_of(y.type) && (logarithm || !plan.rests_in_cache(plan.columns));
-  plan.work =
-      split_work(rows, 1, std::max<std::int64_t>(1, smallest_task / std::max<std::int64_t>(1, plan.columns)), how);
+  plan.work = split_rows(rows, plan.columns, how);
   return plan;
 }
 

@@ -127,40 +127,64 @@ SIGMAX_FN void add(vec& high, vec& low, vec x) {
   }
 }
 
-template <accuracy tier>
-void row_exp_sum(const float* x, float* y, std::int64_t n, float max, softmax_sum& sum) noexcept {
-  const vec m(max);
+/// Adds value(i, count), the `count` values from i on, for all n of a row. Beyond `count` a pair must hold zeros.
+template <accuracy tier, class F>
+SIGMAX_FN void sum_row(std::int64_t n, softmax_sum& sum, F value) {
   // A piece of the row that stays in the L1 cache, and of that a pair of the virtual lanes, which stays in registers.
   for (std::int64_t start = 0; start < n; start += softmax_block) {
     const std::int64_t end = start + softmax_block < n ? start + softmax_block : n;
     for (int l = 0; l < softmax_lanes && start + l < end; l += pair_size) {
       pair high{vec::load_aligned(sum.high + l), vec::load_aligned(sum.high + l + lanes)};
       pair low{vec::load_aligned(sum.low + l), vec::load_aligned(sum.low + l + lanes)};
+      const auto add_pair = [&](pair v) __attribute__((always_inline)) {
+        add<tier>(high.first, low.first, v.first);
+        add<tier>(high.second, low.second, v.second);
+      };
       std::int64_t i = start + l;
-      for (; i + pair_size <= end; i += softmax_lanes) {
-        pair v = load(x + i);
-        v = {exp_minus<tier>(v.first, m), exp_minus<tier>(v.second, m)};
-        if (y != nullptr) store<false>(y + i, v);
-        add<tier>(high.first, low.first, v.first);
-        add<tier>(high.second, low.second, v.second);
-      }
-      if (i < end) {
-        pair v = load_partial(x + i, end - i);
-        v = {exp_minus<tier>(v.first, m), exp_minus<tier>(v.second, m)};
-        if (y != nullptr) store_partial(y + i, v, end - i);
-        alignas(64) float t[pair_size];
-        store<false>(t, v);
-        for (std::int64_t k = end - i; k < pair_size; ++k) t[k] = 0.0f;
-        v = load(t);
-        add<tier>(high.first, low.first, v.first);
-        add<tier>(high.second, low.second, v.second);
-      }
+      for (; i + pair_size <= end; i += softmax_lanes) value(i, std::int64_t{pair_size}, add_pair);
+      if (i < end) value(i, end - i, add_pair);
       high.first.store_aligned(sum.high + l);
       high.second.store_aligned(sum.high + l + lanes);
       low.first.store_aligned(sum.low + l);
       low.second.store_aligned(sum.low + l + lanes);
     }
   }
+}
+
+template <accuracy tier>
+void row_exp_sum(const float* x, float* y, std::int64_t n, float max, softmax_sum& sum) noexcept {
+  const vec m(max);
+  sum_row<tier>(
+      n, sum, [=](std::int64_t i, std::int64_t count, auto&& add_pair) __attribute__((always_inline)) {
+        pair v = count == pair_size ? load(x + i) : load_partial(x + i, count);
+        v = {exp_minus<tier>(v.first, m), exp_minus<tier>(v.second, m)};
+        if (count == pair_size) {
+          if (y != nullptr) store<false>(y + i, v);
+        } else {
+          if (y != nullptr) store_partial(y + i, v, count);
+          alignas(64) float t[pair_size];
+          store<false>(t, v);
+          for (std::int64_t k = count; k < pair_size; ++k) t[k] = 0.0f;
+          v = load(t);
+        }
+        add_pair(v);
+      });
+}
+
+/// With b null, of a alone. What the products lose to rounding is added, too.
+void row_dot(const float* a, const float* b, std::int64_t n, softmax_sum& sum) noexcept {
+  sum_row<accuracy::high>(
+      n, sum, [=](std::int64_t i, std::int64_t count, auto&& add_pair) __attribute__((always_inline)) {
+        const auto part = [&](const float* p) __attribute__((always_inline)) {
+          return count == pair_size ? load(p + i) : load_partial(p + i, count);
+        };
+        const pair u = part(a);
+        if (b == nullptr) return add_pair(u);
+        const pair v = part(b), product{u.first * v.first, u.second * v.second};
+        add_pair(product);
+        add_pair({fma_exact(u.first, v.first, negate(product.first)),
+                  fma_exact(u.second, v.second, negate(product.second))});
+      });
 }
 
 double row_total(const softmax_sum& sum) noexcept {
@@ -236,6 +260,32 @@ void row_shift(const float* x, float* y, std::int64_t n, float max, float high, 
       x, y, n, streaming,
       [ m = vec(max), h = vec(high), l = vec(low) ](std::int64_t, pair v, std::int64_t) __attribute__((always_inline)) {
         return pair{shift<tier>(v.first, m, h, l), shift<tier>(v.second, m, h, l)};
+      });
+}
+
+/// v - (high + low), for finite ones only
+SIGMAX_FN vec minus_parts(vec v, vec high, vec low) {
+  vec d = v - high;
+  vec b = d - v;
+  return d + (((v - (d - b)) - (high + b)) - low);
+}
+
+template <bool logarithm>
+void row_gradient(const float* dy, const float* y, float* dx, std::int64_t n, float scale, float high, float low,
+                  bool streaming) noexcept {
+  const vec s(scale), h(high), l(low);
+  const auto one = [=](vec g, vec v) __attribute__((always_inline)) {
+    if constexpr (logarithm) {
+      const vec e = math::exp(v);
+      return s * fma(negate(e), h, fma(negate(e), l, g));
+    } else {
+      return s * v * minus_parts(g, h, l);
+    }
+  };
+  map_row(
+      y, dx, n, streaming, [=](std::int64_t i, pair v, std::int64_t count) __attribute__((always_inline)) {
+        const pair g = count == pair_size ? load(dy + i) : load_partial(dy + i, count);
+        return pair{one(g.first, v.first), one(g.second, v.second)};
       });
 }
 

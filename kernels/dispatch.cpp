@@ -133,7 +133,7 @@ status run_softmax_form(softmax_pass pass, const const_view& x, const view* y, i
     return s;
   choice c;
   if (status s = choose(how, x.where, c); !s) return s;
-  run_softmax(plan_softmax(*c.table, pass, form.logarithm, &form, x, out, axis, how), how);
+  run_softmax(plan_softmax(*c.table, pass, form.logarithm, &form, nullptr, x, out, axis, how), how);
   return {};
 }
 
@@ -142,7 +142,51 @@ status run_softmax_call(const const_view& x, const view& y, int axis, const opti
   choice c;
   if (status s = prepare_softmax(x, y, axis, how, extent, c); !s) return s;
   if (extent.count > 0)
-    run_softmax(plan_softmax(*c.table, softmax_pass::all, logarithm, nullptr, x, y, axis, how), how);
+    run_softmax(plan_softmax(*c.table, softmax_pass::all, logarithm, nullptr, nullptr, x, y, axis, how), how);
+  return {};
+}
+
+status run_gradient(bool logarithm, const const_view& dy, const const_view& y, const view& dx, int axis, float scale,
+                    const options& how) noexcept {
+  constexpr float largest = std::numeric_limits<float>::max();
+  if (status s = softmax_options(how); !s) return s;
+  const const_view out = dx;
+  const named_view views[] = {{"dy", &dy}, {"y", &y}, {"dx", &out}};
+  extent_of_call extent;
+  if (status s = validate_views(views, 3, extent); !s) return s;
+  if (status s = resolve_axis(out, axis); !s) return s;
+  if (!(scale >= -largest && scale <= largest))
+    return failure(status_code::invalid_argument, "scale is %g, not finite", static_cast<double>(scale));
+  choice c;
+  if (status s = choose(how, out.where, c); !s) return s;
+  if (extent.count > 0)
+    run_softmax_gradient(plan_softmax_gradient(*c.table, logarithm, dy, y, out, axis, scale, how), how);
+  return {};
+}
+
+/// `dloss` null: the loss itself.
+status run_cross_entropy(const const_view* dloss, const const_view& x, const const_view& targets, const view& y,
+                         int axis, const cross_entropy_form& form, const options& how) noexcept {
+  if (status s = softmax_options(how); !s) return s;
+  const const_view out = y;
+  if (status s = validate_cross_entropy(dloss, x, targets, out, axis, form); !s) return s;
+  choice c;
+  if (status s = choose(how, x.where, c); !s) return s;
+  if (element_count(targets) == 0) return {};
+  if (status s = validate_targets(targets, x.shape[axis], form); !s) return s;
+  loss_terms loss{
+      .targets = targets, .loss = {}, .dloss = {}, .smoothing = form.label_smoothing, .ignored = form.ignore_index};
+  softmax_form scores{.scale = form.scale};
+  if (dloss == nullptr) {
+    loss.loss = out;
+    scores.lse = form.lse;
+    run_softmax(plan_softmax(*c.table, softmax_pass::partial, false, &scores, &loss, x, x, axis, how), how);
+    return {};
+  }
+  loss.dloss = *dloss;
+  scores.max = form.lse;  // with a sum of 1 it is a row's state, too
+  const auto pass = form.lse.data != nullptr ? softmax_pass::finish : softmax_pass::all;
+  run_softmax(plan_softmax(*c.table, pass, false, &scores, &loss, x, out, axis, how), how);
   return {};
 }
 
@@ -252,6 +296,26 @@ status softmax_finish(const const_view& x, const view& y, int axis, const softma
   return run_softmax_form(softmax_pass::finish, x, &y, axis, form, how);
 }
 
+status softmax_gradient(const const_view& dy, const const_view& y, const view& dx, int axis, float scale,
+                        const options& how) noexcept {
+  return run_gradient(false, dy, y, dx, axis, scale, how);
+}
+
+status log_softmax_gradient(const const_view& dy, const const_view& y, const view& dx, int axis, float scale,
+                            const options& how) noexcept {
+  return run_gradient(true, dy, y, dx, axis, scale, how);
+}
+
+status cross_entropy(const const_view& x, const const_view& targets, const view& loss, int axis,
+                     const cross_entropy_form& form, const options& how) noexcept {
+  return run_cross_entropy(nullptr, x, targets, loss, axis, form, how);
+}
+
+status cross_entropy_gradient(const const_view& dloss, const const_view& x, const const_view& targets, const view& dx,
+                              int axis, const cross_entropy_form& form, const options& how) noexcept {
+  return run_cross_entropy(&dloss, x, targets, dx, axis, form, how);
+}
+
 softmax_state merge(softmax_state a, softmax_state b) noexcept {
   if (b.max > a.max) std::swap(a, b);
   if (b.max == a.max) return {a.max, a.sum + b.sum};  // both may be -inf
@@ -285,7 +349,7 @@ status explain_softmax(const const_view& x, const view& y, int axis, const optio
   tell(c, y.where, out);
   out.accuracy = how.accuracy;
   if (extent.count == 0) return {};
-  const auto plan = plan_softmax(*c.table, softmax_pass::all, false, nullptr, x, y, axis, how);
+  const auto plan = plan_softmax(*c.table, softmax_pass::all, false, nullptr, nullptr, x, y, axis, how);
   out.kernel = plan.x_stride != 1 && plan.columns > 1 ? "columns" : "rows";
   out.streaming = plan.streaming;
   out.tasks = plan.work.tasks;

@@ -44,8 +44,8 @@ elementwise_plan plan_elementwise(const kernel_table& table, activation op, cons
                                   const options& how) noexcept;
 void run_elementwise(const elementwise_plan& plan, const options& how) noexcept;
 
-/// The tensors of a softmax call. A plain one has the first two; `query` is no memory, its offset is a row's place
-/// along the dimension before the axis.
+/// The tensors of a softmax call. A plain one has the first two, only a loss has the last three; `query` is no memory,
+/// its offset is a row's place along the dimension before the axis.
 enum softmax_operand {
   operand_x,
   operand_y,
@@ -57,14 +57,26 @@ enum softmax_operand {
   operand_sum,
   operand_lse,
   operand_query,
+  operand_targets,
+  operand_loss,
+  operand_dloss,
   softmax_operands
 };
 enum class softmax_pass { all, partial, finish };
+
+/// What a loss adds to a softmax call: cross_entropy is its partial pass, the gradient all of it or, from a given lse,
+/// the finish.
+struct loss_terms {
+  const_view targets, loss, dloss;
+  double smoothing;
+  std::int64_t ignored;
+};
 
 struct softmax_plan {
   const kernel_table* table;
   const softmax_steps* steps;
   const softmax_form* form;  ///< null: plain
+  const loss_terms* loss;    ///< null: none
   bool logarithm, scored;    ///< scored: the scores are not the elements themselves
   softmax_pass pass;
   std::byte* data[softmax_operands];  ///< null: absent
@@ -79,9 +91,30 @@ struct softmax_plan {
   /// Whether that much of a row of y is still in a cache when it is visited again.
   bool rests_in_cache(std::int64_t count) const noexcept { return count <= resting_columns; }
 };
-/// `form` null: plain. `y` is x if there is none.
+/// `form` null: plain, which a loss is not. `y` is x if there is none.
 softmax_plan plan_softmax(const kernel_table& table, softmax_pass pass, bool logarithm, const softmax_form* form,
-                          const const_view& x, const const_view& y, int axis, const options& how) noexcept;
+                          const loss_terms* loss, const const_view& x, const const_view& y, int axis,
+                          const options& how) noexcept;
 void run_softmax(const softmax_plan& plan, const options& how) noexcept;
+
+enum gradient_operand { gradient_dy, gradient_y, gradient_dx, gradient_operands };
+
+struct softmax_gradient_plan {
+  const kernel_table* table;
+  bool logarithm;
+  float scale;
+  std::byte* data[gradient_operands];
+  dtype type[gradient_operands];
+  std::int64_t columns, stride[gradient_operands];  ///< along the axis
+  loop_nest rows;
+  int tile;  ///< rows that are worked on together
+  bool direct, streaming;
+  work_split work;
+};
+/// For at least one element.
+softmax_gradient_plan plan_softmax_gradient(const kernel_table& table, bool logarithm, const const_view& dy,
+                                            const const_view& y, const const_view& dx, int axis, float scale,
+                                            const options& how) noexcept;
+void run_softmax_gradient(const softmax_gradient_plan& plan, const options& how) noexcept;
 
 }  // namespace sigmax

@@ -68,6 +68,11 @@ struct kernel_table {
   softmax_steps softmax[accuracy_count];
   /// The total.
   double (*row_total)(const softmax_sum& sum) noexcept;
+  /// Adds all a[i] b[i], or all a[i] if b is null, to sum; n as for exp_sum.
+  void (*row_dot)(const float* a, const float* b, std::int64_t n, softmax_sum& sum) noexcept;
+  /// dx[i] = scale y[i] (dy[i] - (high + low)), and for log_softmax dx[i] = scale (dy[i] - e^y[i] (high + low)).
+  void (*softmax_gradient[2])(const float* dy, const float* y, float* dx, std::int64_t n, float scale, float high,
+                              float low, bool streaming) noexcept;
 };
 
 /// The rows of this build that this machine can run, best first, and all of them for information; see cpu/isa.cpp.

@@ -15,6 +15,12 @@ inline std::int64_t size_of(dtype t) noexcept {
   }
 }
 
+/// Element `offset` of i32 or i64 memory.
+inline std::int64_t target_at(const void* data, dtype type, std::int64_t offset) noexcept {
+  return type == dtype::i32 ? static_cast<const std::int32_t*>(data)[offset]
+                            : static_cast<const std::int64_t*>(data)[offset];
+}
+
 /// The number of elements, or -1 if it does not fit (or an extent is negative).
 std::int64_t element_count(const const_view& v) noexcept;
 
@@ -34,7 +40,7 @@ bool may_overlap(const const_view& a, const const_view& b) noexcept;
 /// Same memory, same meaning: the one overlap that is allowed.
 bool identical(const const_view& a, const const_view& b) noexcept;
 
-inline constexpr int max_views = 10;
+inline constexpr int max_views = 13;
 
 /// A loop nest over views of one shape. Extents of 1 are dropped, the loops are ordered by falling stride of the
 /// `leader` (the output), and neighbours that are one run of memory in every view are merged; so what is dense ends as

@@ -63,6 +63,38 @@ status same_shape(const named_view& a, const named_view& b) noexcept {
   return {};
 }
 
+/// A view of a call with many, in the order in which they are compared: inputs first.
+struct part {
+  enum use { needed, optional, optional_output, output, in_place };
+  const char* name;
+  const const_view* view;
+  const const_view* shape;  ///< one with the shape it must have
+  use as = needed;          ///< in_place: an output that may be identical with the first part
+  role wanted = role::tensor;
+};
+template <std::size_t n>
+status validate_parts(const part (&parts)[n]) noexcept {
+  using enum status_code;
+  const const_view& x = *parts[0].view;
+  std::int64_t count = 0;
+  for (const part& p : parts) {
+    if (p.view->data == nullptr && (p.as == part::optional || p.as == part::optional_output)) continue;
+    if (status s = validate_view(p.name, *p.view, count, p.wanted); !s) return s;
+    if (status s = same_shape({p.name, p.view}, {p.shape == &x ? "x" : "one value a row", p.shape}); !s) return s;
+    if (p.view->where != x.where)
+      return failure(invalid_argument, "x and %s live in different kinds of memory", p.name);
+    if (p.as == part::needed || p.as == part::optional || count == 0) continue;
+    if (!elements_distinct(*p.view)) return failure(overlap, "%s: its strides make elements share memory", p.name);
+    for (const part& q : parts) {
+      if (&q == &p) break;
+      if (q.view->data == nullptr || element_count(*q.view) == 0) continue;
+      const bool allowed = p.as == part::in_place && &q == &parts[0] && identical(x, *p.view);
+      if (!allowed && may_overlap(*p.view, *q.view)) return failure(overlap, "%s overlaps %s", p.name, q.name);
+    }
+  }
+  return {};
+}
+
 }  // namespace
 
 status validate_views(const named_view* views, int n, extent_of_call& extent) noexcept {
@@ -120,22 +152,6 @@ status validate_form(const const_view& x, const const_view* y, int& axis, const 
   const_view row_shape = x;
   row_shape.shape[axis] = 1;
   const const_view max = form.max, sum = form.sum, lse = form.lse;
-  struct part {
-    const char* name;
-    const const_view* view;
-    const const_view* shape;
-    bool output;
-  };
-  // The inputs first: each output is compared with everything before it.
-  const part parts[] = {{"x", &x, &x, false},
-                        {"form.row_scale", &form.row_scale, &row_shape, false},
-                        {"form.slopes", &form.slopes, &row_shape, false},
-                        {"form.mask", &form.mask, &x, false},
-                        {"form.sinks", &form.sinks, &row_shape, false},
-                        {"form.max", &max, &row_shape, !reads_state},
-                        {"form.sum", &sum, &row_shape, !reads_state},
-                        {"form.lse", &lse, &row_shape, true},
-                        {"y", y, &x, true}};
   if (reads_state) {
     if (max.data == nullptr || sum.data == nullptr)
       return failure(invalid_argument, "form.%s, the state to finish with, has no data",
@@ -148,21 +164,56 @@ status validate_form(const const_view& x, const const_view* y, int& axis, const 
   } else if (y == nullptr && max.data == nullptr && sum.data == nullptr && lse.data == nullptr) {
     return failure(invalid_argument, "form.max, form.sum and form.lse have no data: nothing to do");
   }
-  for (const part& p : parts) {
-    if (p.view == nullptr || (p.view->data == nullptr && p.view != &x && p.view != y)) continue;
-    if (status s = validate_view(p.name, *p.view, count, p.view == &form.mask ? role::mask : role::tensor); !s)
-      return s;
-    if (status s = same_shape({p.name, p.view}, {p.shape == &x ? "x" : "one value a row", p.shape}); !s) return s;
-    if (p.view->where != x.where)
-      return failure(invalid_argument, "x and %s live in different kinds of memory", p.name);
-    if (!p.output || count == 0) continue;
-    if (!elements_distinct(*p.view)) return failure(overlap, "%s: its strides make elements share memory", p.name);
-    for (const part& q : parts) {
-      if (&q == &p) break;
-      if (q.view == nullptr || q.view->data == nullptr || element_count(*q.view) == 0) continue;
-      const bool in_place = p.view == y && q.view == &x && identical(x, *y);
-      if (!in_place && may_overlap(*p.view, *q.view)) return failure(overlap, "%s overlaps %s", p.name, q.name);
-    }
+  const part parts[] = {{"x", &x, &x},
+                        {"form.row_scale", &form.row_scale, &row_shape, part::optional},
+                        {"form.slopes", &form.slopes, &row_shape, part::optional},
+                        {"form.mask", &form.mask, &x, part::optional, role::mask},
+                        {"form.sinks", &form.sinks, &row_shape, part::optional},
+                        {"form.max", &max, &row_shape, reads_state ? part::needed : part::optional_output},
+                        {"form.sum", &sum, &row_shape, reads_state ? part::needed : part::optional_output},
+                        {"form.lse", &lse, &row_shape, part::optional_output},
+                        {"y", y != nullptr ? y : &x, &x, y != nullptr ? part::in_place : part::needed}};
+  return validate_parts(parts);
+}
+
+status validate_cross_entropy(const const_view* dloss, const const_view& x, const const_view& targets,
+                              const const_view& y, int& axis, const cross_entropy_form& form) noexcept {
+  using enum status_code;
+  constexpr float largest = std::numeric_limits<float>::max();
+  std::int64_t count = 0;
+  if (status s = validate_view("x", x, count); !s) return s;
+  if (status s = resolve_axis(x, axis); !s) return s;
+  if (!(form.scale >= -largest && form.scale <= largest))
+    return failure(invalid_argument, "form.scale is %g, not finite", static_cast<double>(form.scale));
+  if (!(form.label_smoothing >= 0 && form.label_smoothing <= 1))
+    return failure(invalid_argument, "form.label_smoothing is %g, not in [0, 1]",
+                   static_cast<double>(form.label_smoothing));
+  const_view row_shape = x;
+  row_shape.shape[axis] = 1;
+  const const_view lse = form.lse;
+  if (dloss != nullptr && lse.data != nullptr && lse.type != dtype::f32)
+    return failure(unsupported, "form.lse: the state of a row must be f32");
+  const bool gradient = dloss != nullptr;
+  const part parts[] = {
+      {"x", &x, &x},
+      {"dloss", gradient ? dloss : &x, gradient ? &row_shape : &x},
+      {"targets", &targets, &row_shape, part::needed, role::targets},
+      {"form.lse", &lse, &row_shape, gradient ? part::optional : part::optional_output},
+      {gradient ? "dx" : "loss", &y, gradient ? &x : &row_shape, gradient ? part::in_place : part::output}};
+  return validate_parts(parts);
+}
+
+status validate_targets(const const_view& targets, std::int64_t classes, const cross_entropy_form& form) noexcept {
+  const const_view* const views[] = {&targets};
+  const std::int64_t count = element_count(targets);
+  const loop_nest nest = make_nest(views, 1, 0, -1);
+  nest_cursor cursor(nest, 0);
+  for (std::int64_t i = 0; i < count; ++i, cursor.advance(1)) {
+    const std::int64_t target = target_at(targets.data, targets.type, cursor.offset(0));
+    if (target != form.ignore_index && (target < 0 || target >= classes))
+      return failure(status_code::invalid_argument, "targets: %lld is neither in [0, %lld) nor form.ignore_index, %lld",
+                     static_cast<long long>(target), static_cast<long long>(classes),
+                     static_cast<long long>(form.ignore_index));
   }
   return {};
 }

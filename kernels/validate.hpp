@@ -29,6 +29,12 @@ status resolve_axis(const const_view& x, int& axis) noexcept;
 status validate_form(const const_view& x, const const_view* y, int& axis, const softmax_form& form,
                      bool reads_state) noexcept;
 
+/// The same for a loss. `dloss` and `y` (loss or dx) as named; with `gradient` form.lse is an input.
+status validate_cross_entropy(const const_view* dloss, const const_view& x, const const_view& targets,
+                              const const_view& y, int& axis, const cross_entropy_form& form) noexcept;
+/// That every target is a class or form.ignore_index. Reads them: only for memory that the CPU reaches.
+status validate_targets(const const_view& targets, std::int64_t classes, const cross_entropy_form& form) noexcept;
+
 /// Most calls: two dense host tensors of one shape, identical or apart. Nothing is wrong with them, and that is found
 /// in a few nanoseconds; `count` becomes the number of elements. False says nothing: validate_views has the words.
 inline bool dense_and_apart(const const_view& x, const const_view& y, std::int64_t& count) noexcept {

@@ -262,6 +262,45 @@ struct softmax_state {
 /// The state of two parts together. Commutative to the bit; sums within 2 ULP, so n merges stay within 2 n. NaN stays.
 [[nodiscard]] SIGMAX_API softmax_state merge(softmax_state a, softmax_state b) noexcept;
 
+/// dx = scale y (dy - sum(dy y)) along `axis`: the backward pass of y = softmax(scale x). Within 2.5 ULP of that and
+/// |scale y| max|dy| 2^-44, unless |scale y| is below 2^-126. A row whose sum is not finite becomes NaN. dx may be
+/// identical with dy or with y; otherwise as `softmax`.
+[[nodiscard]] SIGMAX_API status softmax_gradient(const const_view& dy, const const_view& y, const view& dx,
+                                                 int axis = -1, float scale = 1, const options& how = {}) noexcept;
+
+/// dx = scale (dy - exp(y) sum(dy)), from y = log_softmax(scale x); within 3 ULP of max(|dx|, |scale dy|). Otherwise as
+/// `softmax_gradient`.
+[[nodiscard]] SIGMAX_API status log_softmax_gradient(const const_view& dy, const const_view& y, const view& dx,
+                                                     int axis = -1, float scale = 1, const options& how = {}) noexcept;
+
+/// The loss of classification, from logits x and one target index a row. With t = scale x, n classes, e =
+/// label_smoothing:
+///   loss = (1 - e) (lse(t) - t[target]) + e (lse(t) - mean(t))
+/// Szegedy et al., arXiv:1512.00567. Rows whose target is ignore_index are not read; their loss is 0, their lse -inf
+/// and their gradient 0.
+struct cross_entropy_form {
+  float scale = 1;                   ///< finite
+  float label_smoothing = 0;         ///< in [0, 1]
+  std::int64_t ignore_index = -100;  ///< PyTorch's default; need not be a class
+  view lse{};                        ///< a row's lse(t): written by `cross_entropy`, read by `cross_entropy_gradient`
+};
+
+/// `targets` is i32 or i64, each in [0, n) or ignore_index; it, `loss` and lse have the shape of x with an extent of 1
+/// along the axis. |error| of the loss: 1 ULP + 2^-44 (1 + |lse - t[target]|), with smoothing 1 ULP of the larger of
+/// its two terms. NaN, +inf or nothing but -inf in a row makes NaN. No output may overlap anything.
+[[nodiscard]] SIGMAX_API status cross_entropy(const const_view& x, const const_view& targets, const view& loss,
+                                              int axis = -1, const cross_entropy_form& form = {},
+                                              const options& how = {}) noexcept;
+
+/// dx = dloss scale (softmax(t) - (1 - e) [j = target] - e / n): `dloss` has one value a row, for the mean over m rows
+/// 1 / m broadcast by zero strides. Within 2 ULP of the larger term, where softmax(t) - 1 counts as one, and
+/// |dloss scale| 2^-48. With `form.lse` (f32) as `cross_entropy` left it x is read once and no sum is formed; but its
+/// rounding costs up to |lse| 2^-24 of a probability. dx may be identical with x and overlap nothing else.
+[[nodiscard]] SIGMAX_API status cross_entropy_gradient(const const_view& dloss, const const_view& x,
+                                                       const const_view& targets, const view& dx, int axis = -1,
+                                                       const cross_entropy_form& form = {},
+                                                       const options& how = {}) noexcept;
+
 /// What a call would do and why, without doing it.
 struct explanation {
   backend where = backend::cpu;

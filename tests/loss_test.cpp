@@ -1,0 +1,534 @@
+// The backward passes of softmax and log_softmax, and the cross-entropy with its gradient: against the formulas in long
+// double, against numerical differentiation, and the same bits for every layout and cut of the work.
+#include <algorithm>
+#include <cmath>
+#include <random>
+
+#include "harness.hpp"
+#include "pools.hpp"
+#include "reference.hpp"
+
+namespace sigmax_test {
+namespace {
+
+namespace reference = sigmax_reference;
+using real = long double;
+
+std::vector<float> normal(std::size_t n, float mean, float deviation, unsigned seed) {
+  std::mt19937 random(seed);
+  std::normal_distribution<float> distribution(mean, deviation);
+  std::vector<float> x(n);
+  for (float& v : x) v = distribution(random);
+  return x;
+}
+view along(std::vector<float>& v) { return {v.data(), std::ssize(v)}; }
+const_view along(const std::vector<float>& v) { return {v.data(), std::ssize(v)}; }
+bool equal(const std::vector<float>& a, const std::vector<float>& b) {
+  return std::equal(a.begin(), a.end(), b.begin(), b.end(), same_bits);
+}
+
+using backward = status (*)(const const_view&, const const_view&, const view&, int, float, const options&) noexcept;
+
+std::vector<float> backward_of(backward f, const std::vector<float>& dy, const std::vector<float>& y, float scale,
+                               const options& how) {
+  std::vector<float> dx(y.size(), -1e30f);
+  const status s = f(along(dy), along(y), along(dx), 0, scale, how);
+  EXPECT_TRUE(s.ok()) << s.message;
+  return dx;
+}
+
+/// In units of the last place of `size`.
+double error_in_ulp(float got, real exact, real size) {
+  return static_cast<double>(std::fabs(static_cast<real>(got) - exact) /
+                             reference::unit_of(std::fmax(std::fabs(size), 0x1p-126L)));
+}
+
+TEST(softmax_gradient, matches_the_formula) {
+  for (const isa_info& row : usable_isas()) {
+    double worst = 0, worst_log = 0;
+    for (std::size_t n : {1u, 2u, 15u, 16u, 17u, 64u, 65u, 300u, 1000u, 4096u, 8193u, 70001u})
+      for (unsigned seed = 0; seed < 12; ++seed) {
+        const float scale = seed % 3 == 0 ? 1.0f : seed % 3 == 1 ? 0.1f : -3.0f;
+        // Every other time what is subtracted is large against what is left.
+        const std::vector<float> dy = normal(n, seed % 2 ? 1000.0f : 0.0f, 1, seed), x = normal(n, 0, 3, seed + 50);
+        std::vector<float> y(n), l(n);
+        ASSERT_TRUE(softmax(along(x), along(y)).ok());
+        ASSERT_TRUE(log_softmax(along(x), along(l)).ok());
+        real weighted = 0, sum = 0, largest = 0;
+        for (std::size_t i = 0; i < n; ++i) {
+          weighted += static_cast<real>(dy[i]) * y[i];
+          sum += dy[i];
+          largest = std::fmax(largest, std::fabs(real{dy[i]}));
+        }
+        const auto dx = backward_of(softmax_gradient, dy, y, scale, on(row)),
+                   dl = backward_of(log_softmax_gradient, dy, l, scale, on(row));
+        for (std::size_t i = 0; i < n; ++i) {
+          if (std::fabs(scale * y[i]) >= 0x1p-126f) {
+            const real exact = static_cast<real>(scale) * y[i] * (dy[i] - weighted);
+            const real beside = 0x1p-44L * std::fabs(static_cast<real>(scale) * y[i]) * largest;
+            const real size = std::fmax(std::fabs(exact), 0x1p-126L);
+            worst =
+                std::max(worst, static_cast<double>((std::fabs(dx[i] - exact) - beside) / reference::unit_of(size)));
+          }
+          const real exact = scale * (dy[i] - std::exp(static_cast<real>(l[i])) * sum);
+          worst_log = std::max(worst_log,
+                               error_in_ulp(dl[i], exact, std::fmax(std::fabs(exact), std::fabs(real{scale} * dy[i]))));
+        }
+      }
+    std::printf("%-8s max ULP: %.3f softmax', %.3f log_softmax'\n", row.name, worst, worst_log);
+    EXPECT_LE(worst, row.fma ? 2.5 : 8) << row.name;
+    EXPECT_LE(worst_log, row.fma ? 3 : 8) << row.name;
+  }
+}
+
+/// d/dx_i of f at x, by central differences in long double.
+template <class F>
+real difference(std::vector<real> x, std::size_t i, F f) {
+  const real h = 1e-6L, at = x[i];
+  x[i] = at + h;
+  const real above = f(x);
+  x[i] = at - h;
+  return (above - f(x)) / (2 * h);
+}
+std::vector<real> probabilities(const std::vector<real>& x) {
+  std::vector<real> p(x.size());
+  real sum = 0;
+  for (std::size_t i = 0; i < x.size(); ++i) sum += p[i] = std::exp(x[i]);
+  for (real& v : p) v /= sum;
+  return p;
+}
+
+TEST(softmax_gradient, is_the_derivative) {
+  const std::size_t n = 11;
+  const float scale = 0.75f;
+  const std::vector<float> x = normal(n, 0, 2, 1), dy = normal(n, 0, 1, 2);
+  std::vector<float> scaled(n), y(n), l(n);
+  for (std::size_t i = 0; i < n; ++i) scaled[i] = scale * x[i];
+  ASSERT_TRUE(softmax(along(scaled), along(y)).ok());
+  ASSERT_TRUE(log_softmax(along(scaled), along(l)).ok());
+  const auto dx = backward_of(softmax_gradient, dy, y, scale, {}),
+             dl = backward_of(log_softmax_gradient, dy, l, scale, {});
+  const auto weighted = [&](bool logarithm) {
+    return [&, logarithm](std::vector<real> v) {
+      for (real& u : v) u *= scale;
+      const std::vector<real> p = probabilities(v);
+      real sum = 0;
+      for (std::size_t i = 0; i < n; ++i) sum += dy[i] * (logarithm ? std::log(p[i]) : p[i]);
+      return sum;
+    };
+  };
+  const std::vector<real> at(x.begin(), x.end());
+  for (std::size_t i = 0; i < n; ++i) {
+    EXPECT_NEAR(dx[i], static_cast<double>(difference(at, i, weighted(false))), 1e-6) << i;
+    EXPECT_NEAR(dl[i], static_cast<double>(difference(at, i, weighted(true))), 1e-6) << i;
+  }
+}
+
+TEST(softmax_gradient, same_bits_for_every_isa_pool_slice_and_place) {
+  for (std::size_t n : {5u, 64u, 257u, 1000u, 5000u}) {
+    const std::size_t rows = 200000 / n;
+    const std::vector<float> dy = normal(rows * n, 0, 1, 3), y = normal(rows * n, 0, 1, 4);
+    const std::int64_t shape[] = {static_cast<std::int64_t>(rows), static_cast<std::int64_t>(n)};
+    for (const backward f : {backward{softmax_gradient}, backward{log_softmax_gradient}}) {
+      const auto run = [&](const options& how) {
+        std::vector<float> dx(y.size(), -1e30f);
+        options piece = how;
+        for (piece.slice = 0; piece.slice < how.slices; ++piece.slice)
+          EXPECT_TRUE(f(const_view(dy.data(), dtype::f32, shape), const_view(y.data(), dtype::f32, shape),
+                        view(dx.data(), dtype::f32, shape), 1, 0.5f, piece)
+                          .ok());
+        return dx;
+      };
+      const std::vector<float> expected = run({});
+      for (std::size_t r : {std::size_t{0}, rows / 2, rows - 1}) {
+        const auto begin = static_cast<std::ptrdiff_t>(r * n), end = begin + static_cast<std::ptrdiff_t>(n);
+        const auto alone =
+            backward_of(f, {dy.begin() + begin, dy.begin() + end}, {y.begin() + begin, y.begin() + end}, 0.5f, {});
+        EXPECT_TRUE(std::equal(alone.begin(), alone.end(), expected.begin() + begin)) << "row " << r;
+      }
+      for (const isa_info& row : usable_isas()) EXPECT_TRUE(!row.fma || equal(run(on(row)), expected)) << row.name;
+      for (int parts : {1, 2, 3, 8}) {
+        options how;
+        how.threads = threads_of(parts);
+        EXPECT_TRUE(equal(run(how), expected)) << parts;
+        how.threads = backwards(parts);
+        EXPECT_TRUE(equal(run(how), expected)) << parts;
+        how.threads = {};
+        how.slices = parts;
+        EXPECT_TRUE(equal(run(how), expected)) << parts;
+      }
+      for (bool over_y : {false, true}) {
+        std::vector<float> both = over_y ? y : dy;
+        const view out(both.data(), dtype::f32, shape);
+        const const_view other((over_y ? dy : y).data(), dtype::f32, shape);
+        ASSERT_TRUE(f(over_y ? other : const_view(out), over_y ? const_view(out) : other, out, 1, 0.5f, {}).ok());
+        EXPECT_TRUE(equal(both, expected));
+      }
+    }
+  }
+}
+
+// 16 bits and other axes give what their values give as contiguous f32, rounded.
+TEST(softmax_gradient, every_dtype_and_axis_equals_the_copied_row) {
+  for (std::int64_t n : {1, 7, 100, 700, 9000}) {
+    const std::int64_t inner = 21, shape[] = {2, n, inner};
+    const auto count = static_cast<std::size_t>(2 * n * inner);
+    const std::vector<float> dy = normal(count, 0, 1, 5), y = normal(count, 0, 1, 6);
+    std::vector<std::uint16_t> y_16(count);
+    for (std::size_t i = 0; i < count; ++i) y_16[i] = reference::float16_format::encode(y[i]);
+    for (const backward f : {backward{softmax_gradient}, backward{log_softmax_gradient}}) {
+      std::vector<std::uint16_t> dx(count);
+      ASSERT_TRUE(f(const_view(dy.data(), dtype::f32, shape), const_view(y_16.data(), dtype::f16, shape),
+                    view(dx.data(), dtype::bf16, shape), 1, 2, {})
+                      .ok());
+      for (std::int64_t b = 0; b < 2; ++b)
+        for (std::int64_t c = 0; c < inner; ++c) {
+          const auto at = [&](std::int64_t j) { return static_cast<std::size_t>((b * n + j) * inner + c); };
+          std::vector<float> row_dy, row_y;
+          for (std::int64_t j = 0; j < n; ++j) {
+            row_dy.push_back(dy[at(j)]);
+            row_y.push_back(static_cast<float>(reference::float16_format::decode(y_16[at(j)])));
+          }
+          const std::vector<float> expected = backward_of(f, row_dy, row_y, 2, {});
+          for (std::int64_t j = 0; j < n; ++j)
+            ASSERT_EQ(dx[at(j)], reference::bfloat16_format::encode(expected[static_cast<std::size_t>(j)]))
+                << n << " columns, row " << c << ", column " << j;
+        }
+    }
+  }
+}
+
+TEST(softmax_gradient, a_poisoned_row_leaves_its_neighbours_alone) {
+  const std::int64_t shape[] = {3, 20};
+  for (const backward f : {backward{softmax_gradient}, backward{log_softmax_gradient}})
+    for (float poison : {NAN, INFINITY, -INFINITY}) {
+      std::vector<float> dy(60, 1), y(60, 0.05f), dx(60);
+      dy[25] = poison;
+      ASSERT_TRUE(f(const_view(dy.data(), dtype::f32, shape), const_view(y.data(), dtype::f32, shape),
+                    view(dx.data(), dtype::f32, shape), 1, 1, {})
+                      .ok());
+      for (std::size_t i = 0; i < 60; ++i) EXPECT_EQ(std::isnan(dx[i]), i / 20 == 1) << i;
+    }
+}
+
+// --- cross-entropy
+// ----------------------------------------------------------------------------------------------------
+
+struct loss_case {
+  std::vector<float> x;
+  std::int64_t n, target;
+  real scale, smoothing;
+
+  std::vector<real> scores() const {
+    std::vector<real> t;
+    for (float v : x) t.push_back(static_cast<float>(v * static_cast<float>(scale)));  // rounded once, as documented
+    return t;
+  }
+  real lse() const {
+    const std::vector<real> t = scores();
+    const real max = *std::max_element(t.begin(), t.end());
+    // Without the largest, which log1p adds again: a small loss keeps its digits.
+    real rest = 0;
+    bool met = false;
+    for (real v : t) {
+      if (v == max && !met)
+        met = true;
+      else
+        rest += std::exp(v - max);
+    }
+    return max + std::log1p(rest);
+  }
+  real loss() const {
+    const std::vector<real> t = scores();
+    real mean = 0;
+    for (real v : t) mean += v;
+    mean /= n;
+    const auto k = static_cast<std::size_t>(target);
+    const real max = *std::max_element(t.begin(), t.end());
+    if (smoothing == 0 && t[k] == max) return lse() - max;
+    return (1 - smoothing) * (lse() - t[k]) + smoothing * (lse() - mean);
+  }
+  /// The gradient but for dloss, and the size of its terms.
+  std::pair<real, real> gradient(std::int64_t j) const {
+    const std::vector<real> t = scores();
+    const real l = lse(), p = std::exp(t[static_cast<std::size_t>(j)] - l), even = smoothing / n;
+    if (j != target) return {scale * (p - even), std::fabs(scale) * std::fmax(p, even)};
+    real others = 0;
+    for (std::int64_t i = 0; i < n; ++i)
+      if (i != target) others += std::exp(t[static_cast<std::size_t>(i)] - l);
+    return {scale * (smoothing - even - others), std::fabs(scale) * std::fmax(others, smoothing - even)};
+  }
+};
+
+TEST(cross_entropy, loss_lse_and_gradient_match_the_formulas) {
+  for (const isa_info& row : usable_isas()) {
+    double worst_loss = 0, worst_lse = 0, worst = 0, worst_from_lse = 0;
+    for (std::int64_t n : {1, 2, 10, 64, 65, 1000, 8192, 10007})
+      for (unsigned seed = 0; seed < 24; ++seed) {
+        const bool smooth = seed % 3 == 2;
+        loss_case c{normal(static_cast<std::size_t>(n), 0, seed % 2 ? 30.0f : 3.0f, seed), n, (seed * 37) % n,
+                    seed % 4 == 3 ? 0.7f : 1.0f, smooth ? 0.1f : 0.0f};
+        // The target far above the rest: a loss and a gradient next to nothing.
+        if (seed % 5 == 0) c.x[static_cast<std::size_t>(c.target)] = 40;
+        const std::int32_t target = static_cast<std::int32_t>(c.target);
+        const const_view targets(&target, 1), x = along(c.x);
+        float loss = -1, lse = -1;
+        cross_entropy_form form{.scale = static_cast<float>(c.scale),
+                                .label_smoothing = static_cast<float>(c.smoothing)};
+        form.lse = view(&lse, 1);
+        ASSERT_TRUE(cross_entropy(x, targets, view(&loss, 1), 0, form, on(row)).ok());
+        const real exact = c.loss(), exact_lse = c.lse();
+        const real reach = 1 + std::fabs(exact_lse - c.scores()[static_cast<std::size_t>(c.target)]);
+        const real beyond = std::fabs(loss - exact) - (smooth ? 0 : 0x1p-44L * reach);
+        worst_loss =
+            std::max(worst_loss,
+                     beyond <= 0 ? 0 : static_cast<double>(beyond / reference::unit_of(std::fmax(exact, 0x1p-126L))));
+        worst_lse = std::max(worst_lse, error_in_ulp(lse, exact_lse, exact_lse));
+
+        const float dloss = 0.25f;
+        std::vector<float> dx(c.x.size()), from_lse(c.x.size());
+        form.lse = {};
+        ASSERT_TRUE(cross_entropy_gradient(const_view(&dloss, 1), x, targets, along(dx), 0, form, on(row)).ok());
+        form.lse = view(&lse, 1);
+        ASSERT_TRUE(cross_entropy_gradient(const_view(&dloss, 1), x, targets, along(from_lse), 0, form, on(row)).ok());
+        for (std::int64_t j = 0; j < n; ++j) {
+          if (n > 1000 && j % 97 != 0 && j != c.target) continue;
+          const auto [g, size] = c.gradient(j);
+          const auto i = static_cast<std::size_t>(j);
+          if (0.25L * size < 0x1p-126L) continue;
+          const real beside = j == c.target ? 0x1p-48L * 0.25L * std::fabs(c.scale) : 0;
+          worst = std::max(
+              worst, static_cast<double>((std::fabs(dx[i] - 0.25L * g) - beside) / reference::unit_of(0.25L * size)));
+          // Of the target's column 1 is the size: its 1 - p cannot be better than p.
+          const real rounded = std::fabs(exact_lse) * 0x1p-24L * (j == c.target ? 1 : size / std::fabs(c.scale)) *
+                               std::fabs(c.scale) * 0.25L;
+          const real left = std::fabs(from_lse[i] - 0.25L * g) - rounded;
+          const real unit = reference::unit_of(0.25L * (j == c.target ? std::fabs(c.scale) : size));
+          worst_from_lse = std::max(worst_from_lse, static_cast<double>(left / unit));
+        }
+      }
+    std::printf("%-8s max ULP: %.3f loss, %.3f lse, %.3f gradient, %.3f from lse\n", row.name, worst_loss, worst_lse,
+                worst, worst_from_lse);
+    EXPECT_LE(worst_loss, row.fma ? 1 : 2) << row.name;
+    EXPECT_LE(worst_lse, 0.51) << row.name;
+    EXPECT_LE(worst, row.fma ? 2 : 4) << row.name;
+    EXPECT_LE(worst_from_lse, row.fma ? 2 : 4) << row.name;
+  }
+}
+
+TEST(cross_entropy, gradient_is_the_derivative_of_the_loss) {
+  loss_case c{normal(9, 0, 2, 7), 9, 4, 0.75L, 0.1f};
+  const std::int64_t target = c.target;
+  const float dloss = 1.5f;
+  std::vector<float> dx(9);
+  ASSERT_TRUE(cross_entropy_gradient(const_view(&dloss, 1), along(c.x), const_view(&target, 1), along(dx), 0,
+                                     {.scale = 0.75f, .label_smoothing = 0.1f})
+                  .ok());
+  const auto loss = [&](const std::vector<real>& x) {
+    std::vector<real> t(x);
+    for (real& v : t) v *= c.scale;
+    const std::vector<real> p = probabilities(t);
+    real sum = -(1 - c.smoothing) * std::log(p[4]);
+    for (real v : p) sum -= c.smoothing / 9 * std::log(v);
+    return sum;
+  };
+  for (std::size_t i = 0; i < 9; ++i)
+    EXPECT_NEAR(dx[i], 1.5 * static_cast<double>(difference({c.x.begin(), c.x.end()}, i, loss)), 1e-6) << i;
+}
+
+/// Rows x columns of logits with targets, every third of them ignored, as one call in any layout, dtype and cut.
+struct batch {
+  std::int64_t rows, n;
+  bool transposed;
+  dtype type = dtype::f32;
+  std::vector<std::uint16_t> x_16 = {};
+  std::vector<float> x = {}, loss = {}, lse = {}, dx = {};
+  std::vector<std::uint16_t> dx_16 = {};
+  std::vector<std::int64_t> targets = {};
+
+  batch(std::int64_t count, std::int64_t columns, bool columns_first, dtype storage)
+      : rows(count), n(columns), transposed(columns_first), type(storage) {
+    const auto all = static_cast<std::size_t>(rows * n);
+    const std::vector<float> values = normal(all, 0, 3, 8);
+    x.resize(all), dx.assign(all, -1e30f), x_16.resize(all), dx_16.resize(all);
+    loss.assign(static_cast<std::size_t>(rows), -1), lse = loss;
+    for (std::int64_t r = 0; r < rows; ++r) {
+      targets.push_back(r % 3 == 2 ? -7 : (r * 31) % n);
+      for (std::int64_t j = 0; j < n; ++j) {
+        const std::uint16_t bits = reference::bfloat16_format::encode(values[static_cast<std::size_t>(r * n + j)]);
+        x_16[at(r, j)] = bits;  // the same values in both
+        x[at(r, j)] = static_cast<float>(reference::bfloat16_format::decode(bits));
+      }
+    }
+  }
+  std::size_t at(std::int64_t r, std::int64_t j) const {
+    return static_cast<std::size_t>(transposed ? j * rows + r : r * n + j);
+  }
+  template <class V>
+  V tensor(auto* data, dtype t) {
+    const std::int64_t shape[] = {rows, n}, strides[] = {transposed ? 1 : n, transposed ? rows : 1};
+    return V(data, t, shape, strides);
+  }
+  cross_entropy_form form(bool with_lse) {
+    cross_entropy_form f{.scale = 0.5f, .label_smoothing = 0.05f, .ignore_index = -7};
+    if (with_lse) f.lse = view(lse.data(), dtype::f32, {rows, 1});
+    return f;
+  }
+  void run(const options& how, bool from_lse) {
+    const auto in = type == dtype::f32 ? tensor<const_view>(x.data(), type) : tensor<const_view>(x_16.data(), type);
+    const auto out = type == dtype::f32 ? tensor<view>(dx.data(), type) : tensor<view>(dx_16.data(), type);
+    const const_view indices(targets.data(), dtype::i64, {rows, 1});
+    const float share = 1.0f / 64;
+    const std::int64_t shape[] = {rows, 1}, zero[] = {0, 0};
+    options piece = how;
+    for (piece.slice = 0; piece.slice < how.slices; ++piece.slice)
+      ASSERT_TRUE(cross_entropy(in, indices, view(loss.data(), dtype::f32, {rows, 1}), 1, form(true), piece).ok());
+    for (piece.slice = 0; piece.slice < how.slices; ++piece.slice) {
+      const status s = cross_entropy_gradient(const_view(&share, dtype::f32, shape, zero), in, indices, out, 1,
+                                              form(from_lse), piece);
+      ASSERT_TRUE(s.ok()) << s.message;
+    }
+  }
+};
+
+TEST(cross_entropy, same_values_for_every_isa_pool_slice_layout_and_dtype) {
+  for (std::int64_t n : {3, 64, 500, 10000})
+    for (bool from_lse : {false, true}) {
+      const std::int64_t rows = 60000 / n + 20;
+      batch expected(rows, n, false, dtype::f32);
+      expected.run({}, from_lse);
+      for (std::int64_t r = 0; r < rows; ++r) {
+        const auto i = static_cast<std::size_t>(r);
+        ASSERT_EQ(expected.loss[i] == 0 && expected.lse[i] == -INFINITY, r % 3 == 2) << r;
+        for (std::int64_t j = 0; r % 3 == 2 && j < n; ++j) ASSERT_EQ(expected.dx[expected.at(r, j)], 0) << r;
+      }
+      const auto check = [&](batch& b, const options& how, const std::string& what) {
+        b.run(how, from_lse);
+        EXPECT_TRUE(equal(b.loss, expected.loss)) << what;
+        EXPECT_TRUE(equal(b.lse, expected.lse)) << what;
+        for (std::int64_t r = 0; r < rows; ++r)
+          for (std::int64_t j = 0; j < n; ++j) {
+            const float want = expected.dx[expected.at(r, j)];
+            if (b.type == dtype::f32)
+              ASSERT_EQ(b.dx[b.at(r, j)], want) << what << ": " << r << ", " << j << " of " << n;
+            else
+              ASSERT_EQ(b.dx_16[b.at(r, j)], reference::bfloat16_format::encode(want))
+                  << what << ": " << r << ", " << j << " of " << n;
+          }
+      };
+      for (bool transposed : {false, true})
+        for (dtype type : {dtype::f32, dtype::bf16}) {
+          batch b(rows, n, transposed, type);
+          check(b, {}, transposed ? "transposed" : "dense");
+          for (int parts : {2, 3, 8}) {
+            options how;
+            how.threads = parts == 8 ? backwards(parts) : threads_of(parts);
+            batch pooled(rows, n, transposed, type);
+            check(pooled, how, "threads");
+            how.threads = {};
+            how.slices = parts;
+            batch sliced(rows, n, transposed, type);
+            check(sliced, how, "slices");
+          }
+        }
+      for (const isa_info& row : usable_isas()) {
+        if (!row.fma) continue;
+        batch b(rows, n, false, dtype::f32);
+        check(b, on(row), row.name);
+      }
+      // In place: dx is x.
+      batch b(rows, n, false, dtype::f32);
+      b.run({}, from_lse);
+      const const_view indices(b.targets.data(), dtype::i64, {rows, 1});
+      const float share = 1.0f / 64;
+      const std::int64_t shape[] = {rows, 1}, zero[] = {0, 0};
+      const view both = b.tensor<view>(b.x.data(), dtype::f32);
+      ASSERT_TRUE(
+          cross_entropy_gradient(const_view(&share, dtype::f32, shape, zero), both, indices, both, 1, b.form(from_lse))
+              .ok());
+      EXPECT_TRUE(equal(b.x, expected.dx)) << n;
+    }
+}
+
+TEST(cross_entropy, ignored_rows_are_not_read_and_special_values_show) {
+  const std::int64_t shape[] = {5, 4}, one_each[] = {5, 1};
+  const float inf = INFINITY;
+  // Ignored and full of NaN; NaN; nothing but -inf; the target impossible; a certain target.
+  const float x[] = {NAN, NAN, NAN, NAN, 1, NAN, 2, 3, -inf, -inf, -inf, -inf, -inf, 0, 0, 0, 500, 0, 0, 0};
+  const std::int32_t targets[] = {-100, 0, 0, 0, 0};
+  float loss[5], lse[5], dx[20];
+  const float dloss[] = {NAN, 1, 1, 1, 1};
+  cross_entropy_form form;
+  form.lse = view(lse, dtype::f32, one_each);
+  const const_view in(x, dtype::f32, shape), indices(targets, dtype::i32, one_each);
+  ASSERT_TRUE(cross_entropy(in, indices, view(loss, dtype::f32, one_each), 1, form).ok());
+  for (bool from_lse : {false, true}) {
+    if (!from_lse) form.lse = {};
+    ASSERT_TRUE(cross_entropy_gradient(const_view(dloss, dtype::f32, one_each), in, indices,
+                                       view(dx, dtype::f32, shape), 1, form)
+                    .ok());
+    for (int j = 0; j < 4; ++j) {
+      EXPECT_EQ(dx[j], 0);
+      EXPECT_TRUE(std::isnan(dx[4 + j]) && std::isnan(dx[8 + j])) << j;
+      EXPECT_EQ(dx[16 + j], 0);
+    }
+    EXPECT_EQ(dx[12], -1);
+    EXPECT_NEAR(dx[13], 1 / 3.0, 1e-7);
+    form.lse = view(lse, dtype::f32, one_each);
+  }
+  EXPECT_EQ(loss[0], 0);
+  EXPECT_EQ(lse[0], -inf);
+  EXPECT_TRUE(std::isnan(loss[1]) && std::isnan(loss[2]));
+  EXPECT_EQ(loss[3], inf);
+  EXPECT_EQ(loss[4], 0);
+}
+
+TEST(cross_entropy, bad_calls_are_refused_before_anything_is_written) {
+  using enum status_code;
+  std::vector<float> x(12, 1), dx(12, -5), rows(3, -5), more(3, -5);
+  std::vector<std::int64_t> targets(3, 1);
+  const std::int64_t shape[] = {3, 4}, one_each[] = {3, 1};
+  const const_view in(x.data(), dtype::f32, shape), given(more.data(), dtype::f32, one_each);
+  const view out(dx.data(), dtype::f32, shape), loss(rows.data(), dtype::f32, one_each);
+  const_view indices(targets.data(), dtype::i64, one_each);
+  cross_entropy_form form;
+  const auto refused = [&](status_code code, const char* mentions) {
+    for (const status& s :
+         {cross_entropy(in, indices, loss, 1, form), cross_entropy_gradient(given, in, indices, out, 1, form)}) {
+      EXPECT_EQ(s.code, code) << s.message;
+      EXPECT_NE(std::string(s.message).find(mentions), std::string::npos) << s.message;
+    }
+  };
+  for (std::int64_t bad : {std::int64_t{4}, std::int64_t{-1}, std::int64_t{1} << 40}) {
+    targets[2] = bad;
+    refused(invalid_argument, std::to_string(bad).c_str());
+  }
+  targets[2] = 2;
+  form.scale = NAN;
+  refused(invalid_argument, "scale");
+  form.scale = 1;
+  for (float bad : {-0.1f, 1.1f, NAN}) {
+    form.label_smoothing = bad;
+    refused(invalid_argument, "label_smoothing");
+  }
+  form.label_smoothing = 0;
+  indices.type = dtype::f32;
+  refused(unsupported, "i32 or i64");
+  indices = const_view(targets.data(), dtype::i64, {3});
+  refused(shape_mismatch, "targets");
+  indices = const_view(targets.data(), dtype::i64, one_each);
+  EXPECT_EQ(cross_entropy(in, indices, view(x.data(), dtype::f32, one_each), 1, form).code, overlap);
+  EXPECT_EQ(cross_entropy_gradient(given, in, indices, view(more.data(), dtype::f32, shape), 1, form).code, overlap);
+  EXPECT_EQ(cross_entropy(in, indices, loss, 2, form).code, invalid_argument);
+  std::vector<std::uint16_t> half(3);
+  form.lse = view(half.data(), dtype::f16, one_each);
+  EXPECT_EQ(cross_entropy_gradient(given, in, indices, out, 1, form).code, unsupported);
+  EXPECT_EQ(softmax_gradient(in, in, out, 1, NAN).code, invalid_argument);
+  EXPECT_EQ(softmax_gradient(given, in, out, 1).code, shape_mismatch);
+  EXPECT_EQ(log_softmax_gradient(in, in, out, 7).code, invalid_argument);
+  for (float v : dx) EXPECT_EQ(v, -5);
+  for (float v : rows) EXPECT_EQ(v, -5);
+}
+
+}  // namespace
+}  // namespace sigmax_test
