@@ -1,12 +1,15 @@
 // Softmax rows on the CPU. A contiguous f32 row is read where it lies; any other is gathered, a tile of rows at a time
-// when neighbouring rows share cache lines. Exponentials are kept where the last pass finds them in a cache; elsewhere
-// it computes them again, which is bit-identical. All additions follow kernels/softmax_state.hpp.
+// when neighbouring rows share cache lines. Rows that are fewer than the threads are shared by them. Exponentials are
+// kept where the last pass finds them in a cache; elsewhere it computes them again, which is bit-identical. All
+// additions follow kernels/softmax_state.hpp.
 #include <limits>
 
 #include "softmax_rows.hpp"
 
 namespace sigmax {
 namespace {
+
+constexpr float no_score = -std::numeric_limits<float>::infinity();
 
 /// log(s) for s in [2^-149, 2^128], in double, from exact IEEE operations only; error below 2^-50.
 double log_of(double s) noexcept {
@@ -45,16 +48,18 @@ void direct_rows(const softmax_plan& plan, const nest_cursor& cursor, int rows) 
 
   float max[direct_tile];
   softmax_sum sum[direct_tile];
+  double total[direct_tile] = {};
   factors f[direct_tile];
-  for (int r = 0; r < rows; ++r) max[r] = k.row_max(x(r), n, -std::numeric_limits<float>::infinity());
-  for (int r = 0; r < rows; ++r) {
-    sum[r] = {};
-    plan.steps->exp_sum(x(r), keep ? y(r) : nullptr, n, max[r], sum[r]);
+  for (int r = 0; r < rows; ++r) max[r] = k.row_max(x(r), n, no_score);
+  for (std::int64_t from = 0; from < n; from += plan.split.chunk) {
+    const std::int64_t count = std::min(plan.split.chunk, n - from);
+    for (int r = 0; r < rows; ++r) {
+      sum[r] = {};
+      plan.steps->exp_sum(x(r) + from, keep ? y(r) + from : nullptr, count, max[r], sum[r]);
+    }
+    for (int r = 0; r < rows; ++r) total[r] += k.row_total(sum[r]);
   }
-  for (int r = 0; r < rows; ++r) {
-    const double total = k.row_total(sum[r]);
-    f[r] = two_parts(plan.logarithm ? log_of(total) : 1.0 / total);
-  }
+  for (int r = 0; r < rows; ++r) f[r] = two_parts(plan.logarithm ? log_of(total[r]) : 1.0 / total[r]);
   for (int r = 0; r < rows; ++r) {
     if (keep)
       plan.steps->scale(y(r), y(r), n, f[r].high, f[r].low, false);
@@ -65,26 +70,28 @@ void direct_rows(const softmax_plan& plan, const nest_cursor& cursor, int rows) 
   }
 }
 
-constexpr float no_score = -std::numeric_limits<float>::infinity();
+/// What the chunks of a row add up to.
+struct row_sums {
+  double exponentials;
+  double scores;  ///< only for a smoothed loss
+};
 
-/// A row on its way through the passes of gathered_rows.
+/// A row on its way through the passes.
 struct row_state {
   std::int64_t begin, end;  ///< columns that are not masked by their position
   std::int64_t query;
   score_terms terms;
   const std::byte* mask;
   float sink;
-  const float* scores;  ///< of the piece at hand
-  float max;            ///< the largest score
-  float shift;          ///< what is subtracted: max, or 0 where there is no score to subtract
-  softmax_sum sum;
-  double total;
+  float max;    ///< the largest score
+  float shift;  ///< what is subtracted: max, or 0 where there is no score to subtract
+  row_sums sum;
+  factors last;  ///< what the last pass multiplies by or subtracts
 
   // With a loss:
   bool ignored;
   std::int64_t target;
   float target_score;
-  softmax_sum scores_sum;
   double gradient;  ///< of the loss in the direction of x, but for the class
 };
 
@@ -107,7 +114,6 @@ void set_value(const softmax_plan& plan, const nest_cursor& cursor, softmax_oper
 void begin_loss(const softmax_plan& plan, const nest_cursor& cursor, int r, row_state& row) noexcept {
   row.target = target_at(row_of(plan, cursor, operand_targets, r), plan.type[operand_targets], 0);
   row.ignored = row.target == plan.loss->ignored;
-  row.scores_sum = {};
   if (row.ignored) {
     row.end = 0;
     return;
@@ -168,26 +174,34 @@ void score(const softmax_plan& plan, row_state& row, const float* x, float* t, s
 
 double loss_of(const softmax_plan& plan, const row_state& row) noexcept {
   if (row.ignored) return 0;
-  const double e = plan.loss->smoothing, log_sum = log_of(row.total);
+  const double e = plan.loss->smoothing, log_sum = log_of(row.sum.exponentials);
   const auto below = [&](double score) { return log_sum - (score - static_cast<double>(row.shift)); };
   const double loss = e < 1 ? (1 - e) * below(static_cast<double>(row.target_score)) : 0;
-  return e > 0 ? loss + e * below(plan.table->row_total(row.scores_sum) / static_cast<double>(plan.columns)) : loss;
+  return e > 0 ? loss + e * below(row.sum.scores / static_cast<double>(plan.columns)) : loss;
 }
 
 /// The sum is known: what `max`, `sum`, `lse` and `loss` get, and what the last pass multiplies by or subtracts.
 factors finish_row(const softmax_plan& plan, const nest_cursor& cursor, int r, const row_state& row) noexcept {
+  const double total = row.sum.exponentials;
   if (plan.pass != softmax_pass::finish) {
     set_value(plan, cursor, operand_max, r, row.max);
-    set_value(plan, cursor, operand_sum, r, row.total);
-    if (plan.data[operand_lse] != nullptr) set_value(plan, cursor, operand_lse, r, row.shift + log_of(row.total));
+    set_value(plan, cursor, operand_sum, r, total);
+    if (plan.data[operand_lse] != nullptr) set_value(plan, cursor, operand_lse, r, row.shift + log_of(total));
     if (plan.data[operand_loss] != nullptr) set_value(plan, cursor, operand_loss, r, loss_of(plan, row));
   }
   // Without any score the numerators are 0, and -inf as logarithms: nothing may be made of them.
-  if (row.total == 0 || row.ignored) return {0, 0};
+  if (total == 0 || row.ignored) return {0, 0};
   const double scale = plan.loss != nullptr   ? row.gradient
                        : plan.form != nullptr ? static_cast<double>(plan.form->output_scale)
                                               : 1;
-  return two_parts(plan.logarithm ? log_of(row.total) : scale / row.total);
+  return two_parts(plan.logarithm ? log_of(total) : scale / total);
+}
+
+/// One score's part of the sum.
+float numerator_of(const softmax_plan& plan, float score, float shift) noexcept {
+  float numerator;
+  plan.steps->exp_scale(&score, &numerator, 1, shift, 1, 0, false);
+  return numerator;
 }
 
 /// The share that label smoothing gives to every class.
@@ -201,157 +215,230 @@ void smooth(const softmax_plan& plan, const row_state& row, float* y, std::int64
 
 /// The column of the target, where 1 is subtracted from a probability that may be all but 1: in double.
 void finish_target(const softmax_plan& plan, const row_state& row, std::byte* y) noexcept {
-  float numerator;
-  plan.steps->exp_scale(&row.target_score, &numerator, 1, row.shift, 1, 0, false);
-  const double less = (static_cast<double>(numerator) - row.total) / row.total;
+  const auto numerator = static_cast<double>(numerator_of(plan, row.target_score, row.shift));
+  const double less = (numerator - row.sum.exponentials) / row.sum.exponentials;
   const auto v = static_cast<float>(row.gradient * (less + (plan.loss->smoothing - spread(plan))));
   plan.table->scatter[static_cast<std::size_t>(plan.type[operand_y])](&v, y, 1, 1);
 }
 
-/// Any rows, `rows` of them starting where the cursor stands, through a buffer where that is needed.
-void gathered_rows(const softmax_plan& plan, const nest_cursor& cursor, int rows, float* scratch) noexcept {
-  const kernel_table& k = *plan.table;
-  const auto x_type = static_cast<std::size_t>(plan.type[operand_x]),
-             y_type = static_cast<std::size_t>(plan.type[operand_y]);
+/// Any neighbouring rows, through a buffer where that is needed.
+struct row_tile {
+  const softmax_plan& plan;
+  const nest_cursor& cursor;
+  int rows;
+  float* scratch;
+  bool whole;               ///< the scores are formed once and stay in the buffer
+  bool in_output;           ///< the output's row is the buffer
+  bool keep;                ///< the exponentials replace the scores there
+  std::int64_t begin, end;  ///< the columns that any of the rows looks at
+  std::int64_t piece;       ///< columns at a time
   row_state state[widest_tile];
-  std::int64_t begin = plan.columns, end = 0;
-  for (int r = 0; r < rows; ++r) {
-    begin_row(plan, cursor, r, state[r]);
-    begin = std::min(begin, state[r].begin);
-    end = std::max(end, state[r].end);
-  }
-  begin = begin < end ? begin / softmax_lanes * softmax_lanes : 0;  // lanes count from the first column of the row
-  end = std::max(begin, end);
-  // A whole number of summation blocks, unless the whole row fits.
-  const std::int64_t span = end - begin;
-  // The output's row is the buffer where it is visited twice anyway, or where scratch would hold a piece of it only.
-  const bool in_output = plan.direct_output && plan.tile != widest_tile && plan.pass == softmax_pass::all &&
-                         plan.rests_in_cache(span) && (!plan.logarithm || span > scratch_floats / rows);
-  const std::int64_t piece =
-      in_output || span <= scratch_floats / rows ? span : scratch_floats / rows / softmax_block * softmax_block;
-  const bool whole = piece == span;
-  const bool keep =
-      whole && !plan.logarithm && plan.pass == softmax_pass::all;  // the exponentials, in place of the row
 
-  const auto y_at = [&](int r, std::int64_t column) {
+  row_tile(const softmax_plan& p, const nest_cursor& c, int n, float* buffer) noexcept
+      : plan(p), cursor(c), rows(n), scratch(buffer), begin(p.columns), end(0) {
+    for (int r = 0; r < rows; ++r) {
+      begin_row(plan, cursor, r, state[r]);
+      begin = std::min(begin, state[r].begin);
+      end = std::max(end, state[r].end);
+    }
+    begin = begin < end ? begin / softmax_lanes * softmax_lanes : 0;  // lanes count from the first column of a chunk
+    end = std::max(begin, end);
+    const std::int64_t span = end - begin, room = scratch_floats / rows;
+    // Where a row is visited twice anyway, or where scratch would hold a piece of it only.
+    in_output = plan.direct_output && plan.tile != widest_tile && plan.pass == softmax_pass::all &&
+                plan.rests_in_cache(span) && (!plan.logarithm || span > room);
+    whole = in_output || (span <= room && plan.split.parts == 1);
+    piece = whole ? span : room / softmax_block * softmax_block;
+    keep = whole && !plan.logarithm && plan.pass == softmax_pass::all;
+  }
+
+  const std::byte* x_at(int r, std::int64_t column) const noexcept {
+    return row_of(plan, cursor, operand_x, r) + column * plan.x_stride * size_of(plan.type[operand_x]);
+  }
+  std::byte* y_at(int r, std::int64_t column) const noexcept {
     return row_of(plan, cursor, operand_y, r) + column * plan.y_stride * size_of(plan.type[operand_y]);
-  };
-  const auto buffer_of = [&](int r) {
-    return in_output ? reinterpret_cast<float*>(y_at(r, begin)) : scratch + r * piece;
-  };
-  const auto fetch = [&](std::int64_t start, std::int64_t count) {
+  }
+  /// What a piece that begins at `start` has in the buffer.
+  float* buffer_of(int r, std::int64_t start) const noexcept {
+    return in_output ? reinterpret_cast<float*>(y_at(r, start)) : scratch + r * piece + (whole ? start - begin : 0);
+  }
+  /// Whether the scores are the elements, where they lie.
+  bool untouched(int r, std::int64_t start, std::int64_t count) const noexcept {
+    return plan.direct_input && !plan.scored && state[r].begin <= start && start + count <= state[r].end;
+  }
+  const float* scores_of(int r, std::int64_t start, std::int64_t count) const noexcept {
+    return untouched(r, start, count) ? reinterpret_cast<const float*>(x_at(r, start)) : buffer_of(r, start);
+  }
+  /// Calls work(start, count) for the pieces of [from, to) that are looked at.
+  template <class F>
+  void pieces(std::int64_t from, std::int64_t to, F work) const noexcept {
+    to = std::min(to, end);
+    for (std::int64_t start = std::max(from, begin); start < to; start += piece)
+      work(start, std::min(piece, to - start));
+  }
+
+  /// Forms the scores of a piece and the largest of them.
+  void fetch(std::int64_t start, std::int64_t count) noexcept {
     for (int r = 0; r < rows; ++r) {
       row_state& row = state[r];
-      float* const buffer = buffer_of(r);
+      if (untouched(r, start, count)) {
+        row.max = plan.table->row_max(scores_of(r, start, count), count, row.max);
+        continue;
+      }
+      float* const buffer = buffer_of(r, start);
       const std::int64_t from = std::clamp(row.begin, start, start + count),
                          to = std::clamp(row.end, from, start + count);
-      const std::byte* const x =
-          row_of(plan, cursor, operand_x, r) + from * plan.x_stride * size_of(plan.type[operand_x]);
-      const bool untouched = plan.direct_input && !plan.scored && to - from == count;
-      row.scores = untouched ? reinterpret_cast<const float*>(x) : buffer;
-      if (!untouched) {
-        std::fill(buffer, buffer + (from - start), no_score);
-        std::fill(buffer + (to - start), buffer + count, no_score);
-      }
+      std::fill(buffer, buffer + (from - start), no_score);
+      std::fill(buffer + (to - start), buffer + count, no_score);
       float* const t = buffer + (from - start);
-      if (!untouched && !(plan.direct_input && plan.scored)) k.gather[x_type](x, plan.x_stride, to - from, t);
+      const std::byte* const x = x_at(r, from);
+      const bool in_place = plan.direct_input && plan.scored;
+      if (!in_place) plan.table->gather[static_cast<std::size_t>(plan.type[operand_x])](x, plan.x_stride, to - from, t);
       if (plan.scored)
-        score(plan, row, plan.direct_input ? reinterpret_cast<const float*>(x) : t, t, from, to);
+        score(plan, row, in_place ? reinterpret_cast<const float*>(x) : t, t, from, to);
       else
-        row.max = k.row_max(untouched ? row.scores : t, to - from, row.max);
+        row.max = plan.table->row_max(t, to - from, row.max);
     }
-  };
-  const auto pieces = [&](auto&& work) {
-    for (std::int64_t start = begin; start < end; start += piece) work(start, std::min(piece, end - start));
-  };
+  }
 
-  if (plan.pass != softmax_pass::finish || whole) pieces(fetch);
-  if (plan.pass == softmax_pass::finish) {
-    for (int r = 0; r < rows; ++r) {
-      state[r].max = value_of(plan, cursor, operand_max, r, 0);
-      state[r].total = value_of(plan, cursor, operand_sum, r, 1);
-    }
+  void find_max(std::int64_t from, std::int64_t to) noexcept {
+    pieces(from, to, [&](std::int64_t start, std::int64_t count) { fetch(start, count); });
   }
-  const bool zeros = plan.columns == 0 ||
-                     (plan.form != nullptr && !plan.form->nan_if_masked &&
-                      (plan.form->causal || plan.data[operand_mask] != nullptr || plan.data[operand_sinks] != nullptr));
-  for (int r = 0; r < rows; ++r) {
-    row_state& row = state[r];
-    if (row.sink > row.max) row.max = row.sink;
-    row.shift = row.max == no_score && (zeros || row.ignored) ? 0.0f : row.max;
-  }
-  if (plan.pass != softmax_pass::finish) {
-    pieces([&](std::int64_t start, std::int64_t count) {
-      if (!whole) fetch(start, count);
-      for (int r = 0; r < rows; ++r) {
-        row_state& row = state[r];
-        if (smoothed(plan) && plan.pass == softmax_pass::partial) k.row_dot(row.scores, nullptr, count, row.scores_sum);
-        plan.steps->exp_sum(row.scores, keep ? buffer_of(r) : nullptr, count, row.shift, row.sum);
-      }
-    });
+
+  /// The maximum of all columns is known.
+  void settle_max() noexcept {
+    const bool zeros =
+        plan.columns == 0 ||
+        (plan.form != nullptr && !plan.form->nan_if_masked &&
+         (plan.form->causal || plan.data[operand_mask] != nullptr || plan.data[operand_sinks] != nullptr));
     for (int r = 0; r < rows; ++r) {
       row_state& row = state[r];
-      if (plan.data[operand_sinks] != nullptr) plan.steps->exp_sum(&row.sink, nullptr, 1, row.shift, row.sum);
-      row.total = k.row_total(row.sum);
+      if (row.sink > row.max) row.max = row.sink;
+      row.shift = row.max == no_score && (zeros || row.ignored) ? 0.0f : row.max;
     }
   }
-  factors f[widest_tile];
-  for (int r = 0; r < rows; ++r) {
-    // A row without columns to look at has not met its own -inf - -inf.
-    if (state[r].shift == no_score) state[r].total = std::numeric_limits<double>::quiet_NaN();
-    f[r] = finish_row(plan, cursor, r, state[r]);
-  }
-  if (plan.pass == softmax_pass::partial) return;
 
-  pieces([&](std::int64_t start, std::int64_t count) {
-    if (!whole) fetch(start, count);
+  void sum_chunk(std::int64_t chunk, row_sums* out) noexcept {
+    const bool scores_too = smoothed(plan) && plan.pass == softmax_pass::partial;
+    softmax_sum sum[widest_tile], scores_sum[widest_tile];
     for (int r = 0; r < rows; ++r) {
-      const row_state& row = state[r];
-      float* const buffer = buffer_of(r);
-      float* const y = plan.direct_output ? reinterpret_cast<float*>(y_at(r, start)) : buffer;
-      const bool streaming = plan.streaming && !in_output;
-      if (keep)
-        plan.steps->scale(buffer, y, count, f[r].high, f[r].low, streaming);
-      else if (plan.logarithm)
-        plan.steps->shift(row.scores, y, count, row.shift, f[r].high, f[r].low, streaming);
-      else
-        plan.steps->exp_scale(row.scores, y, count, row.shift, f[r].high, f[r].low, streaming);
-      if (smoothed(plan) && !row.ignored) smooth(plan, row, y, count);
+      sum[r] = {};
+      if (scores_too) scores_sum[r] = {};
     }
-    if (!plan.direct_output)
-      for (int r = 0; r < rows; ++r) k.scatter[y_type](scratch + r * piece, y_at(r, start), plan.y_stride, count);
-  });
-  for (int r = 0; plan.loss != nullptr && r < rows; ++r)
-    if (!state[r].ignored) finish_target(plan, state[r], y_at(r, state[r].target));
-  if (begin == 0 && end == plan.columns) return;
-  for (int r = 0; r < rows; ++r) {
-    const float masked = state[r].total != state[r].total ? static_cast<float>(state[r].total)
-                         : plan.logarithm                 ? no_score
-                                                          : 0.0f;
-    std::fill_n(scratch, softmax_block, masked);
-    const auto fill = [&](std::int64_t from, std::int64_t to) {
-      for (; from < to; from += softmax_block)
-        k.scatter[y_type](scratch, y_at(r, from), plan.y_stride, std::min<std::int64_t>(softmax_block, to - from));
-    };
-    fill(0, begin);
-    fill(end, plan.columns);
+    pieces(chunk * plan.split.chunk, (chunk + 1) * plan.split.chunk, [&](std::int64_t start, std::int64_t count) {
+      if (!whole) fetch(start, count);
+      for (int r = 0; r < rows; ++r) {
+        const float* const scores = scores_of(r, start, count);
+        if (scores_too) plan.table->row_dot(scores, nullptr, count, scores_sum[r]);
+        plan.steps->exp_sum(scores, keep ? buffer_of(r, start) : nullptr, count, state[r].shift, sum[r]);
+      }
+    });
+    for (int r = 0; r < rows; ++r)
+      out[r] = {plan.table->row_total(sum[r]), scores_too ? plan.table->row_total(scores_sum[r]) : 0};
   }
+
+  /// The sums of all columns are known.
+  void settle_sum() noexcept {
+    for (int r = 0; r < rows; ++r) {
+      row_state& row = state[r];
+      if (plan.data[operand_sinks] != nullptr && plan.pass != softmax_pass::finish)
+        row.sum.exponentials += static_cast<double>(numerator_of(plan, row.sink, row.shift));
+      // A row without columns to look at has not met its own -inf - -inf.
+      if (row.shift == no_score) row.sum.exponentials = std::numeric_limits<double>::quiet_NaN();
+      row.last = finish_row(plan, cursor, r, row);
+    }
+  }
+
+  void write(std::int64_t from, std::int64_t to) noexcept {
+    pieces(from, to, [&](std::int64_t start, std::int64_t count) {
+      if (!whole) fetch(start, count);
+      const auto step = plan.logarithm ? plan.steps->shift : plan.steps->exp_scale;
+      const bool streaming = plan.streaming && !in_output;
+      for (int r = 0; r < rows; ++r) {
+        const row_state& row = state[r];
+        float* const buffer = buffer_of(r, start);
+        float* const y = plan.direct_output ? reinterpret_cast<float*>(y_at(r, start)) : buffer;
+        if (keep)
+          plan.steps->scale(buffer, y, count, row.last.high, row.last.low, streaming);
+        else
+          step(scores_of(r, start, count), y, count, row.shift, row.last.high, row.last.low, streaming);
+        if (smoothed(plan) && !row.ignored) smooth(plan, row, y, count);
+      }
+      for (int r = 0; r < rows && !plan.direct_output; ++r) scatter(buffer_of(r, start), r, start, count);
+    });
+    fill(from, std::min(to, begin));
+    fill(std::max(from, end), to);
+  }
+
+  /// What is masked by its position.
+  void fill(std::int64_t from, std::int64_t to) noexcept {
+    for (int r = 0; r < rows && from < to; ++r) {
+      const double total = state[r].sum.exponentials;
+      std::fill_n(scratch, softmax_block,
+                  total != total   ? static_cast<float>(total)
+                  : plan.logarithm ? no_score
+                                   : 0.0f);
+      for (std::int64_t i = from; i < to; i += softmax_block)
+        scatter(scratch, r, i, std::min<std::int64_t>(softmax_block, to - i));
+    }
+  }
+
+  void scatter(const float* v, int r, std::int64_t column, std::int64_t count) const noexcept {
+    plan.table->scatter[static_cast<std::size_t>(plan.type[operand_y])](v, y_at(r, column), plan.y_stride, count);
+  }
+
+  /// Once all columns are written.
+  void finish_targets() noexcept {
+    for (int r = 0; r < rows && plan.loss != nullptr; ++r)
+      if (!state[r].ignored) finish_target(plan, state[r], y_at(r, state[r].target));
+  }
+};
+
+template <class F>
+void run_tile(row_tile& tile, F for_chunks) noexcept {
+  const softmax_plan& plan = tile.plan;
+  const bool given = plan.pass == softmax_pass::finish;
+  float max[most_chunks][widest_tile];
+  row_sums sums[most_chunks][widest_tile];
+  if (!given || tile.whole) {
+    for_chunks([&](row_tile& t, std::int64_t c) {
+      t.find_max(c * plan.split.chunk, (c + 1) * plan.split.chunk);
+      for (int r = 0; r < t.rows; ++r) max[c][r] = t.state[r].max;
+    });
+  }
+  for (int r = 0; r < tile.rows; ++r) {
+    row_state& row = tile.state[r];
+    if (given) row.max = value_of(plan, tile.cursor, operand_max, r, 0);
+    for (std::int64_t c = 0; c < plan.split.chunks && !given; ++c) row.max = std::max(row.max, max[c][r]);
+  }
+  tile.settle_max();
+  if (!given) for_chunks([&](row_tile& t, std::int64_t c) { t.sum_chunk(c, sums[c]); });
+  for (int r = 0; r < tile.rows; ++r) {
+    row_state& row = tile.state[r];
+    row.sum = {given ? static_cast<double>(value_of(plan, tile.cursor, operand_sum, r, 1)) : 0, 0};
+    for (std::int64_t c = 0; c < plan.split.chunks && !given; ++c) {
+      row.sum.exponentials += sums[c][r].exponentials;
+      row.sum.scores += sums[c][r].scores;
+    }
+  }
+  tile.settle_sum();
+  if (plan.pass == softmax_pass::partial) return;
+  for_chunks([&](row_tile& t, std::int64_t c) {
+    t.write(c * plan.split.chunk, std::min((c + 1) * plan.split.chunk, plan.columns));
+  });
+  tile.finish_targets();
 }
 
 void run_rows(const void* argument, std::int64_t begin, std::int64_t end) noexcept {
   const auto& plan = *static_cast<const softmax_plan*>(argument);
   alignas(64) float scratch[scratch_floats];
-  nest_cursor cursor(plan.rows, begin);
   const bool direct = plan.form == nullptr && plan.direct_input && plan.direct_output;
-  while (begin < end) {
-    const auto rows = static_cast<int>(std::min<std::int64_t>({plan.tile, cursor.run(), end - begin}));
+  for_tiles(plan, begin, end, [&](const nest_cursor& cursor, int rows) {
     if (direct)
       direct_rows(plan, cursor, rows);
     else
-      gathered_rows(plan, cursor, rows, scratch);
-    cursor.advance(rows);
-    begin += rows;
-  }
+      run_alone<row_tile>(plan, cursor, rows, scratch);
+  });
   if (plan.streaming) order_streamed_stores();
 }
 
@@ -407,12 +494,13 @@ softmax_plan plan_softmax(const kernel_table& table, softmax_pass pass, bool log
   plan.resting_columns = cache / 4 / size_of(dtype::f32);
   plan.streaming = plan.direct_input && plan.direct_output && x.data != y.data &&
                    rows * plan.columns > cache / size_of(y.type) && (logarithm || !plan.rests_in_cache(plan.columns));
-  plan.work = split_rows(rows, plan.columns, how);
+  plan.split = split_rows(rows, plan.columns, how);
   return plan;
 }
 
 void run_softmax(const softmax_plan& plan, const options& how) noexcept {
-  run_split(plan.work, 1, how, run_rows, &plan);
+  if (plan.split.parts > 1) return run_shared<row_tile>(plan, how);
+  run_split(plan.split.rows, 1, how, run_rows, &plan);
 }
 
 }  // namespace sigmax

@@ -127,7 +127,7 @@ SIGMAX_FN void add(vec& high, vec& low, vec x) {
   }
 }
 
-/// Adds value(i, count), the `count` values from i on, for all n of a row. Beyond `count` a pair must hold zeros.
+/// Adds value(i, count), the `count` values from i on, for all n of a chunk. Beyond `count` a pair must hold zeros.
 template <accuracy tier, class F>
 SIGMAX_FN void sum_row(std::int64_t n, softmax_sum& sum, F value) {
   // A piece of the row that stays in the L1 cache, and of that a pair of the virtual lanes, which stays in registers.

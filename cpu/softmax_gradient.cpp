@@ -6,60 +6,88 @@
 namespace sigmax {
 namespace {
 
-void gradient_rows(const softmax_gradient_plan& plan, const nest_cursor& cursor, int rows, float* scratch) noexcept {
-  const kernel_table& k = *plan.table;
-  const std::int64_t n = plan.columns, room = scratch_floats / 2 / rows;
-  const std::int64_t piece = plan.direct || n <= room ? n : room / softmax_lanes * softmax_lanes;
-  const auto at = [&](gradient_operand which, int r, std::int64_t column) {
+/// Neighbouring rows.
+struct gradient_tile {
+  const softmax_gradient_plan& plan;
+  const nest_cursor& cursor;
+  int rows;
+  float* scratch;
+  std::int64_t piece;  ///< columns at a time
+  factors total[widest_tile];
+
+  gradient_tile(const softmax_gradient_plan& p, const nest_cursor& c, int n, float* buffer) noexcept
+      : plan(p), cursor(c), rows(n), scratch(buffer) {
+    const std::int64_t room = scratch_floats / 2 / rows;
+    piece = plan.direct || holds_rows() ? plan.columns : room / softmax_lanes * softmax_lanes;
+  }
+  /// Whether what was gathered for the sum is still there when the row is written.
+  bool holds_rows() const noexcept { return plan.split.parts == 1 && plan.columns <= scratch_floats / 2 / rows; }
+
+  std::byte* at(gradient_operand which, int r, std::int64_t column) const noexcept {
     const std::int64_t step = plan.rows.stride[which][plan.rows.rank - 1];
     return plan.data[which] +
            (cursor.offset(which) + r * step + column * plan.stride[which]) * size_of(plan.type[which]);
-  };
-  const auto buffer_of = [&](gradient_operand which, int r) { return scratch + (2 * r + which) * piece; };
-  const auto fetch = [&](gradient_operand which, int r, std::int64_t start, std::int64_t count) {
-    k.gather[static_cast<std::size_t>(plan.type[which])](at(which, r, start), plan.stride[which], count,
-                                                         buffer_of(which, r));
-  };
-  const auto row = [&](gradient_operand which, int r, std::int64_t start) {
-    return plan.direct ? reinterpret_cast<float*>(at(which, r, start)) : buffer_of(which, r);
-  };
-  const auto pieces = [&](bool gather, auto&& work) {
-    for (std::int64_t start = 0; start < n; start += piece) {
-      const std::int64_t count = std::min(piece, n - start);
+  }
+  float* row(gradient_operand which, int r, std::int64_t start) const noexcept {
+    return plan.direct ? reinterpret_cast<float*>(at(which, r, start)) : scratch + (2 * r + which) * piece;
+  }
+  void fetch(gradient_operand which, int r, std::int64_t start, std::int64_t count) const noexcept {
+    plan.table->gather[static_cast<std::size_t>(plan.type[which])](at(which, r, start), plan.stride[which], count,
+                                                                   row(which, r, start));
+  }
+  /// Calls work(r, start, count) for all pieces of a chunk.
+  template <class F>
+  void pieces(std::int64_t chunk, bool gather, F work) const noexcept {
+    const std::int64_t end = std::min((chunk + 1) * plan.split.chunk, plan.columns);
+    for (std::int64_t start = chunk * plan.split.chunk; start < end; start += piece) {
+      const std::int64_t count = std::min(piece, end - start);
       for (int r = 0; gather && r < rows; ++r) {
         fetch(gradient_dy, r, start, count);
         fetch(gradient_y, r, start, count);
       }
       for (int r = 0; r < rows; ++r) work(r, start, count);
     }
-  };
+  }
 
-  softmax_sum sum[widest_tile] = {};
-  pieces(!plan.direct, [&](int r, std::int64_t start, std::int64_t count) {
-    k.row_dot(row(gradient_dy, r, start), plan.logarithm ? nullptr : row(gradient_y, r, start), count, sum[r]);
-  });
-  factors total[widest_tile];
-  for (int r = 0; r < rows; ++r) total[r] = two_parts(k.row_total(sum[r]));
-  pieces(!plan.direct && piece < n, [&](int r, std::int64_t start, std::int64_t count) {
-    float* const dx = plan.direct ? row(gradient_dx, r, start) : buffer_of(gradient_dy, r);
-    k.softmax_gradient[plan.logarithm](row(gradient_dy, r, start), row(gradient_y, r, start), dx, count, plan.scale,
-                                       total[r].high, total[r].low, plan.streaming);
-    if (!plan.direct)
-      k.scatter[static_cast<std::size_t>(plan.type[gradient_dx])](dx, at(gradient_dx, r, start),
-                                                                  plan.stride[gradient_dx], count);
-  });
+  void sum_chunk(std::int64_t chunk, double* out) const noexcept {
+    softmax_sum sum[widest_tile];
+    for (int r = 0; r < rows; ++r) sum[r] = {};
+    pieces(chunk, !plan.direct, [&](int r, std::int64_t start, std::int64_t count) {
+      plan.table->row_dot(row(gradient_dy, r, start), plan.logarithm ? nullptr : row(gradient_y, r, start), count,
+                          sum[r]);
+    });
+    for (int r = 0; r < rows; ++r) out[r] = plan.table->row_total(sum[r]);
+  }
+
+  void write_chunk(std::int64_t chunk) const noexcept {
+    pieces(chunk, !plan.direct && !holds_rows(), [&](int r, std::int64_t start, std::int64_t count) {
+      float* const dx = row(plan.direct ? gradient_dx : gradient_dy, r, start);
+      plan.table->softmax_gradient[plan.logarithm](row(gradient_dy, r, start), row(gradient_y, r, start), dx, count,
+                                                   plan.scale, total[r].high, total[r].low, plan.streaming);
+      if (!plan.direct)
+        plan.table->scatter[static_cast<std::size_t>(plan.type[gradient_dx])](dx, at(gradient_dx, r, start),
+                                                                              plan.stride[gradient_dx], count);
+    });
+  }
+};
+
+template <class F>
+void run_tile(gradient_tile& tile, F for_chunks) noexcept {
+  double sums[most_chunks][widest_tile];
+  for_chunks([&](const gradient_tile& t, std::int64_t c) { t.sum_chunk(c, sums[c]); });
+  for (int r = 0; r < tile.rows; ++r) {
+    double total = 0;
+    for (std::int64_t c = 0; c < tile.plan.split.chunks; ++c) total += sums[c][r];
+    tile.total[r] = two_parts(total);
+  }
+  for_chunks([](const gradient_tile& t, std::int64_t c) { t.write_chunk(c); });
 }
 
 void run_rows(const void* argument, std::int64_t begin, std::int64_t end) noexcept {
   const auto& plan = *static_cast<const softmax_gradient_plan*>(argument);
   alignas(64) float scratch[scratch_floats];
-  nest_cursor cursor(plan.rows, begin);
-  while (begin < end) {
-    const auto rows = static_cast<int>(std::min<std::int64_t>({plan.tile, cursor.run(), end - begin}));
-    gradient_rows(plan, cursor, rows, scratch);
-    cursor.advance(rows);
-    begin += rows;
-  }
+  for_tiles(plan, begin, end,
+            [&](const nest_cursor& cursor, int rows) { run_alone<gradient_tile>(plan, cursor, rows, scratch); });
   if (plan.streaming) order_streamed_stores();
 }
 
@@ -86,12 +114,13 @@ softmax_gradient_plan plan_softmax_gradient(const kernel_table& table, bool loga
   const std::int64_t count = element_count(dx);
   plan.streaming =
       plan.direct && dx.data != dy.data && dx.data != y.data && count > last_level_cache_bytes() / size_of(dtype::f32);
-  plan.work = split_rows(count / plan.columns, plan.columns, how);
+  plan.split = split_rows(count / plan.columns, plan.columns, how);
   return plan;
 }
 
 void run_softmax_gradient(const softmax_gradient_plan& plan, const options& how) noexcept {
-  run_split(plan.work, 1, how, run_rows, &plan);
+  if (plan.split.parts > 1) return run_shared<gradient_tile>(plan, how);
+  run_split(plan.split.rows, 1, how, run_rows, &plan);
 }
 
 }  // namespace sigmax

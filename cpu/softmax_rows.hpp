@@ -32,9 +32,30 @@ inline factors two_parts(double v) noexcept {
   return {high, static_cast<float>(v - static_cast<double>(high))};
 }
 
-/// Rows cut for the caller's threads.
-inline work_split split_rows(std::int64_t rows, std::int64_t columns, const options& how) noexcept {
-  return split_work(rows, 1, std::max<std::int64_t>(1, smallest_task / std::max<std::int64_t>(1, columns)), how);
+/// Calls work(cursor, count) for rows [begin, end), as many at a time as the plan works on together.
+template <class Plan, class F>
+void for_tiles(const Plan& plan, std::int64_t begin, std::int64_t end, F work) noexcept {
+  nest_cursor cursor(plan.rows, begin);
+  while (begin < end) {
+    const auto rows = static_cast<int>(std::min<std::int64_t>({plan.tile, cursor.run(), end - begin}));
+    work(cursor, rows);
+    cursor.advance(rows);
+    begin += rows;
+  }
+}
+
+/// Cuts the rows for the caller's threads, or their chunks where there are fewer rows than threads.
+inline row_split split_rows(std::int64_t rows, std::int64_t columns, const options& how) noexcept {
+  row_split split{};
+  split.rows = split_work(rows, 1, std::max<std::int64_t>(1, smallest_task / std::max<std::int64_t>(1, columns)), how);
+  split.chunk = softmax_chunk(columns);
+  split.chunks = columns / split.chunk + (columns % split.chunk != 0);
+  split.parts = 1;
+  const std::int64_t threads = how.threads.run != nullptr ? how.threads.concurrency : 1;
+  // All threads wait for each other after every pass: not for less than two chunks each.
+  const std::int64_t parts = std::min(threads, split.chunks / 2);
+  if (split.rows.end - split.rows.begin < threads && parts > split.rows.tasks) split.parts = parts;
+  return split;
 }
 
 /// Once a call: makes non-temporal stores visible.
@@ -42,6 +63,39 @@ inline void order_streamed_stores() noexcept {
 #ifdef __SSE2__
   _mm_sfence();
 #endif
+}
+
+/// The passes over one tile on one thread. A tile's passes come from run_tile(tile, for_chunks), where for_chunks(work)
+/// calls work(tile or a copy of it, chunk) for every chunk.
+template <class Tile, class Plan>
+void run_alone(const Plan& plan, const nest_cursor& cursor, int rows, float* scratch) noexcept {
+  Tile tile(plan, cursor, rows, scratch);
+  run_tile(tile, [&](auto work) {
+    for (std::int64_t c = 0; c < plan.split.chunks; ++c) work(tile, c);
+  });
+}
+
+/// All threads on one tile after the other, each on a copy with scratch of its own.
+template <class Tile, class Plan>
+void run_shared(const Plan& plan, const options& how) noexcept {
+  for_tiles(plan, plan.split.rows.begin, plan.split.rows.end, [&](const nest_cursor& cursor, int rows) {
+    Tile tile(plan, cursor, rows, nullptr);
+    run_tile(tile, [&](auto work) {
+      const auto part = [&](std::int64_t begin, std::int64_t end) {
+        alignas(64) float scratch[scratch_floats];
+        Tile copy = tile;
+        copy.scratch = scratch;
+        for (std::int64_t c = begin; c < end; ++c) work(copy, c);
+        if (plan.streaming) order_streamed_stores();
+      };
+      run_split(
+          {0, plan.split.chunks, plan.split.parts}, 1, how,
+          [](const void* argument, std::int64_t begin, std::int64_t end) noexcept {
+            (*static_cast<decltype(&part)>(argument))(begin, end);
+          },
+          &part);
+    });
+  });
 }
 
 }  // namespace

@@ -352,7 +352,7 @@ status explain_softmax(const const_view& x, const view& y, int axis, const optio
   const auto plan = plan_softmax(*c.table, softmax_pass::all, false, nullptr, nullptr, x, y, axis, how);
   out.kernel = plan.x_stride != 1 && plan.columns > 1 ? "columns" : "rows";
   out.streaming = plan.streaming;
-  out.tasks = plan.work.tasks;
+  out.tasks = std::max(plan.split.rows.tasks, plan.split.parts);
   return {};
 }
 

@@ -44,6 +44,13 @@ elementwise_plan plan_elementwise(const kernel_table& table, activation op, cons
                                   const options& how) noexcept;
 void run_elementwise(const elementwise_plan& plan, const options& how) noexcept;
 
+/// How rows and the chunks of their columns (kernels/softmax_state.hpp) go to the caller's threads.
+struct row_split {
+  work_split rows;
+  std::int64_t chunk, chunks;  ///< columns in a chunk, chunks in a row
+  std::int64_t parts;          ///< more than 1: so many tasks share each row, and `rows` is not cut
+};
+
 /// The tensors of a softmax call. A plain one has the first two, only a loss has the last three; `query` is no memory,
 /// its offset is a row's place along the dimension before the axis.
 enum softmax_operand {
@@ -86,7 +93,7 @@ struct softmax_plan {
   int tile;  ///< rows that are worked on together
   bool direct_input, direct_output, streaming;
   std::int64_t resting_columns;
-  work_split work;
+  row_split split;
 
   /// Whether that much of a row of y is still in a cache when it is visited again.
   bool rests_in_cache(std::int64_t count) const noexcept { return count <= resting_columns; }
@@ -109,7 +116,7 @@ struct softmax_gradient_plan {
   loop_nest rows;
   int tile;  ///< rows that are worked on together
   bool direct, streaming;
-  work_split work;
+  row_split split;
 };
 /// For at least one element.
 softmax_gradient_plan plan_softmax_gradient(const kernel_table& table, bool logarithm, const const_view& dy,

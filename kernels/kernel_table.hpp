@@ -31,7 +31,7 @@ struct score_terms {
 struct softmax_steps {
   /// t[i] = the score of x[i]. Returns the largest of bound and all t that are not NaN.
   float (*scores)(const float* x, float* t, std::int64_t n, const score_terms& terms, float bound) noexcept;
-  /// y[i] = e^(x[i] - max), y may be null; adds them to sum. n is a multiple of softmax_block unless the row ends.
+  /// y[i] = e^(x[i] - max), y may be null; adds them to sum. n is a multiple of softmax_lanes unless the chunk ends.
   void (*exp_sum)(const float* x, float* y, std::int64_t n, float max, softmax_sum& sum) noexcept;
   /// y[i] = x[i] (high + low)
   void (*scale)(const float* x, float* y, std::int64_t n, float high, float low, bool streaming) noexcept;

@@ -1,19 +1,30 @@
 // The denominator of a softmax row while it is summed up. The order of the additions is fixed by the row length alone,
-// so that the result has the same bits for every vector width, thread count, batch and position: element i goes to
-// virtual lane i % 64, a lane adds its values in order, and at the end lane l meets l + 32, l + 16, ... l + 1. What
-// each addition loses to rounding is kept in the lane's low part (Knuth's TwoSum), so the sum is good to about 2^-46:
-// next to a dominating maximum log_softmax needs that. Under accuracy::fast a shorter sum keeps less of it.
+// so that the result has the same bits for every vector width, thread count, batch and position. A row is cut into
+// chunks; element i of a chunk goes to virtual lane i % 64, a lane adds its values in order, and at the end lane l
+// meets l + 32, l + 16, ... l + 1. What each addition loses to rounding is kept in the lane's low part (Knuth's
+// TwoSum), so the sum is good to about 2^-46: next to a dominating maximum log_softmax needs that. Under accuracy::fast
+// a shorter sum keeps less of it. The sums of the chunks are added in double, in order.
 #pragma once
+
+#include <cstdint>
 
 namespace sigmax {
 
 inline constexpr int softmax_lanes = 64;
-/// Rows are summed a piece at a time; any multiple of softmax_lanes gives the same bits.
+/// Chunks are summed a piece at a time; any multiple of softmax_lanes gives the same bits.
 inline constexpr int softmax_block = 8 * softmax_lanes;
 
 struct alignas(64) softmax_sum {
   float high[softmax_lanes];
   float low[softmax_lanes];
 };
+
+/// How many columns of a row make a chunk. The threads that share a row each take whole ones.
+inline constexpr int most_chunks = 64;
+constexpr std::int64_t softmax_chunk(std::int64_t columns) noexcept {
+  constexpr std::int64_t least = 16384, share = std::int64_t{most_chunks} * softmax_block;
+  const std::int64_t even = (columns / share + (columns % share != 0)) * softmax_block;
+  return even > least ? even : least;
+}
 
 }  // namespace sigmax
