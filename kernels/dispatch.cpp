@@ -148,15 +148,13 @@ status run_softmax_call(const const_view& x, const view& y, int axis, const opti
 
 status run_gradient(bool logarithm, const const_view& dy, const const_view& y, const view& dx, int axis, float scale,
                     const options& how) noexcept {
-  constexpr float largest = std::numeric_limits<float>::max();
   if (status s = softmax_options(how); !s) return s;
   const const_view out = dx;
   const named_view views[] = {{"dy", &dy}, {"y", &y}, {"dx", &out}};
   extent_of_call extent;
   if (status s = validate_views(views, 3, extent); !s) return s;
   if (status s = resolve_axis(out, axis); !s) return s;
-  if (!(scale >= -largest && scale <= largest))
-    return failure(status_code::invalid_argument, "scale is %g, not finite", static_cast<double>(scale));
+  if (status s = validate_finite("scale", scale); !s) return s;
   choice c;
   if (status s = choose(how, out.where, c); !s) return s;
   if (extent.count > 0)
@@ -314,6 +312,17 @@ status cross_entropy(const const_view& x, const const_view& targets, const view&
 status cross_entropy_gradient(const const_view& dloss, const const_view& x, const const_view& targets, const view& dx,
                               int axis, const cross_entropy_form& form, const options& how) noexcept {
   return run_cross_entropy(&dloss, x, targets, dx, axis, form, how);
+}
+
+status top_k_gating(const const_view& x, const view& weights, const view& experts, int axis, const gating_form& form,
+                    const options& how) noexcept {
+  if (status s = softmax_options(how); !s) return s;
+  const const_view w = weights, e = experts;
+  if (status s = validate_gating(x, w, e, axis, form); !s) return s;
+  choice c;
+  if (status s = choose(how, x.where, c); !s) return s;
+  if (element_count(w) > 0) run_gating(plan_gating(*c.table, x, w, e, axis, form, how), how);
+  return {};
 }
 
 softmax_state merge(softmax_state a, softmax_state b) noexcept {

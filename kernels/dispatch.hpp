@@ -124,4 +124,23 @@ softmax_gradient_plan plan_softmax_gradient(const kernel_table& table, bool loga
                                             const options& how) noexcept;
 void run_softmax_gradient(const softmax_gradient_plan& plan, const options& how) noexcept;
 
+enum gating_operand { gating_x, gating_bias, gating_weights, gating_experts, gating_operands };
+
+struct gating_plan {
+  const kernel_table* table;
+  accuracy tier;
+  const softmax_steps* steps;
+  gating_form form;
+  std::byte* data[gating_operands];  ///< null: absent
+  dtype type[gating_operands];
+  std::int64_t columns, chosen, stride[gating_operands];  ///< along the axis
+  loop_nest rows;
+  int tile;
+  row_split split;
+};
+/// For at least one row and one chosen expert.
+gating_plan plan_gating(const kernel_table& table, const const_view& x, const const_view& weights,
+                        const const_view& experts, int axis, const gating_form& form, const options& how) noexcept;
+void run_gating(const gating_plan& plan, const options& how) noexcept;
+
 }  // namespace sigmax

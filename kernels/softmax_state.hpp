@@ -21,10 +21,10 @@ struct alignas(64) softmax_sum {
 
 /// How many columns of a row make a chunk. The threads that share a row each take whole ones.
 inline constexpr int most_chunks = 64;
+inline constexpr std::int64_t smallest_chunk = 16384;
 constexpr std::int64_t softmax_chunk(std::int64_t columns) noexcept {
-  constexpr std::int64_t least = 16384, share = std::int64_t{most_chunks} * softmax_block;
-  const std::int64_t even = (columns / share + (columns % share != 0)) * softmax_block;
-  return even > least ? even : least;
+  constexpr std::int64_t most = most_chunks * smallest_chunk;
+  return columns <= most ? smallest_chunk : (columns / most + (columns % most != 0)) * smallest_chunk;
 }
 
 }  // namespace sigmax

@@ -14,13 +14,19 @@ status failure(status_code code, const char* format, ...) noexcept {
   return {code, text};
 }
 
+status validate_finite(const char* name, float v) noexcept {
+  constexpr float largest = std::numeric_limits<float>::max();
+  if (v >= -largest && v <= largest) return {};
+  return failure(status_code::invalid_argument, "%s is %g, not finite", name, static_cast<double>(v));
+}
+
 namespace {
 
-enum class role { tensor, mask, targets };
+enum class role { tensor, mask, indices };
 
 bool fits(dtype type, role wanted) noexcept {
   const bool floating = type == dtype::f32 || type == dtype::f16 || type == dtype::bf16;
-  if (wanted == role::targets) return type == dtype::i32 || type == dtype::i64;
+  if (wanted == role::indices) return type == dtype::i32 || type == dtype::i64;
   return floating || (type == dtype::boolean && wanted == role::mask);
 }
 
@@ -32,7 +38,7 @@ status validate_view(const char* name, const const_view& v, std::int64_t& count,
     return failure(invalid_argument, "%s: dtype %d is unknown", name, static_cast<int>(v.type));
   if (!fits(v.type, wanted))
     return failure(unsupported, "%s: %s", name,
-                   wanted == role::targets ? "targets must be i32 or i64"
+                   wanted == role::indices ? "must be i32 or i64"
                    : wanted == role::mask  ? "a mask must be f32, f16, bf16 or boolean"
                                            : "must be f32, f16 or bf16");
   if (v.where != memory::host && v.where != memory::cuda && v.where != memory::managed)
@@ -73,14 +79,14 @@ struct part {
   role wanted = role::tensor;
 };
 template <std::size_t n>
-status validate_parts(const part (&parts)[n]) noexcept {
+status validate_parts(const part (&parts)[n], const char* other_shape = "one value a row") noexcept {
   using enum status_code;
   const const_view& x = *parts[0].view;
   std::int64_t count = 0;
   for (const part& p : parts) {
     if (p.view->data == nullptr && (p.as == part::optional || p.as == part::optional_output)) continue;
     if (status s = validate_view(p.name, *p.view, count, p.wanted); !s) return s;
-    if (status s = same_shape({p.name, p.view}, {p.shape == &x ? "x" : "one value a row", p.shape}); !s) return s;
+    if (status s = same_shape({p.name, p.view}, {p.shape == &x ? "x" : other_shape, p.shape}); !s) return s;
     if (p.view->where != x.where)
       return failure(invalid_argument, "x and %s live in different kinds of memory", p.name);
     if (p.as == part::needed || p.as == part::optional || count == 0) continue;
@@ -131,14 +137,11 @@ status resolve_axis(const const_view& x, int& axis) noexcept {
 status validate_form(const const_view& x, const const_view* y, int& axis, const softmax_form& form,
                      bool reads_state) noexcept {
   using enum status_code;
-  constexpr float largest = std::numeric_limits<float>::max();
   std::int64_t count = 0;
   if (status s = validate_view("x", x, count); !s) return s;
   if (status s = resolve_axis(x, axis); !s) return s;
-  if (!(form.scale >= -largest && form.scale <= largest))
-    return failure(invalid_argument, "form.scale is %g, not finite", static_cast<double>(form.scale));
-  if (!(form.output_scale >= -largest && form.output_scale <= largest))
-    return failure(invalid_argument, "form.output_scale is %g, not finite", static_cast<double>(form.output_scale));
+  if (status s = validate_finite("form.scale", form.scale); !s) return s;
+  if (status s = validate_finite("form.output_scale", form.output_scale); !s) return s;
   if (form.logarithm && form.output_scale != 1)
     return failure(invalid_argument, "form.output_scale is %g: a logarithm is not scaled",
                    static_cast<double>(form.output_scale));
@@ -179,12 +182,10 @@ status validate_form(const const_view& x, const const_view* y, int& axis, const 
 status validate_cross_entropy(const const_view* dloss, const const_view& x, const const_view& targets,
                               const const_view& y, int& axis, const cross_entropy_form& form) noexcept {
   using enum status_code;
-  constexpr float largest = std::numeric_limits<float>::max();
   std::int64_t count = 0;
   if (status s = validate_view("x", x, count); !s) return s;
   if (status s = resolve_axis(x, axis); !s) return s;
-  if (!(form.scale >= -largest && form.scale <= largest))
-    return failure(invalid_argument, "form.scale is %g, not finite", static_cast<double>(form.scale));
+  if (status s = validate_finite("form.scale", form.scale); !s) return s;
   if (!(form.label_smoothing >= 0 && form.label_smoothing <= 1))
     return failure(invalid_argument, "form.label_smoothing is %g, not in [0, 1]",
                    static_cast<double>(form.label_smoothing));
@@ -197,7 +198,7 @@ status validate_cross_entropy(const const_view* dloss, const const_view& x, cons
   const part parts[] = {
       {"x", &x, &x},
       {"dloss", gradient ? dloss : &x, gradient ? &row_shape : &x},
-      {"targets", &targets, &row_shape, part::needed, role::targets},
+      {"targets", &targets, &row_shape, part::needed, role::indices},
       {"form.lse", &lse, &row_shape, gradient ? part::optional : part::optional_output},
       {gradient ? "dx" : "loss", &y, gradient ? &x : &row_shape, gradient ? part::in_place : part::output}};
   return validate_parts(parts);
@@ -215,6 +216,30 @@ status validate_targets(const const_view& targets, std::int64_t classes, const c
                      static_cast<long long>(target), static_cast<long long>(classes),
                      static_cast<long long>(form.ignore_index));
   }
+  return {};
+}
+
+status validate_gating(const const_view& x, const const_view& weights, const const_view& experts, int& axis,
+                       const gating_form& form) noexcept {
+  using enum status_code;
+  std::int64_t count = 0;
+  if (status s = validate_view("x", x, count); !s) return s;
+  if (status s = resolve_axis(x, axis); !s) return s;
+  if (status s = validate_finite("form.scale", form.scale); !s) return s;
+  if (status s = validate_view("weights", weights, count); !s) return s;
+  const_view chosen = x;
+  chosen.shape[axis] = weights.rank == x.rank ? weights.shape[axis] : 0;
+  const part parts[] = {{"x", &x, &x},
+                        {"form.bias", &form.bias, &x, part::optional},
+                        {"weights", &weights, &chosen, part::output},
+                        {"experts", &experts, &chosen, part::output, role::indices}};
+  if (status s = validate_parts(parts, "weights"); !s) return s;
+  const auto k = static_cast<long long>(chosen.shape[axis]), n = static_cast<long long>(x.shape[axis]);
+  if (k > n) return failure(invalid_argument, "weights: %lld of %lld experts", k, n);
+  if (k > most_chosen)
+    return failure(unsupported, "weights: %lld experts a row, at most %lld can be chosen", k,
+                   static_cast<long long>(most_chosen));
+  if (n > std::numeric_limits<std::int32_t>::max()) return failure(unsupported, "x: %lld experts", n);
   return {};
 }
 

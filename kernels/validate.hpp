@@ -8,6 +8,8 @@ namespace sigmax {
 /// A failing status whose message is formatted like printf into storage of the calling thread.
 [[gnu::format(printf, 2, 3)]] status failure(status_code code, const char* format, ...) noexcept;
 
+status validate_finite(const char* name, float v) noexcept;
+
 struct named_view {
   const char* name;
   const const_view* view;
@@ -34,6 +36,11 @@ status validate_cross_entropy(const const_view* dloss, const const_view& x, cons
                               const const_view& y, int& axis, const cross_entropy_form& form) noexcept;
 /// That every target is a class or form.ignore_index. Reads them: only for memory that the CPU reaches.
 status validate_targets(const const_view& targets, std::int64_t classes, const cross_entropy_form& form) noexcept;
+
+/// The same for a gate.
+inline constexpr std::int64_t most_chosen = 2048;  ///< of a row: they are kept on the stack
+status validate_gating(const const_view& x, const const_view& weights, const const_view& experts, int& axis,
+                       const gating_form& form) noexcept;
 
 /// Most calls: two dense host tensors of one shape, identical or apart. Nothing is wrong with them, and that is found
 /// in a few nanoseconds; `count` becomes the number of elements. False says nothing: validate_views has the words.

@@ -30,7 +30,7 @@ enum class activation : std::int32_t {
 
 /// Storage formats: IEEE binary32, IEEE binary16, bfloat16 (the upper half of a binary32).
 /// Arithmetic is binary32 for all; results are rounded to nearest, ties to even. `boolean` is one byte, true if not 0,
-/// and only for masks; `i32` and `i64` are only for the targets of a loss.
+/// and only for masks; `i32` and `i64` are only for indices: the targets of a loss, the experts of a gate.
 enum class dtype : std::int32_t { f32, f16, bf16, boolean, i32, i64 };
 
 enum class backend : std::int32_t { automatic, cpu, cuda };
@@ -300,6 +300,26 @@ struct cross_entropy_form {
                                                        const const_view& targets, const view& dx, int axis = -1,
                                                        const cross_entropy_form& form = {},
                                                        const options& how = {}) noexcept;
+
+/// The gate of a mixture of experts: x holds a row's logits, one for each expert.
+struct gating_form {
+  /// Scores are softmax(x) over all experts (Shazeer et al., arXiv:1701.06538), or sigmoid(x) (DeepSeek-V3,
+  /// arXiv:2412.19437).
+  bool sigmoid = false;
+  bool renormalise = true;  ///< the weights of a row add up to `scale`
+  float scale = 1;          ///< finite
+  const_view bias{};        ///< added to the scores for the choice alone (arXiv:2408.15664); the shape of x
+};
+
+/// The experts with the k largest scores, falling, ties to the lower index, and their weights = scale score, divided by
+/// the sum of the row's chosen scores if they are renormalised. `weights` (f32, f16, bf16) and `experts` (i32, i64)
+/// have the shape of x with k, at most 2048, along the axis. Without a bias the choice is by x itself, so scores that
+/// round to the same number keep their order; NaN counts as the largest. Weights are within 3 ULP, 5 under
+/// accuracy::fast. NaN or +inf in a row, or only -inf, makes weights NaN as in `softmax`, unless sigmoids that are not
+/// renormalised keep them apart; experts are always k different ones. No output may overlap anything.
+[[nodiscard]] SIGMAX_API status top_k_gating(const const_view& x, const view& weights, const view& experts,
+                                             int axis = -1, const gating_form& form = {},
+                                             const options& how = {}) noexcept;
 
 /// What a call would do and why, without doing it.
 struct explanation {
