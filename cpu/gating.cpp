@@ -1,159 +1,118 @@
-// Top-k gating on the CPU: a row's k largest entries are held in a heap while the row goes by, then weighted with the
-// steps of softmax and sigmoid.
-#include <functional>
-
+// Top-k gating on the CPU: 16 rows side by side, whose largest entries are taken out one round after the other and
+// weighted with the steps of softmax and sigmoid.
 #include "softmax_rows.hpp"
 
 namespace sigmax {
 namespace {
 
-constexpr std::int64_t gating_block = 2048;  // entries at a time
-static_assert(smallest_chunk % gating_block == 0);
+static_assert(most_experts <= smallest_chunk);
 
-/// Orders as floats do, -0 like +0 and NaN above all; of equal values the lower index is the larger.
-std::uint64_t key_of(float value, std::int64_t index) noexcept {
-  auto bits = __builtin_bit_cast(std::uint32_t, value + 0.0f);
-  bits = value != value ? ~std::uint32_t{0} : bits >> 31 != 0 ? ~bits : bits | std::uint32_t{1} << 31;
-  return std::uint64_t{bits} << 32 | static_cast<std::uint32_t>(~index);
-}
-std::int64_t index_of(std::uint64_t key) noexcept { return static_cast<std::uint32_t>(~key); }
-
-struct gating_row {
-  const gating_plan& plan;
-  const nest_cursor& cursor;
-  int row;
-  float* scratch;
-
-  std::byte* at(gating_operand which, std::int64_t i) const noexcept {
-    const std::int64_t step = plan.rows.stride[which][plan.rows.rank - 1];
-    return plan.data[which] + (cursor.offset(which) + row * step + i * plan.stride[which]) * size_of(plan.type[which]);
-  }
-  const float* fetch(gating_operand which, std::int64_t start, std::int64_t count, float* buffer) const noexcept {
-    if (plan.type[which] == dtype::f32 && (plan.stride[which] == 1 || count == 1))
-      return reinterpret_cast<const float*>(at(which, start));
-    plan.table->gather[static_cast<std::size_t>(plan.type[which])](at(which, start), plan.stride[which], count, buffer);
-    return buffer;
-  }
-  template <class F>
-  void blocks(F work) const noexcept {
-    for (std::int64_t start = 0; start < plan.columns; start += gating_block) {
-      const std::int64_t count = std::min(gating_block, plan.columns - start);
-      work(start, count, fetch(gating_x, start, count, scratch));
-    }
-  }
-
-  /// The maximum of the whole row, and 1 / sum of its exponentials.
-  struct softmax_terms {
-    float max;
-    double reciprocal;
-  };
-  softmax_terms over_row() const noexcept {
-    const kernel_table& k = *plan.table;
-    softmax_terms t{-std::numeric_limits<float>::infinity(), 0};
-    blocks([&](std::int64_t, std::int64_t count, const float* x) { t.max = k.row_max(x, count, t.max); });
-    double total = 0;
-    softmax_sum sum;
-    blocks([&](std::int64_t start, std::int64_t count, const float* x) {
-      if (start % plan.split.chunk == 0) sum = {};
-      plan.steps->exp_sum(x, nullptr, count, t.max, sum);
-      if ((start + count) % plan.split.chunk == 0 || start + count == plan.columns) total += k.row_total(sum);
-    });
-    t.reciprocal = 1 / total;
-    return t;
-  }
-
-  /// The scores that a softmax or a sigmoid gives to count entries.
-  void score(const float* x, float* y, std::int64_t count, const softmax_terms& terms) const noexcept {
-    if (plan.form.sigmoid) return sigmoid(x, y, count);
-    const factors f = two_parts(terms.reciprocal);
-    plan.steps->exp_scale(x, y, count, terms.max, f.high, f.low, false);
-  }
-  void sigmoid(const float* x, float* y, std::int64_t count) const noexcept {
-    plan.table->forward[static_cast<std::size_t>(plan.tier)][static_cast<std::size_t>(activation::sigmoid)]
-                       [static_cast<std::size_t>(dtype::f32)](x, y, count, {}, false);
-  }
-
-  /// The keys of the k largest, in falling order.
-  void select(const softmax_terms& terms, std::uint64_t* keys) const noexcept {
-    const std::int64_t k = plan.chosen;
-    const std::greater<> above;
-    float* const scores = scratch + gating_block;
-    blocks([&](std::int64_t start, std::int64_t count, const float* v) {
-      if (plan.data[gating_bias] != nullptr) {
-        score(v, scores, count, terms);
-        const float* const bias = fetch(gating_bias, start, count, scratch);
-        for (std::int64_t i = 0; i < count; ++i) scores[i] += bias[i];
-        v = scores;
-      }
-      std::int64_t i = 0;
-      for (; i < count && start + i < k; ++i) {
-        keys[start + i] = key_of(v[i], start + i);
-        std::push_heap(keys, keys + start + i + 1, above);
-      }
-      for (; i < count; ++i) {
-        const std::uint64_t key = key_of(v[i], start + i);
-        if (key < keys[0]) continue;
-        std::pop_heap(keys, keys + k, above);
-        keys[k - 1] = key;
-        std::push_heap(keys, keys + k, above);
-      }
-    });
-    std::sort_heap(keys, keys + k, above);
-  }
-
-  /// Of all chosen entries x, in place.
-  void weigh(float* x, const softmax_terms& terms) const noexcept {
-    const kernel_table& table = *plan.table;
-    const std::int64_t k = plan.chosen;
-    const auto scale = static_cast<double>(plan.form.scale);
-    if (!plan.form.renormalise) {
-      if (plan.form.sigmoid) {
-        sigmoid(x, x, k);
-        if (scale != 1) plan.steps->scale(x, x, k, plan.form.scale, 0, false);
-      } else {
-        const factors f = two_parts(scale * terms.reciprocal);
-        plan.steps->exp_scale(x, x, k, terms.max, f.high, f.low, false);
-      }
-      return;
-    }
-    const float max = table.row_max(x, k, -std::numeric_limits<float>::infinity());
-    softmax_sum sum{};
-    // From here down sigmoid(x) is e^x to 2^-28, and may underflow where the quotients do not.
-    const bool exponentials = !plan.form.sigmoid || max < -20;
-    if (exponentials) {
-      plan.steps->exp_sum(x, x, k, max, sum);
-    } else {
-      sigmoid(x, x, k);
-      table.row_dot(x, nullptr, k, sum);
-    }
-    const factors f = two_parts(scale / table.row_total(sum));
-    plan.steps->scale(x, x, k, f.high, f.low, false);
-  }
-
-  void run(std::uint64_t* keys, float* chosen) const noexcept {
-    const bool scored = plan.data[gating_bias] != nullptr || !plan.form.renormalise;
-    const softmax_terms terms = scored && !plan.form.sigmoid ? over_row() : softmax_terms{};
-    select(terms, keys);
-    for (std::int64_t i = 0; i < plan.chosen; ++i) {
-      chosen[i] = *fetch(gating_x, index_of(keys[i]), 1, chosen + i);
-      if (plan.type[gating_experts] == dtype::i32)
-        *reinterpret_cast<std::int32_t*>(at(gating_experts, i)) = static_cast<std::int32_t>(index_of(keys[i]));
-      else
-        *reinterpret_cast<std::int64_t*>(at(gating_experts, i)) = index_of(keys[i]);
-    }
-    weigh(chosen, terms);
-    plan.table->scatter[static_cast<std::size_t>(plan.type[gating_weights])](chosen, at(gating_weights, 0),
-                                                                             plan.stride[gating_weights], plan.chosen);
-  }
+/// What a softmax over rows side by side is made of.
+struct row_terms {
+  float max[side_by_side];
+  double total[side_by_side];
 };
+
+row_block block_of(const gating_plan& plan, const nest_cursor& cursor, gating_operand which, int rows) noexcept {
+  return {plan.data[which] + cursor.offset(which) * size_of(plan.type[which]), plan.type[which],
+          plan.rows.stride[which][plan.rows.rank - 1], plan.stride[which], rows};
+}
+
+void sigmoid(const gating_plan& plan, float* t, std::int64_t count) noexcept {
+  plan.table->forward[static_cast<std::size_t>(plan.tier)][static_cast<std::size_t>(activation::sigmoid)]
+                     [static_cast<std::size_t>(dtype::f32)](t, t, count, {}, false);
+}
+
+/// What decides the choice: the logits, or their scores and the bias. t holds the logits, `buffer` takes the bias.
+void add_bias(const gating_plan& plan, const nest_cursor& cursor, int rows, const row_terms& terms, float* t,
+              float* buffer) noexcept {
+  const std::int64_t n = plan.columns;
+  if (plan.form.sigmoid) {
+    sigmoid(plan, t, n * side_by_side);
+  } else {
+    double unused[side_by_side];
+    plan.steps->exp_sum_columns(t, t, n, terms.max, unused);
+    scale_columns(*plan.steps, t, n, 1, terms.total);
+  }
+  read_columns(*plan.table, block_of(plan, cursor, gating_bias, rows), n, buffer);
+  for (std::int64_t i = 0; i < n * side_by_side; ++i) t[i] += buffer[i];
+}
+
+/// Chosen logits become their weights. `terms` is that of all logits.
+void weigh(const gating_plan& plan, const row_terms& terms, float* w) noexcept {
+  const std::int64_t k = plan.chosen, count = k * side_by_side;
+  row_terms chosen;
+  if (!plan.form.renormalise) {
+    for (double& total : chosen.total) total = 1;
+    if (plan.form.sigmoid) {
+      sigmoid(plan, w, count);
+      if (plan.form.scale != 1) scale_columns(*plan.steps, w, k, static_cast<double>(plan.form.scale), chosen.total);
+    } else {
+      plan.steps->exp_sum_columns(w, w, k, terms.max, chosen.total);
+      scale_columns(*plan.steps, w, k, static_cast<double>(plan.form.scale), terms.total);
+    }
+    return;
+  }
+  plan.table->max_columns(w, k, chosen.max);
+  if (plan.form.sigmoid) {
+    // From here down e^x is sigmoid(x) to 2^-28, and sigmoids may be 0 where their quotients are not.
+    const auto small = [&](int r) { return chosen.max[r] < -20; };
+    bool any = false;
+    for (int r = 0; r < side_by_side; ++r) any = any || small(r);
+    if (!any) sigmoid(plan, w, count);
+    for (std::int64_t i = 0; i < count && any; ++i) {
+      const auto r = static_cast<int>(i % side_by_side);
+      if (small(r))
+        plan.steps->exp_scale(w + i, w + i, 1, chosen.max[r], 1, 0, false);
+      else
+        sigmoid(plan, w + i, 1);
+    }
+    for (double& total : chosen.total) total = 0;
+    for (std::int64_t i = 0; i < count; ++i) chosen.total[i % side_by_side] += static_cast<double>(w[i]);
+  } else {
+    plan.steps->exp_sum_columns(w, w, k, chosen.max, chosen.total);
+  }
+  scale_columns(*plan.steps, w, k, static_cast<double>(plan.form.scale), chosen.total);
+}
+
+void write(const row_block& experts, const std::int32_t* places, std::int64_t i) noexcept {
+  for (int r = 0; r < experts.rows; ++r) {
+    if (experts.type == dtype::i32)
+      *reinterpret_cast<std::int32_t*>(experts.at(r, i)) = places[r];
+    else
+      *reinterpret_cast<std::int64_t*>(experts.at(r, i)) = places[r];
+  }
+}
+
+void run_tile(const gating_plan& plan, const nest_cursor& cursor, int rows, float* t, float* w) noexcept {
+  const std::int64_t n = plan.columns;
+  const bool biased = plan.data[gating_bias] != nullptr;
+  const row_block experts = block_of(plan, cursor, gating_experts, rows);
+  row_terms terms;
+  const row_block x = block_of(plan, cursor, gating_x, rows);
+  read_columns(*plan.table, x, n, t);
+  if (!plan.form.sigmoid && (biased || !plan.form.renormalise)) {
+    plan.table->max_columns(t, n, terms.max);
+    plan.steps->exp_sum_columns(t, nullptr, n, terms.max, terms.total);
+  }
+  if (biased) add_bias(plan, cursor, rows, terms, t, w);
+  plan.table->columns_to_keys(t, n);
+  for (std::int64_t i = 0; i < plan.chosen; ++i) {
+    std::int32_t places[side_by_side];
+    float* const value = w + i * side_by_side;
+    plan.table->take_largest(t, n, value, places);
+    write(experts, places, i);
+    for (int r = 0; r < rows && biased; ++r)
+      plan.table->gather[static_cast<std::size_t>(plan.type[gating_x])](x.at(r, places[r]), 1, 1, value + r);
+  }
+  weigh(plan, terms, w);
+  write_columns(*plan.table, w, block_of(plan, cursor, gating_weights, rows), plan.chosen);
+}
 
 void run_rows(const void* argument, std::int64_t begin, std::int64_t end) noexcept {
   const auto& plan = *static_cast<const gating_plan*>(argument);
-  alignas(64) float scratch[2 * gating_block], chosen[most_chosen];
-  std::uint64_t keys[most_chosen];
-  for_tiles(plan, begin, end, [&](const nest_cursor& cursor, int rows) {
-    for (int r = 0; r < rows; ++r) gating_row{plan, cursor, r, scratch}.run(keys, chosen);
-  });
+  alignas(64) float t[most_experts * side_by_side], w[most_experts * side_by_side];
+  for_tiles(plan, begin, end, [&](const nest_cursor& cursor, int rows) { run_tile(plan, cursor, rows, t, w); });
 }
 
 }  // namespace
@@ -176,7 +135,7 @@ gating_plan plan_gating(const kernel_table& table, const const_view& x, const co
     plan.type[v] = views[v]->type;
     plan.stride[v] = views[v]->strides[axis];
   }
-  plan.tile = widest_tile;
+  plan.tile = side_by_side;
   plan.split = split_rows(element_count(x) / plan.columns, plan.columns, how);
   return plan;
 }

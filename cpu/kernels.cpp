@@ -1,6 +1,6 @@
 // One CPU ISA row: compiled once per row of cmake/isa.cmake with its -m flags, SIGMAX_ISA (its name) and SIGMAX_ARCH
 // (its xsimd architecture). Exports the table and nothing else.
-#include "softmax.hpp"
+#include "columns.hpp"
 // The formulas come after the vocabulary they are written in.
 #include "../kernels/activations.hpp"
 #include "../kernels/kernel_table.hpp"
@@ -38,6 +38,11 @@ const kernel_table SIGMAX_JOIN(kernels_, SIGMAX_ISA) = {
     {gather<float>, gather<float16>, gather<bfloat16>, gather<boolean>},
     {scatter<float>, scatter<float16>, scatter<bfloat16>},
     row_max,
+    to_columns,
+    from_columns,
+    max_columns,
+    columns_to_keys,
+    take_largest,
     {steps<accuracy::high>, steps<accuracy::fast>},
     row_total,
     row_dot,

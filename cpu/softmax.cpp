@@ -70,6 +70,32 @@ void direct_rows(const softmax_plan& plan, const nest_cursor& cursor, int rows) 
   }
 }
 
+/// Plain rows of few columns, side by side.
+void narrow_rows(const softmax_plan& plan, const nest_cursor& cursor, int rows) noexcept {
+  const std::int64_t n = plan.columns;
+  alignas(64) float t[narrow_columns * side_by_side], e[narrow_columns * side_by_side];
+  const auto block = [&](softmax_operand which, std::int64_t stride) {
+    return row_block{row_of(plan, cursor, which, 0), plan.type[which], plan.rows.stride[which][plan.rows.rank - 1],
+                     stride, rows};
+  };
+  float max[side_by_side];
+  double total[side_by_side];
+  read_columns(*plan.table, block(operand_x, plan.x_stride), n, t);
+  plan.table->max_columns(t, n, max);
+  plan.steps->exp_sum_columns(t, plan.logarithm ? nullptr : e, n, max, total);
+  if (plan.logarithm) {
+    float high[side_by_side], low[side_by_side];
+    for (int r = 0; r < side_by_side; ++r) {
+      const factors f = two_parts(log_of(total[r]));
+      high[r] = f.high, low[r] = f.low;
+    }
+    plan.steps->shift_columns(t, n, max, high, low);
+  } else {
+    scale_columns(*plan.steps, e, n, 1, total);
+  }
+  write_columns(*plan.table, plan.logarithm ? t : e, block(operand_y, plan.y_stride), n);
+}
+
 /// What the chunks of a row add up to.
 struct row_sums {
   double exponentials;
@@ -434,7 +460,9 @@ void run_rows(const void* argument, std::int64_t begin, std::int64_t end) noexce
   alignas(64) float scratch[scratch_floats];
   const bool direct = plan.form == nullptr && plan.direct_input && plan.direct_output;
   for_tiles(plan, begin, end, [&](const nest_cursor& cursor, int rows) {
-    if (direct)
+    if (plan.narrow)
+      narrow_rows(plan, cursor, rows);
+    else if (direct)
       direct_rows(plan, cursor, rows);
     else
       run_alone<row_tile>(plan, cursor, rows, scratch);
@@ -486,13 +514,14 @@ softmax_plan plan_softmax(const kernel_table& table, softmax_pass pass, bool log
   }
   plan.direct_input = x.type == dtype::f32 && (plan.x_stride == 1 || plan.columns == 1);
   plan.direct_output = y.type == dtype::f32 && (plan.y_stride == 1 || plan.columns == 1);
-  plan.tile = rows_together(plan.x_stride, plan.columns);
   std::int64_t rows = 1;
   for (int i = 0; i < x.rank; ++i)
     if (i != axis) rows *= x.shape[i];
+  plan.narrow = form == nullptr && plan.columns <= narrow_columns && rows >= narrow_rows_least;
+  plan.tile = plan.narrow ? side_by_side : rows_together(plan.x_stride, plan.columns);
   const std::int64_t cache = last_level_cache_bytes();
   plan.resting_columns = cache / 4 / size_of(dtype::f32);
-  plan.streaming = plan.direct_input && plan.direct_output && x.data != y.data &&
+  plan.streaming = !plan.narrow && plan.direct_input && plan.direct_output && x.data != y.data &&
                    rows * plan.columns > cache / size_of(y.type) && (logarithm || !plan.rests_in_cache(plan.columns));
   plan.split = split_rows(rows, plan.columns, how);
   return plan;

@@ -289,9 +289,5 @@ void row_gradient(const float* dy, const float* y, float* dx, std::int64_t n, fl
       });
 }
 
-template <accuracy tier>
-inline constexpr softmax_steps steps = {any_scores<tier>, row_exp_sum<tier>, row_scale<tier>, row_exp_scale<tier>,
-                                        row_shift<tier>};
-
 }  // namespace
 }  // namespace sigmax

@@ -16,6 +16,8 @@ constexpr std::int64_t scratch_floats = 8192;  // 32 KiB of stack
 constexpr int widest_tile = 16;                // f32 columns in a cache line
 constexpr int direct_tile = 8;                 // contiguous rows together, if each has at most
 constexpr std::int64_t direct_columns = 512;   // so many columns: 16 KiB, half an L1 cache
+constexpr std::int64_t narrow_columns = 64;    // rows side by side, if each has at most so many columns
+constexpr std::int64_t narrow_rows_least = 4;  // and there are so many of them
 constexpr std::int64_t smallest_task = 16384;  // elements, as for elementwise calls
 
 /// Rows that are worked on together: those that share cache lines, or short ones, whose steps overlap.
@@ -56,6 +58,52 @@ inline row_split split_rows(std::int64_t rows, std::int64_t columns, const optio
   const std::int64_t parts = std::min(threads, split.chunks / 2);
   if (split.rows.end - split.rows.begin < threads && parts > split.rows.tasks) split.parts = parts;
   return split;
+}
+
+/// Neighbouring rows of a tensor in memory; distances in elements.
+struct row_block {
+  std::byte* data;
+  dtype type;
+  std::int64_t step, stride;  ///< from row to row, and along the row
+  int rows;
+
+  std::byte* at(int r, std::int64_t i) const noexcept { return data + (r * step + i * stride) * size_of(type); }
+};
+constexpr std::int64_t columns_at_once = 64;
+
+/// n columns of up to side_by_side rows, side by side.
+inline void read_columns(const kernel_table& k, const row_block& x, std::int64_t n, float* t) noexcept {
+  if (x.type == dtype::f32 && (x.stride == 1 || n == 1))
+    return k.to_columns(reinterpret_cast<const float*>(x.data), x.step, x.rows, n, t);
+  const auto gather = k.gather[static_cast<std::size_t>(x.type)];
+  alignas(64) float buffer[side_by_side * columns_at_once];
+  for (std::int64_t i = 0; i < n; i += columns_at_once) {
+    const std::int64_t count = std::min(columns_at_once, n - i);
+    for (int r = 0; r < x.rows; ++r) gather(x.at(r, i), x.stride, count, buffer + r * columns_at_once);
+    k.to_columns(buffer, columns_at_once, x.rows, count, t + i * side_by_side);
+  }
+}
+inline void write_columns(const kernel_table& k, const float* t, const row_block& y, std::int64_t n) noexcept {
+  if (y.type == dtype::f32 && (y.stride == 1 || n == 1))
+    return k.from_columns(t, reinterpret_cast<float*>(y.data), y.step, y.rows, n);
+  alignas(64) float buffer[side_by_side * columns_at_once];
+  for (std::int64_t i = 0; i < n; i += columns_at_once) {
+    const std::int64_t count = std::min(columns_at_once, n - i);
+    k.from_columns(t + i * side_by_side, buffer, columns_at_once, y.rows, count);
+    for (int r = 0; r < y.rows; ++r)
+      k.scatter[static_cast<std::size_t>(y.type)](buffer + r * columns_at_once, y.at(r, i), y.stride, count);
+  }
+}
+
+/// Rows side by side times numerator / denominator, each by its own.
+inline void scale_columns(const softmax_steps& steps, float* t, std::int64_t n, double numerator,
+                          const double* denominator) noexcept {
+  float high[side_by_side], low[side_by_side];
+  for (int r = 0; r < side_by_side; ++r) {
+    const factors f = two_parts(numerator / denominator[r]);
+    high[r] = f.high, low[r] = f.low;
+  }
+  steps.scale_columns(t, n, high, low);
 }
 
 /// Once a call: makes non-temporal stores visible.

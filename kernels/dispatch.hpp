@@ -90,7 +90,8 @@ struct softmax_plan {
   dtype type[softmax_operands];
   std::int64_t columns, x_stride, y_stride, mask_stride;  ///< along the axis
   loop_nest rows;
-  int tile;  ///< rows that are worked on together
+  int tile;     ///< rows that are worked on together
+  bool narrow;  ///< side by side
   bool direct_input, direct_output, streaming;
   std::int64_t resting_columns;
   row_split split;

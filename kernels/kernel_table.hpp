@@ -16,6 +16,8 @@ inline constexpr int activation_count = 0
     ;
 inline constexpr int dtype_count = 3;
 inline constexpr int accuracy_count = 2;
+inline constexpr int side_by_side = 16;             ///< short rows: entry c of row r stands at [16 c + r]
+inline constexpr std::int64_t most_experts = 1024;  ///< of a gate: they are kept on the stack
 
 /// How the scores of a row come from its elements: softmax_form tells the formula and its order.
 struct score_terms {
@@ -40,6 +42,11 @@ struct softmax_steps {
                     bool streaming) noexcept;
   /// y[i] = (x[i] - max) - (high + low)
   void (*shift)(const float* x, float* y, std::int64_t n, float max, float high, float low, bool streaming) noexcept;
+
+  // The same for rows side by side, in place, each with its own numbers; n columns, of one chunk. e may be t or null.
+  void (*exp_sum_columns)(const float* t, float* e, std::int64_t n, const float* max, double* total) noexcept;
+  void (*scale_columns)(float* t, std::int64_t n, const float* high, const float* low) noexcept;
+  void (*shift_columns)(float* t, std::int64_t n, const float* max, const float* high, const float* low) noexcept;
 };
 
 struct kernel_table {
@@ -65,6 +72,14 @@ struct kernel_table {
 
   /// The largest of bound and all x that are not NaN.
   float (*row_max)(const float* x, std::int64_t n, float bound) noexcept;
+  /// Between rows that lie `stride` apart and rows side by side, of which all but `rows` hold any numbers.
+  void (*to_columns)(const float* x, std::int64_t stride, int rows, std::int64_t n, float* t) noexcept;
+  void (*from_columns)(const float* t, float* y, std::int64_t stride, int rows, std::int64_t n) noexcept;
+  void (*max_columns)(const float* t, std::int64_t n, float* max) noexcept;
+  /// Numbers of rows side by side become integers in the same order, NaN above all; of those the largest of each row,
+  /// the first of equals, is taken out. `value` is the number that it was, where that was not NaN.
+  void (*columns_to_keys)(float* t, std::int64_t n) noexcept;
+  void (*take_largest)(float* keys, std::int64_t n, float* value, std::int32_t* place) noexcept;
   softmax_steps softmax[accuracy_count];
   /// The total.
   double (*row_total)(const softmax_sum& sum) noexcept;

@@ -3,6 +3,8 @@
 #include <cstdarg>
 #include <cstdio>
 
+#include "kernel_table.hpp"
+
 namespace sigmax {
 
 status failure(status_code code, const char* format, ...) noexcept {
@@ -236,10 +238,8 @@ status validate_gating(const const_view& x, const const_view& weights, const con
   if (status s = validate_parts(parts, "weights"); !s) return s;
   const auto k = static_cast<long long>(chosen.shape[axis]), n = static_cast<long long>(x.shape[axis]);
   if (k > n) return failure(invalid_argument, "weights: %lld of %lld experts", k, n);
-  if (k > most_chosen)
-    return failure(unsupported, "weights: %lld experts a row, at most %lld can be chosen", k,
-                   static_cast<long long>(most_chosen));
-  if (n > std::numeric_limits<std::int32_t>::max()) return failure(unsupported, "x: %lld experts", n);
+  if (n > most_experts)
+    return failure(unsupported, "x: %lld experts, at most %lld are supported", n, static_cast<long long>(most_experts));
   return {};
 }
 

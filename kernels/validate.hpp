@@ -38,7 +38,6 @@ status validate_cross_entropy(const const_view* dloss, const const_view& x, cons
 status validate_targets(const const_view& targets, std::int64_t classes, const cross_entropy_form& form) noexcept;
 
 /// The same for a gate.
-inline constexpr std::int64_t most_chosen = 2048;  ///< of a row: they are kept on the stack
 status validate_gating(const const_view& x, const const_view& weights, const const_view& experts, int& axis,
                        const gating_form& form) noexcept;
 

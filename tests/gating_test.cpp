@@ -72,10 +72,9 @@ TEST(gating, chooses_as_a_sort_does_and_weighs_as_the_formulas) {
       for (bool sigmoid : {false, true})
         for (bool renormalise : {false, true})
           for (bool biased : {false, true})
-            for (std::int64_t n : {1, 2, 7, 8, 64, 100, 256, 1024, 2048, 2049, 5000, 40000})
-              for (std::int64_t k :
-                   {std::int64_t{1}, std::int64_t{2}, std::int64_t{8}, std::min<std::int64_t>(n, 2048)}) {
-                if (k > n || (n > 3000 && k > 8 && tier == accuracy::fast)) continue;
+            for (std::int64_t n : {1, 2, 7, 8, 64, 100, 256, 700, 1024})
+              for (std::int64_t k : {std::int64_t{1}, std::int64_t{2}, std::int64_t{8}, n}) {
+                if (k > n) continue;
                 const std::int64_t rows = n < 300 ? 5 : 2;
                 const std::vector<float> x =
                     logits(static_cast<std::size_t>(rows * n), n % 3 == 0 ? 30.0f : 3.0f, static_cast<unsigned>(n + k));
@@ -109,7 +108,7 @@ TEST(gating, chooses_as_a_sort_does_and_weighs_as_the_formulas) {
                 }
               }
       printf("  %-7s %s %.3f ULP\n", row.name, tier == accuracy::fast ? "fast" : "high", worst);
-      EXPECT_LE(worst, (tier == accuracy::fast ? 5 : 3) * (row.fma ? 1 : 4)) << row.name;
+      EXPECT_LE(worst, (tier == accuracy::fast ? 4 : 3) * (row.fma ? 1 : 4)) << row.name;
     }
 }
 
@@ -214,11 +213,9 @@ TEST(gating, bad_calls_are_refused_before_anything_is_written) {
                          view(experts.data(), dtype::i32, {1, 4}))
                 .code,
             overlap);
-  std::vector<float> many(3000);
-  std::vector<std::int32_t> chosen(3000);
-  EXPECT_EQ(top_k_gating(const_view(many.data(), 3000), view(x.data(), 0), view(chosen.data(), 0)).code, ok);
-  std::vector<float> more(3000);
-  EXPECT_EQ(top_k_gating(const_view(many.data(), 3000), view(more.data(), 3000), view(chosen.data(), 3000)).code,
+  const std::vector<float> many(1025);
+  EXPECT_EQ(top_k_gating(const_view(many.data(), 1024), view(x.data(), 0), view(experts.data(), 0)).code, ok);
+  EXPECT_EQ(top_k_gating(const_view(many.data(), 1025), view(weights.data(), 1), view(experts.data(), 1)).code,
             unsupported);
   for (float v : weights) EXPECT_EQ(v, -5);
   for (std::int32_t v : experts) EXPECT_EQ(v, -5);
