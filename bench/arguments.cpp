@@ -1,6 +1,7 @@
 #include "arguments.hpp"
 
 #include "command.hpp"
+#include "row_op.hpp"
 
 #include <fmt/core.h>
 #include <fmt/ranges.h>
@@ -18,6 +19,16 @@ struct unit {
   int shift;
 };
 constexpr unit units[] = {{"Gi", 30}, {"Mi", 20}, {"Ki", 10}};
+
+std::vector<std::string_view> split(std::string_view text, char separator) {
+  std::vector<std::string_view> parts;
+  for (std::size_t begin = 0; begin <= text.size();) {
+    const std::size_t end = std::min(text.find(separator, begin), text.size());
+    parts.push_back(text.substr(begin, end - begin));
+    begin = end + 1;
+  }
+  return parts;
+}
 
 }  // namespace
 
@@ -52,15 +63,20 @@ std::string format_size(std::int64_t count) {
 }
 
 extent parse_shape(std::string_view text) {
-  const std::size_t cross = text.find('x');
-  if (cross == std::string_view::npos) {
-    throw usage_error(fmt::format("shape '{}' is not ROWSxCOLS (for example 64x1024)", text));
+  std::vector<std::int64_t> extents;
+  std::int64_t elements = 1;
+  for (const std::string_view part : split(text, 'x')) {
+    extents.push_back(parse_size(part));
+    if (elements > std::numeric_limits<std::int64_t>::max() / extents.back()) {
+      throw usage_error(fmt::format("shape '{}' has too many elements", text));
+    }
+    elements *= extents.back();
   }
-  const extent shape{parse_size(text.substr(0, cross)), parse_size(text.substr(cross + 1))};
-  if (shape.rows > std::numeric_limits<std::int64_t>::max() / shape.cols) {
-    throw usage_error(fmt::format("shape '{}' has too many elements", text));
+  if (extents.size() < 2) {
+    throw usage_error(fmt::format("shape '{}' is not ROWSxCOLS or BATCHxROWSxCOLS (for example 64x1024)", text));
   }
-  return shape;
+  const std::int64_t cols = extents.back(), rows = extents[extents.size() - 2];
+  return {rows, cols, elements / cols / rows};
 }
 
 sigmax::dtype parse_dtype(std::string_view text) {
@@ -87,37 +103,55 @@ int parse_threads(std::string_view text) {
   return count;
 }
 
+namespace {
+
+constexpr std::string_view gradient = ":gradient", fast = ":fast";
+
+bool has_form(sigmax::activation function, std::string_view form) {
+  return form != fast || sigmax::describe(function).bound_fast;
+}
+
+std::vector<operation> all_operations(op_kind kind, std::string_view form, sigmax::accuracy tier) {
+  std::vector<operation> all;
+  for (const auto function : sigmax::all_activations()) {
+    if (has_form(function, form)) all.push_back({kind, function, tier});
+  }
+  if (form != gradient) all.insert(all.end(), {{op_kind::softmax, {}, tier}, {op_kind::log_softmax, {}, tier}});
+  return all;
+}
+
+std::vector<operation> operations_of(std::string_view word) {
+  const std::vector<std::string_view> parts = split(word, '+');
+  const std::string_view head = parts.front();
+  const std::span options = std::span(parts).subspan(1);
+  const std::string_view form = head.ends_with(gradient) ? gradient : head.ends_with(fast) ? fast : "";
+  const std::string_view base = head.substr(0, head.size() - form.size());
+  const auto tier = form == fast ? sigmax::accuracy::fast : sigmax::accuracy::high;
+  const op_kind kind = form == gradient ? op_kind::gradient : op_kind::activation;
+  const auto refuse = [&](std::string_view why) { return usage_error(fmt::format("'{}' {}", word, why)); };
+
+  if (const row_op* of_rows = find_row_op(form == fast ? base : head)) {
+    if (form == fast && !of_rows->two_tiers) throw refuse("has one form for both tiers of accuracy");
+    operation op{of_rows->kind, {}, tier};
+    add_options(op, options);
+    return {op};
+  }
+  const auto function = sigmax::find_activation(base);
+  if (!function && base != "all")
+    throw usage_error(fmt::format("unknown op '{}' ('sigmax-bench list' shows them all)", head));
+  if (!options.empty()) throw refuse("takes no options: they are for one softmax, as in softmax+scale");
+  if (!function) return all_operations(kind, form, tier);
+  if (!has_form(*function, form)) throw refuse("has one form for both tiers of accuracy");
+  return {{kind, *function, tier}};
+}
+
+}  // namespace
+
 std::vector<operation> parse_operations(const std::vector<std::string>& words) {
-  constexpr std::string_view gradient = ":gradient", fast = ":fast";
   std::vector<operation> found;
-  const auto add = [&](operation op) {
-    if (std::find(found.begin(), found.end(), op) == found.end()) found.push_back(op);
-  };
-  for (const std::string_view word : words) {
-    const std::string_view form = word.ends_with(gradient) ? gradient : word.ends_with(fast) ? fast : "";
-    const std::string_view base = word.substr(0, word.size() - form.size());
-    operation op{form == gradient ? op_kind::gradient : op_kind::activation};
-    if (form == fast) op.accuracy = sigmax::accuracy::fast;
-    const auto exists = [&](sigmax::activation function) {
-      return form != fast || sigmax::describe(function).bound_fast;
-    };
-    if (base == "all") {
-      for (const auto function : sigmax::all_activations()) {
-        op.function = function;
-        if (exists(function)) add(op);
-      }
-      if (form != gradient) add({op_kind::softmax, {}, op.accuracy});
-      if (form != gradient) add({op_kind::log_softmax, {}, op.accuracy});
-    } else if (form != gradient && base == "softmax") {
-      add({op_kind::softmax, {}, op.accuracy});
-    } else if (form != gradient && base == "log_softmax") {
-      add({op_kind::log_softmax, {}, op.accuracy});
-    } else if (const auto function = sigmax::find_activation(base)) {
-      if (!exists(*function)) throw usage_error(fmt::format("'{}' has one form for both tiers of accuracy", base));
-      op.function = *function;
-      add(op);
-    } else {
-      throw usage_error(fmt::format("unknown op '{}' ('sigmax-bench list' shows them all)", word));
+  for (const std::string& word : words) {
+    for (const operation& op : operations_of(word)) {
+      if (std::find(found.begin(), found.end(), op) == found.end()) found.push_back(op);
     }
   }
   return found;

@@ -12,12 +12,13 @@ namespace sigmax_bench {
 
 std::int64_t parse_size(std::string_view text);  // "4096", "4Ki", "64Mi", "2Gi"
 std::string format_size(std::int64_t count);     // the shortest exact form of the same
-extent parse_shape(std::string_view text);       // "64x1024", "4Kix32000"
+extent parse_shape(std::string_view text);       // "64x1024", "4Kix32000", "32x4096x4096"; of more the first are one
 sigmax::dtype parse_dtype(std::string_view text);
 sigmax::backend parse_backend(std::string_view text);
 int parse_threads(std::string_view text);  // a number, or "all" for the machine's
 
-/// "gelu", "gelu:gradient", "softmax"; "all" is every activation and both softmaxes, "all:gradient" every gradient.
+/// "gelu", "gelu:gradient", "softmax+scale"; "all" is every activation, softmax and log_softmax, "all:gradient" every
+/// activation's gradient.
 std::vector<operation> parse_operations(const std::vector<std::string>& words);
 
 /// ISA names in build order, best first; "all" is every usable row, "best" what the library would choose.

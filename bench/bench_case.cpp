@@ -1,6 +1,7 @@
 #include "bench_case.hpp"
 
 #include "arguments.hpp"
+#include "row_op.hpp"
 
 #include <fmt/core.h>
 
@@ -31,22 +32,32 @@ std::int64_t size_of(sigmax::dtype type) { return type == sigmax::dtype::f32 ? 4
 
 std::string operation::name() const {
   const std::string tier = fast() ? ":fast" : "";
-  switch (kind) {
-    case op_kind::activation: return std::string(sigmax::describe(function).name) + tier;
-    case op_kind::gradient: return std::string(sigmax::describe(function).name) + ":gradient";
-    case op_kind::softmax: return "softmax" + tier;
-    case op_kind::log_softmax: return "log_softmax" + tier;
-  }
-  return "?";
+  if (kind == op_kind::activation) return std::string(sigmax::describe(function).name) + tier;
+  if (kind == op_kind::gradient) return std::string(sigmax::describe(function).name) + ":gradient";
+  std::string all = std::string(about(kind).name) + tier;
+  for (const std::string_view word : option_words(*this)) all += fmt::format("+{}", word);
+  return all;
 }
 
-std::string extent::name() const { return rows == 0 ? format_size(cols) : fmt::format("{}x{}", rows, cols); }
+std::string extent::name() const {
+  if (rows == 0) return format_size(cols);
+  return batch == 1 ? fmt::format("{}x{}", rows, cols) : fmt::format("{}x{}x{}", batch, rows, cols);
+}
 
 std::string bench_case::name() const {
   return fmt::format("{}/{}/{}/{}/{}t{}", op.name(), name_of(type), size.name(), isa.empty() ? name_of(where) : isa,
                      threads, in_place ? "/in_place" : "");
 }
 
-std::int64_t bench_case::bytes() const { return size.elements() * size_of(type) * (op.inputs() + 1); }
+std::int64_t bench_case::bytes() const {
+  const std::int64_t all = size.elements(), read = op.by_rows() ? visible_elements(op, size) : all;
+  const std::int64_t elements = read + all * (int{op.takes_dy()} + int{op.writes_elements()});
+  return elements * size_of(type) + (op.by_rows() ? bytes_beside_tensors(op, size) : 0);
+}
+
+std::int64_t bench_case::footprint() const {
+  const std::int64_t tensors = 1 + int{op.takes_dy()} + int{op.writes_elements()};
+  return tensors * size.elements() * size_of(type) + (op.by_rows() ? bytes_beside_tensors(op, size) : 0);
+}
 
 }  // namespace sigmax_bench

@@ -10,28 +10,57 @@
 
 namespace sigmax_bench {
 
-enum class op_kind { activation, gradient, softmax, log_softmax };
+enum class op_kind {
+  activation,
+  gradient,
+  // functions of rows (row_op.hpp)
+  softmax,
+  log_softmax,
+  logsumexp,
+  softmax_gradient,
+  log_softmax_gradient,
+  cross_entropy,
+  cross_entropy_gradient
+};
+
+enum class row_option { scale, causal, mask, boolean, row_scale, softcap, alibi, window, sinks, lse };
 
 struct operation {
   op_kind kind = op_kind::activation;
   sigmax::activation function{};  // of activation and gradient only
   sigmax::accuracy accuracy = sigmax::accuracy::high;
+  std::uint32_t options = 0;  // bits of row_option
 
-  std::string name() const;  // "gelu", "gelu:fast", "gelu:gradient", "softmax"
+  std::string name() const;  // "gelu", "gelu:fast", "gelu:gradient", "softmax+scale+causal"
   bool fast() const { return accuracy == sigmax::accuracy::fast; }
-  bool computes_the_same_as(const operation& other) const { return kind == other.kind && function == other.function; }
-  bool by_rows() const { return kind == op_kind::softmax || kind == op_kind::log_softmax; }
-  int inputs() const { return kind == op_kind::gradient ? 2 : 1; }
+  bool computes_the_same_as(const operation& other) const {
+    return kind == other.kind && function == other.function && options == other.options;
+  }
+  bool by_rows() const { return kind >= op_kind::softmax; }
+  /// A softmax or log_softmax as every library has it.
+  bool plain_softmax() const { return (kind == op_kind::softmax || kind == op_kind::log_softmax) && options == 0; }
+  bool has(row_option o) const { return (options >> static_cast<int>(o) & 1) != 0; }
+  void add(row_option o) { options |= std::uint32_t{1} << static_cast<int>(o); }
+
+  // Which tensors of elements there are, besides the one that all read.
+  bool takes_dy() const { return kind == op_kind::gradient || takes_forward_result(); }
+  /// Reads y = softmax(x) where others read x.
+  bool takes_forward_result() const {
+    return kind == op_kind::softmax_gradient || kind == op_kind::log_softmax_gradient;
+  }
+  bool writes_elements() const { return kind != op_kind::logsumexp && kind != op_kind::cross_entropy; }
   bool operator==(const operation&) const = default;
 };
 
-/// `rows` is 0 for a plain run of `cols` elements.
+/// `rows` is 0 for a plain run of `cols` elements. For attention's scores: batch x queries x keys.
 struct extent {
   std::int64_t rows = 0;
   std::int64_t cols = 1;
+  std::int64_t batch = 1;
 
-  std::int64_t elements() const { return (rows == 0 ? 1 : rows) * cols; }
-  std::string name() const;  // "64Ki", "64x1024"
+  std::int64_t all_rows() const { return batch * rows; }
+  std::int64_t elements() const { return (rows == 0 ? 1 : all_rows()) * cols; }
+  std::string name() const;  // "64Ki", "64x1024", "32x4096x4096"
   bool operator==(const extent&) const = default;
 };
 
@@ -43,10 +72,14 @@ struct bench_case {
   std::string isa;  // empty where no CPU ISA applies
   int threads = 1;
   bool in_place = false;
+  extent asked = size;  // `size` before it was scaled down to fit the memory
 
   std::string name() const;  // "gelu/f32/64Ki/avx512/1t"
-  /// Algorithmic bytes: every input read once, every output written once.
+  /// Algorithmic bytes: every input read once, every output written once. What a causal softmax does not see is not
+  /// read, and a mask for all rows is read once.
   std::int64_t bytes() const;
+  /// Bytes of all operands.
+  std::int64_t footprint() const;
 };
 
 std::string_view name_of(sigmax::dtype type);

@@ -4,6 +4,7 @@
 #include "interrupt.hpp"
 #include "kernel_call.hpp"
 #include "naive.hpp"
+#include "naive_rows.hpp"
 #include "operands.hpp"
 #include "threads.hpp"
 
@@ -21,6 +22,9 @@ bool together(const bench_case& a, const bench_case& b) {
   return a.size.elements() == b.size.elements() && a.type == b.type && a.threads == b.threads &&
          a.in_place == b.in_place;
 }
+
+// For what does not ask where in a batch a row lies.
+extent rows_at_once(const extent& size) { return {size.rows * size.batch, size.cols}; }
 
 class group_run {
  public:
@@ -96,21 +100,36 @@ class group_run {
       return;
     }
     const bool rows = c.op.by_rows();
-    const std::int64_t count = rows ? c.size.rows : c.size.elements();  // rows or elements
+    const std::int64_t count = rows ? c.size.all_rows() : c.size.elements();  // rows or elements
     const std::int64_t cols = rows ? c.size.cols : 1;
     const std::int64_t slice = std::clamp<std::int64_t>((std::int64_t{4} << 20) / cols, 1, count);
-    if (!run_naive(c.op, c.type, memory_.x(), memory_.dy(), memory_.y(), 0, 0, cols)) return;
-    const auto call = [=, this, op = c.op, type = c.type, threads = c.threads, at = std::int64_t{0}]() mutable {
+    const auto loop = naive_loop(c, cols);
+    if (!loop) return;
+    const auto call = [=, threads = c.threads, at = std::int64_t{0}]() mutable {
       const std::int64_t first = at;
-      for_slices(threads, slice, rows ? 1 : 16, [&](std::int64_t begin, std::int64_t end) {
-        run_naive(op, type, memory_.x(), memory_.dy(), memory_.y(), first + begin, first + end, cols);
-      });
+      for_slices(threads, slice, rows ? 1 : 16,
+                 [&](std::int64_t begin, std::int64_t end) { loop(first + begin, first + end); });
       at = at + 2 * slice <= count ? at + slice : 0;
     };
     const std::int64_t elements = slice * cols;
     const std::string name = fmt::format("naive:{}/{}/{}/{}t{}", c.op.name(), name_of(c.type), c.size.name(), c.threads,
                                          c.in_place ? "/in_place" : "");
-    o.naive = add_yardstick({"naive", name, elements * size_of(c.type) * (c.op.inputs() + 1), elements}, call);
+    const double share = static_cast<double>(slice) / static_cast<double>(count);
+    const auto bytes = static_cast<std::int64_t>(static_cast<double>(c.bytes()) * share);
+    o.naive = add_yardstick({"naive", name, bytes, elements}, call);
+  }
+
+  // Elements or rows [begin, end) of the case; empty where nobody has written it.
+  std::function<void(std::int64_t, std::int64_t)> naive_loop(const bench_case& c, std::int64_t cols) const {
+    if (c.op.by_rows() && !c.op.plain_softmax()) {
+      return [this, &c, call = kernel_call(c, memory_)](std::int64_t begin, std::int64_t end) {
+        run_naive_rows(c, memory_, call.rows(), begin, end);
+      };
+    }
+    if (!run_naive(c.op, c.type, nullptr, nullptr, nullptr, 0, 0, cols)) return {};
+    return [=, this, op = c.op, type = c.type](std::int64_t begin, std::int64_t end) {
+      run_naive(op, type, memory_.x(), memory_.dy(), memory_.y(), begin, end, cols);
+    };
   }
 
   // On the tensors of the kernels. A peer that is wrong is timed all the same: its error stands beside its time.
@@ -122,7 +141,7 @@ class group_run {
       return;
     }
     for (const peer& p : into_.peers) {
-      const peer_call call = p.make(c.op, c.size);
+      const peer_call call = c.op.options == 0 ? p.make(c.op, rows_at_once(c.size)) : peer_call{};
       if (!call) {
         o.peers.push_back(-1);
         continue;

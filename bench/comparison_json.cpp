@@ -1,5 +1,6 @@
 #include "comparison_output.hpp"
 #include "machine.hpp"
+#include "row_op.hpp"
 
 #include <benchmark/benchmark.h>
 #include <fmt/chrono.h>
@@ -70,8 +71,11 @@ std::string as_json(const comparison& result) {
     }
     e["kind"] = "kernel";
     e["op"] = c.op.name();
+    e["options"] = option_words(c.op);
     e["dtype"] = name_of(c.type);
     e["size"] = c.size.name();
+    e["asked_size"] = c.asked.name();
+    e["batch"] = c.size.batch;
     e["rows"] = c.size.rows;
     e["cols"] = c.size.cols;
     e["elements"] = c.size.elements();

@@ -17,6 +17,18 @@ std::string error_text(double error) {
   return error < 1000 ? fmt::format("{:.2f}", error) : fmt::format("{:.1e}", error);
 }
 
+// What --max-bytes made of the shapes that were asked for.
+std::string scaled_down(const comparison& result) {
+  std::string notes;
+  for (const outcome& o : result.outcomes) {
+    const bench_case& c = o.what;
+    const std::string note = fmt::format("{} stands for {}", c.size.name(), c.asked.name());
+    if (c.size == c.asked || notes.find(note) != std::string::npos) continue;
+    notes += (notes.empty() ? "Scaled down to --max-bytes: " : ", ") + note;
+  }
+  return notes.empty() ? "" : notes + ".\n";
+}
+
 }  // namespace
 
 std::string as_markdown(const comparison& result) {
@@ -68,8 +80,9 @@ std::string as_markdown(const comparison& result) {
   for (const peer& p : result.peers)
     others += fmt::format("{}{} {}", others.empty() ? "Peers: " : ", ", p.name, p.version);
   if (!others.empty()) others += "; vs: times faster than the peer (in brackets the peer's largest error seen).\n";
-  return fmt::format("{}\n\n{}\n{}{}{}", machine_line(), t.markdown(),
-                     result.complete ? "" : "Interrupted: the table is not complete.\n", legend, others);
+  return fmt::format("{}\n\n{}\n{}{}{}{}", machine_line(), t.markdown(),
+                     result.complete ? "" : "Interrupted: the table is not complete.\n", scaled_down(result), legend,
+                     others);
 }
 
 std::string as_csv(const comparison& result) {

@@ -20,8 +20,8 @@ bench_case case_of(const wishes& w) {
   const std::vector<operation> ops = parse_operations({w.op});
   if (ops.size() != 1) throw usage_error("explain takes one op");
   c.op = ops.front();
-  if (c.op.kind == op_kind::gradient)
-    throw usage_error("the library explains forward calls only: leave ':gradient' out");
+  if (c.op.by_rows() ? !c.op.plain_softmax() : c.op.takes_dy())
+    throw usage_error("the library explains activations, softmax and log_softmax: leave gradients and options out");
   c.type = parse_dtype(w.dtype);
   if (w.size.empty() == w.shape.empty()) throw usage_error("give either --size or --shape");
   c.size = w.shape.empty() ? extent{0, parse_size(w.size)} : parse_shape(w.shape);
@@ -34,7 +34,7 @@ bench_case case_of(const wishes& w) {
 
 void explain(const wishes& w) {
   const bench_case c = case_of(w);
-  const std::size_t bytes = static_cast<std::size_t>(c.bytes()) / 2;
+  const std::size_t bytes = static_cast<std::size_t>(c.footprint()) / 2;
   const mapped_pages x(bytes), y(bytes);  // addresses only: nothing is touched
   sigmax::explanation answer;
   const sigmax::view in = view_of(c, x.data()), out = view_of(c, y.data());

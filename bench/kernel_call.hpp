@@ -3,8 +3,11 @@
 
 #include "bench_case.hpp"
 #include "operands.hpp"
+#include "row_operands.hpp"
 
 #include <sigmax/sigmax.hpp>
+
+#include <memory>
 
 namespace sigmax_bench {
 
@@ -15,13 +18,21 @@ sigmax::options options_of(const bench_case& c);
 
 class kernel_call {
  public:
+  /// After `memory.prepare(c)`.
   kernel_call(const bench_case& c, const operands& memory);
   sigmax::status operator()() const noexcept;
+  row_operands& rows() const { return *rows_; }
 
  private:
+  void take_row_operands();
+
   const bench_case* case_;
+  std::shared_ptr<row_operands> rows_;  // shared by the copies that a std::function makes
   sigmax::options how_;
-  sigmax::view x_, dy_, y_;
+  sigmax::softmax_form form_;
+  sigmax::cross_entropy_form loss_form_;
+  sigmax::view x_, dy_, y_, loss_;
+  sigmax::const_view targets_, loss_gradient_;
 };
 
 }  // namespace sigmax_bench

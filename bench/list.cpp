@@ -1,5 +1,6 @@
 #include "arguments.hpp"
 #include "command.hpp"
+#include "row_op.hpp"
 #include "table.hpp"
 
 #include <fmt/core.h>
@@ -16,13 +17,21 @@ using json = nlohmann::ordered_json;
 
 constexpr const char* dtypes[] = {"f32", "f16", "bf16"};
 
-// The softmaxes are functions of the API, not activations: describe() does not know them.
-struct row_op {
-  const char* name;
-  const char* formula;
-};
-constexpr row_op row_ops[] = {{"softmax", "exp(x - max) / sum(exp(x - max)) along an axis"},
-                              {"log_softmax", "(x - max) - log(sum(exp(x - max))) along an axis"}};
+std::vector<std::string_view> ops_with(const row_option_info& option) {
+  std::vector<std::string_view> names;
+  for (const row_op& op : row_ops()) {
+    if (option.goes_with(op.kind)) names.push_back(op.name);
+  }
+  return names;
+}
+
+void print_options() {
+  table t{{{"option"}, {"meaning"}, {"of"}}, {}};
+  for (const row_option_info& o : row_options())
+    t.rows.push_back({std::string(o.word), std::string(o.meaning), fmt::format("{}", fmt::join(ops_with(o), " "))});
+  fmt::print("{}\nOptions follow the op: softmax+scale+causal. Any of them together, but one of mask and boolean.\n",
+             t.markdown());
+}
 
 void print_markdown() {
   table t{{{"op"}, {"formula"}, {"parameters"}, {"dtypes"}, {"f32 bound, ULP", true}, {"source"}}, {}};
@@ -36,8 +45,10 @@ void print_markdown() {
     t.rows.push_back({std::string(about.name), std::string(about.formula), defaults, types,
                       fmt::format("{:g}", about.bound_f32), std::string(about.source)});
   }
-  for (const row_op& op : row_ops) t.rows.push_back({op.name, op.formula, "", types, "", ""});
-  fmt::print("{}\nEvery activation also has its gradient: OP:gradient in the other commands.\n", t.markdown());
+  for (const row_op& op : row_ops())
+    t.rows.push_back({std::string(op.name), std::string(op.formula), "", types, "", ""});
+  fmt::print("{}\nEvery activation also has its gradient: OP:gradient in the other commands.\n\n", t.markdown());
+  print_options();
 }
 
 void print_json() {
@@ -59,16 +70,19 @@ void print_json() {
                    {"bound_f32", about.bound_f32},
                    {"gradient", true}});
   }
-  for (const row_op& op : row_ops) {
+  for (const row_op& op : row_ops()) {
     ops.push_back({{"name", op.name},
                    {"formula", op.formula},
                    {"source", nullptr},
                    {"parameters", json::array()},
                    {"dtypes", dtypes},
                    {"bound_f32", nullptr},
-                   {"gradient", false}});
+                   {"gradient", find_row_op(fmt::format("{}:gradient", op.name)) != nullptr}});
   }
-  fmt::print("{}\n", json{{"ops", ops}}.dump(2));
+  json options = json::array();
+  for (const row_option_info& o : row_options())
+    options.push_back({{"name", o.word}, {"meaning", o.meaning}, {"ops", ops_with(o)}});
+  fmt::print("{}\n", json{{"ops", ops}, {"options", options}}.dump(2));
 }
 
 }  // namespace

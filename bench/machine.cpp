@@ -44,11 +44,6 @@ std::string proc_value(const char* file, std::string_view key) {
   return "";
 }
 
-std::int64_t memory_bytes() {
-  const long pages = sysconf(_SC_PHYS_PAGES), page = sysconf(_SC_PAGE_SIZE);
-  return pages > 0 && page > 0 ? std::int64_t{pages} * page : 0;
-}
-
 std::string first_line(const char* file) {
   std::string line;
   std::getline(std::ifstream(file) >> std::ws, line);
@@ -56,6 +51,11 @@ std::string first_line(const char* file) {
 }
 
 }  // namespace
+
+std::int64_t memory_bytes() {
+  const long pages = sysconf(_SC_PHYS_PAGES), page = sysconf(_SC_PAGE_SIZE);
+  return pages > 0 && page > 0 ? std::int64_t{pages} * page : 0;
+}
 
 json machine_block() {
   utsname system{};

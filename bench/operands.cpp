@@ -1,6 +1,11 @@
 #include "operands.hpp"
 
+#include "command.hpp"
+#include "kernel_call.hpp"
+#include "row_op.hpp"
 #include "storage.hpp"
+
+#include <fmt/core.h>
 
 #include <sys/mman.h>
 
@@ -13,13 +18,6 @@ namespace sigmax_bench {
 namespace {
 
 constexpr std::size_t huge_page = std::size_t{2} << 20;
-
-std::uint64_t mix(std::uint64_t i) {  // splitmix64's finaliser: neighbours in, unrelated values out
-  i += 0x9e3779b97f4a7c15u;
-  i = (i ^ i >> 30) * 0xbf58476d1ce4e5b9u;
-  i = (i ^ i >> 27) * 0x94d049bb133111ebu;
-  return i ^ i >> 31;
-}
 
 // The sum of four uniforms is close to normal, has no tails to clip, and is the same on every machine.
 float unit_normal(std::uint64_t random) {
@@ -48,10 +46,11 @@ std::size_t tensor_bytes(const bench_case& c) {
   return static_cast<std::size_t>(c.size.elements()) * static_cast<std::size_t>(size_of(c.type));
 }
 
-std::size_t largest(std::span<const bench_case> cases, bool only_gradients) {
+// Of all cases, or of those whose op says so.
+std::size_t largest(std::span<const bench_case> cases, bool (operation::*takes)() const = nullptr) {
   std::size_t bytes = 0;
   for (const bench_case& c : cases) {
-    if (!only_gradients || c.op.inputs() == 2) bytes = std::max(bytes, tensor_bytes(c));
+    if (takes == nullptr || (c.op.*takes)()) bytes = std::max(bytes, tensor_bytes(c));
   }
   return bytes;
 }
@@ -71,21 +70,33 @@ mapped_pages::mapped_pages(std::size_t bytes) : length_(bytes + huge_page) {
 
 mapped_pages::~mapped_pages() { munmap(mapping_, length_); }
 
+std::uint64_t random_bits(std::uint64_t i) {  // splitmix64's finaliser: neighbours in, unrelated values out
+  i += 0x9e3779b97f4a7c15u;
+  i = (i ^ i >> 30) * 0xbf58476d1ce4e5b9u;
+  i = (i ^ i >> 27) * 0x94d049bb133111ebu;
+  return i ^ i >> 31;
+}
+
 float input_value(std::uint64_t i) {
-  const float value = 3.0f * unit_normal(mix(i));
-  switch (mix(~i) & 63) {
+  const float value = 3.0f * unit_normal(random_bits(i));
+  switch (random_bits(~i) & 63) {
     case 0: return value * 0x1p-12f;
     case 1: return value * 2.5f;
     default: return std::clamp(value, -10.0f, 10.0f);
   }
 }
 
-float gradient_value(std::uint64_t i) { return 1.0f + 0.25f * unit_normal(mix(i ^ 0x5851f42d4c957f2du)); }
+float gradient_value(std::uint64_t i) { return 1.0f + 0.25f * unit_normal(random_bits(i ^ 0x5851f42d4c957f2du)); }
 
 operands::operands(std::span<const bench_case> cases)
-    : x_(largest(cases, false)), dy_(largest(cases, true)), y_(largest(cases, false)) {}
+    : x_(largest(cases)),
+      dy_(largest(cases, &operation::takes_dy)),
+      y_(largest(cases)),
+      forward_(largest(cases, &operation::takes_forward_result)) {}
 
-std::size_t bytes_needed(std::span<const bench_case> cases) { return 2 * largest(cases, false) + largest(cases, true); }
+std::size_t bytes_needed(std::span<const bench_case> cases) {
+  return 2 * largest(cases) + largest(cases, &operation::takes_dy) + largest(cases, &operation::takes_forward_result);
+}
 
 void operands::prepare(const bench_case& c) {
   const auto ensure = [&](filled& has, void* data, auto value) {
@@ -94,13 +105,25 @@ void operands::prepare(const bench_case& c) {
     has = {c.type, c.size.elements()};
   };
   ensure(x_has_, x_.data(), input_value);
-  if (c.op.inputs() == 2) ensure(dy_has_, dy_.data(), gradient_value);
+  if (c.op.takes_dy()) ensure(dy_has_, dy_.data(), gradient_value);
+  if (c.op.takes_forward_result()) run_forward(c);
+}
+
+// By the library: its forward functions are verified as cases of their own, and a gradient is checked against the y
+// that it was given.
+void operands::run_forward(const bench_case& c) {
+  const std::string name = fmt::format("{}/{}/{}", about(c.op.kind).name, name_of(c.type), c.size.name());
+  if (name == forward_has_) return;
+  const auto forward = c.op.kind == op_kind::softmax_gradient ? sigmax::softmax : sigmax::log_softmax;
+  const sigmax::status s = forward(view_of(c, x_.data()), view_of(c, forward_.data()), -1, {});
+  if (!s) throw usage_error(s.message);
+  forward_has_ = name;
 }
 
 void operands::poison(const bench_case& c) { std::memset(y_.data(), 0xff, tensor_bytes(c)); }
 
 void operands::restore(const bench_case& c) {
-  std::memcpy(y_.data(), c.op.inputs() == 2 ? dy_.data() : x_.data(), tensor_bytes(c));
+  std::memcpy(y_.data(), c.op.takes_dy() ? dy_.data() : x_.data(), tensor_bytes(c));
 }
 
 }  // namespace sigmax_bench

@@ -6,6 +6,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <span>
+#include <string>
 
 namespace sigmax_bench {
 
@@ -25,6 +26,8 @@ class mapped_pages {
   std::size_t length_ = 0;
 };
 
+/// Unrelated values for neighbouring i.
+std::uint64_t random_bits(std::uint64_t i);
 /// Input i of every run on every machine: close to a normal distribution with sigma 3 in [-10, 10], with one value
 /// in 64 near zero and one in 64 out to +-26, where formulas have their tails and none of them is subnormal.
 float input_value(std::uint64_t i);
@@ -34,7 +37,7 @@ float gradient_value(std::uint64_t i);
 class operands {
  public:
   explicit operands(std::span<const bench_case> cases);
-  /// Makes x (and dy if the op takes it) hold c's inputs.
+  /// Makes x (and dy and the forward result if the op takes them) hold c's inputs.
   void prepare(const bench_case& c);
   /// Fills y with bytes that are NaN in every dtype, so that an element never written is found.
   void poison(const bench_case& c);
@@ -43,6 +46,8 @@ class operands {
 
   const void* x() const { return x_.data(); }
   const void* dy() const { return dy_.data(); }
+  /// softmax(x) or log_softmax(x) of the case that was prepared last, for their gradients.
+  const void* forward_result() const { return forward_.data(); }
   void* y() const { return y_.data(); }
 
  private:
@@ -50,8 +55,11 @@ class operands {
     sigmax::dtype type = sigmax::dtype::f32;
     std::int64_t count = 0;
   };
-  mapped_pages x_, dy_, y_;
+  void run_forward(const bench_case& c);
+
+  mapped_pages x_, dy_, y_, forward_;
   filled x_has_, dy_has_;
+  std::string forward_has_;
 };
 
 /// What `operands` would commit for these cases.

@@ -2,10 +2,12 @@
 
 #include "arguments.hpp"
 #include "command.hpp"
+#include "machine.hpp"
 #include "threads.hpp"
 
 #include <fmt/core.h>
 
+#include <algorithm>
 #include <regex>
 #include <set>
 
@@ -16,6 +18,20 @@ extent fitted(extent size, const operation& op) {
   if (!op.by_rows() || size.rows != 0) return size;
   if (size.cols % 1024 == 0) return {size.cols / 1024, 1024};
   return {1, size.cols};
+}
+
+// Halves the outermost extent that can be, until the operands fit.
+bench_case scaled_down(bench_case c, std::int64_t max_bytes) {
+  while (max_bytes > 0 && c.footprint() > max_bytes) {
+    std::int64_t& outermost = c.size.batch > 1 ? c.size.batch : c.size.rows > 1 ? c.size.rows : c.size.cols;
+    if (outermost == 1) break;
+    outermost /= 2;
+  }
+  return c;
+}
+
+void require_in_place(const operation& op) {
+  if (!op.writes_elements()) throw usage_error(fmt::format("'{}' has no output that could be in place", op.name()));
 }
 
 void require_backend(sigmax::backend where) {
@@ -38,8 +54,10 @@ std::vector<bench_case> expand(const request& wanted) {
       for (const sigmax::dtype type : wanted.types) {
         for (const extent size : wanted.sizes) {
           for (const operation op : wanted.ops) {
+            if (wanted.in_place) require_in_place(op);
             for (const std::string& isa : on_cpu ? wanted.isas : std::vector<std::string>{""}) {
-              cases.push_back({op, type, fitted(size, op), where, isa, threads, wanted.in_place});
+              cases.push_back(
+                  scaled_down({op, type, fitted(size, op), where, isa, threads, wanted.in_place}, wanted.max_bytes));
             }
           }
         }
@@ -49,15 +67,18 @@ std::vector<bench_case> expand(const request& wanted) {
   return cases;
 }
 
-std::vector<bench_case> default_plan() {
+std::vector<bench_case> default_plan(std::int64_t max_bytes) {
   using enum sigmax::dtype;
+  const std::int64_t quarter = memory_bytes() / 4, largest = std::int64_t{1} << 30;
+  if (max_bytes == 0) max_bytes = quarter > 0 ? std::min(quarter, largest) : largest;
   const int all = parse_threads("all");
   const extent cache{0, std::int64_t{64} << 10}, large{0, std::int64_t{64} << 20};
   const std::vector<std::string> best = parse_isas({"best"});
   const auto ops = [](std::vector<std::string> words) { return parse_operations(words); };
 
   std::vector<bench_case> plan;
-  const auto add = [&](const request& r) {
+  const auto add = [&](request r) {
+    r.max_bytes = max_bytes;
     const std::vector<bench_case> more = expand(r);
     plan.insert(plan.end(), more.begin(), more.end());
   };
@@ -81,6 +102,15 @@ std::vector<bench_case> default_plan() {
   const std::vector<operation> rows = ops({"softmax", "log_softmax"});
   add({.ops = rows, .types = {f32}, .sizes = {{1024, 64}, {16, 4096}}, .isas = best});
   add({.ops = rows, .types = {f32}, .sizes = {{16384, 4096}, {512, 131072}}, .isas = best});
+  // What engines call: experts of a router, a vocabulary for one token and for many, attention, and training.
+  const std::vector<operation> softmax = ops({"softmax"});
+  add({.ops = softmax, .types = {f32}, .sizes = {{8192, 8}, {1024, 64}, {256, 256}}, .isas = best});
+  add({.ops = ops({"softmax+scale+mask", "cross_entropy", "softmax:gradient"}),
+       .types = {f32},
+       .sizes = {{64, 1024}},
+       .isas = best});
+  add({.ops = softmax, .types = {f32}, .sizes = {{1, 128256}, {4096, 32000}}, .isas = best});
+  add({.ops = ops({"softmax+scale+causal"}), .types = {f32}, .sizes = {{4096, 4096, 32}}, .isas = best});
   return plan;
 }
 

@@ -3,6 +3,7 @@
 
 #include "bench_case.hpp"
 
+#include <cstdint>
 #include <string>
 #include <vector>
 
@@ -17,14 +18,16 @@ struct request {
   std::vector<std::string> isas;  // of the CPU backend
   std::vector<int> threads = {1};
   bool in_place = false;
+  std::int64_t max_bytes = 0;  // of a case's operands; 0: no limit
 };
 
 /// Throws usage_error for what this build or machine cannot do. Rows for softmax are made from a plain size: 1024
-/// columns where that divides it, else one row.
+/// columns where that divides it, else one row. Where `max_bytes` would be exceeded the outermost extents are halved.
 std::vector<bench_case> expand(const request& wanted);
 
-/// What `run` does when it is not told: a picture of the machine in well under two minutes.
-std::vector<bench_case> default_plan();
+/// What `run` does when it is not told: a picture of the machine in about two minutes. `max_bytes` 0: a quarter of the
+/// memory, at most 1 GiB.
+std::vector<bench_case> default_plan(std::int64_t max_bytes);
 
 /// Without repetitions (of name), and only what `pattern` is found in ("" for all).
 std::vector<bench_case> select(std::vector<bench_case> cases, const std::string& pattern);

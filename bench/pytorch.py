@@ -82,12 +82,12 @@ def prepare(row):
     function, exact = OPS.get(row["op"], (None, None))
     if function is None or row["in_place"]:
         return None
-    shape = (row["rows"], row["cols"]) if row["rows"] else (row["elements"],)
+    shape = (row["batch"], row["rows"], row["cols"]) if row["rows"] else (row["elements"],)
     generator = torch.Generator().manual_seed(1)
     x = (3 * torch.randn(shape, generator=generator)).clamp(-10, 10).to(DTYPES[row["dtype"]][0])
     y = torch.empty_like(x)
     function(x, y)
-    sample = slice(None, max(1, 8192 // row["cols"])) if row["rows"] else slice(None, 8192)
+    sample = (0, slice(None, max(1, 8192 // row["cols"]))) if row["rows"] else slice(None, 8192)
     error = largest_error(y[sample], exact(x[sample].to(f64)), row["dtype"]) if exact else None
     call = {"function": function, "x": x, "y": y}
     return Timer("function(x, y)", globals=call, num_threads=row["threads"]), error

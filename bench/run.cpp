@@ -21,7 +21,7 @@ namespace {
 
 struct wishes {
   std::vector<std::string> ops, dtypes, sizes, shapes, backends, isas, threads, vs;
-  std::string filter, output, out;
+  std::string filter, output, out, max_bytes;
   bool in_place = false, quiet = false, names_only = false;
   measure_settings timing;
 
@@ -47,6 +47,8 @@ std::vector<peer> peers_of(const wishes& w) {
   return chosen;
 }
 
+std::int64_t max_bytes_of(const wishes& w) { return w.max_bytes.empty() ? 0 : parse_size(w.max_bytes); }
+
 request request_of(const wishes& w) {
   const auto or_else = [](const auto& words, const char* word) {
     return words.empty() ? std::vector<std::string>{word} : words;
@@ -64,6 +66,7 @@ request request_of(const wishes& w) {
   r.isas = parse_isas(or_else(w.isas, "best"));
   r.threads = parsed(w.threads, {"1"}, parse_threads);
   r.in_place = w.in_place;
+  r.max_bytes = max_bytes_of(w);
   return r;
 }
 
@@ -103,7 +106,8 @@ void require_memory(const std::vector<bench_case>& cases) {
     double kib = 0;
     if (std::sscanf(line.c_str(), "MemAvailable: %lf kB", &kib) == 1 && needed > kib / 0x1p20) {
       throw usage_error(
-          fmt::format("these sizes need {:.1f} GiB of memory, {:.1f} GiB are available", needed, kib / 0x1p20));
+          fmt::format("these sizes need {:.1f} GiB of memory, {:.1f} GiB are available (--max-bytes scales them down)",
+                      needed, kib / 0x1p20));
     }
   }
 }
@@ -123,7 +127,8 @@ void report_wrong(const comparison& result) {
 
 int run(wishes& w, const std::vector<std::string>& extras) {
   take_benchmark_flags(w, extras);
-  const std::vector<bench_case> cases = select(w.any_axis() ? expand(request_of(w)) : default_plan(), w.filter);
+  const std::vector<bench_case> cases =
+      select(w.any_axis() ? expand(request_of(w)) : default_plan(max_bytes_of(w)), w.filter);
   if (cases.empty()) throw usage_error(fmt::format("no case's name matches '{}'", w.filter));
   if (w.names_only) {
     for (const bench_case& c : cases) fmt::print("{}\n", c.name());
@@ -164,14 +169,18 @@ void add_run(CLI::App& app, int& result) {
   const auto list = [&](const char* name, std::vector<std::string>& into, const char* text) {
     command->add_option(name, into, text)->delimiter(',')->allow_extra_args(false)->take_all();
   };
-  list("--op", w->ops, "gelu,softmax,silu:fast,silu:gradient,all,all:fast,all:gradient");
+  list("--op", w->ops,
+       "gelu,silu:fast,silu:gradient,softmax+scale+causal,cross_entropy:gradient+lse,all,all:fast,all:gradient; "
+       "'sigmax-bench list' shows ops and options");
   list("--dtype", w->dtypes, "f32,f16,bf16");
   list("--size", w->sizes, "elements: 4096,64Ki,64Mi");
-  list("--shape", w->shapes, "ROWSxCOLS: 64x1024,4Kix32000");
+  list("--shape", w->shapes, "[BATCHx]ROWSxCOLS, for attention batch x queries x keys: 64x1024,4Kix32000,32x4096x4096");
   list("--backend", w->backends, "automatic,cpu,cuda");
   list("--isa", w->isas, "rows of 'sigmax-bench info', all, best");
   list("--threads", w->threads, "1,2,all");
   list("--vs", w->vs, "f32 on one thread: also time onednn,xnnpack,sleef,eigen,libmvec, all; see 'info'");
+  command->add_option("--max-bytes", w->max_bytes,
+                      "bytes of a case's operands (1Gi): what needs more is halved from its first extent on");
   command->add_flag("--in-place", w->in_place, "the output overwrites the input");
   command->add_option("--min-time", w->timing.min_time, "seconds a repetition")
       ->check(CLI::Range(1e-6, 3600.0))

@@ -1,5 +1,6 @@
 #include "verify.hpp"
 
+#include "checker.hpp"
 #include "kernel_call.hpp"
 #include "storage.hpp"
 
@@ -33,15 +34,6 @@ long double ulp_of(long double value, const format& f) {
   return std::ldexp(1.0L, std::min(exponent, f.max_exponent - 1) - f.digits + 1);
 }
 
-float element(sigmax::dtype type, const void* data, std::int64_t i) {
-  switch (type) {
-    case sigmax::dtype::f32: return static_cast<const float*>(data)[i];
-    case sigmax::dtype::f16: return load(static_cast<const sigmax::float16*>(data)[i]);
-    case sigmax::dtype::bf16: return load(static_cast<const sigmax::bfloat16*>(data)[i]);
-    default: return 0;
-  }
-}
-
 bool has_fma(const bench_case& c) {
   for (const sigmax::isa_info& row : sigmax::cpu_isas()) {
     if (c.isa == row.name) return row.fma;
@@ -51,59 +43,77 @@ bool has_fma(const bench_case& c) {
 
 // What the library promises for this case, in ULP. Any correctly rounded result passes, hence the floor of one half.
 // A gradient rounds twice: the derivative, whose ULP may count double in the product's, and the product.
+long double bound_of(const operation& op) {
+  switch (op.kind) {
+    case op_kind::activation:
+      return op.fast() ? *sigmax::describe(op.function).bound_fast
+                       : std::max(0.5f, sigmax::describe(op.function).bound_f32);
+    case op_kind::gradient: return 2 * std::max(0.5f, sigmax::describe(op.function).bound_f32) + 0.5L;
+    case op_kind::softmax:
+    case op_kind::log_softmax: return op.fast() ? 5 : 4;
+    case op_kind::softmax_gradient: return 2.5L;
+    case op_kind::log_softmax_gradient: return 3;
+    case op_kind::cross_entropy_gradient: return 2;
+    case op_kind::logsumexp:
+    case op_kind::cross_entropy: return 0;  // no elements, and rows have their own
+  }
+  return 0;
+}
+
 long double tolerance_of(const bench_case& c) {
   if (c.type != sigmax::dtype::f32) return 1;
-  if (c.op.fast() && !c.op.by_rows()) return *sigmax::describe(c.op.function).bound_fast * (has_fma(c) ? 1.0L : 4.0L);
-  long double bound =
-      c.op.by_rows() ? (c.op.fast() ? 5 : 4) : std::max(0.5f, sigmax::describe(c.op.function).bound_f32);
-  if (c.op.kind == op_kind::gradient) bound = 2 * bound + 0.5L;
-  return (has_fma(c) ? bound : 4 * bound) * (1 + 1e-6L);  // the oracle's own last digits
+  return bound_of(c.op) * (has_fma(c) ? 1 : 4) * (1 + 1e-6L);  // the oracle's own last digits
 }
 
-class checker {
- public:
-  explicit checker(const bench_case& c) : case_(c), format_(format_of(c.type)), tolerance_(tolerance_of(c)) {}
+}  // namespace
 
-  // `slack` is an absolute error that the formula's own f32 arithmetic cannot avoid; 0 for activations.
-  void check(std::int64_t i, float x, float got, long double want, long double slack) {
-    ++result.checked;
-    const long double scale =
-        case_.op.fast() && !case_.op.by_rows() ? sigmax_reference::fast_scale<long double>(want, x) : want;
-    const long double ulp = ulp_of(scale, format_);
-    long double error = 0;
-    if (std::isnan(got) != std::isnan(want)) {
-      error = HUGE_VALL;
-    } else if (!std::isnan(got)) {
-      // Infinity stands one ULP above the largest number; a want beyond that is met by it exactly.
-      const long double top = std::ldexp(1.0L, format_.max_exponent);
-      const long double given = std::isinf(got) ? std::copysign(top, static_cast<long double>(got)) : got;
-      const long double target = std::clamp(want, -top, top);
-      error = std::fabs(given - target) / ulp;
-    }
-    const bool good = error <= tolerance_ + slack / ulp;
-    result.max_error = std::max(result.max_error, static_cast<double>(error));
-    if (good || !result.message.empty()) return;
-    result.message = fmt::format("{}: element {} with x = {:.9g} is {:.9g}, should be {:.9g} ({:.4g} ULP off)",
-                                 case_.name(), i, x, got, static_cast<double>(want), static_cast<double>(error));
+float element(sigmax::dtype type, const void* data, std::int64_t i) {
+  switch (type) {
+    case sigmax::dtype::f32: return static_cast<const float*>(data)[i];
+    case sigmax::dtype::f16: return load(static_cast<const sigmax::float16*>(data)[i]);
+    case sigmax::dtype::bf16: return load(static_cast<const sigmax::bfloat16*>(data)[i]);
+    default: return 0;
   }
-
-  verdict result;
-
- private:
-  const bench_case& case_;
-  format format_;
-  long double tolerance_;
-};
-
-// Beginning, end and a stride between. 4096 of each bound the oracle's time to a few milliseconds.
-template <class F>
-void sample(std::int64_t count, std::int64_t each, F f) {
-  const std::int64_t head = std::min(count, each), tail = std::max(head, count - 128);
-  const std::int64_t step = std::max<std::int64_t>(1, (tail - head) / each) | 1;  // odd: meets every vector lane
-  for (std::int64_t i = 0; i < head; ++i) f(i);
-  for (std::int64_t i = head; i < tail; i += step) f(i);
-  for (std::int64_t i = tail; i < count; ++i) f(i);
 }
+
+checker::checker(const bench_case& c) : case_(c), fma_(has_fma(c)), tolerance_(tolerance_of(c)) {}
+
+bool checker::good(sigmax::dtype type, float got, long double want, long double scale, long double tolerance,
+                   long double slack) {
+  ++result.checked;
+  const format f = format_of(type);
+  const long double ulp = ulp_of(scale, f);
+  long double error = 0;
+  if (std::isnan(got) != std::isnan(want)) {
+    error = HUGE_VALL;
+  } else if (!std::isnan(got)) {
+    // Infinity stands one ULP above the largest number; a want beyond that is met by it exactly.
+    const long double top = std::ldexp(1.0L, f.max_exponent);
+    const long double given = std::isinf(got) ? std::copysign(top, static_cast<long double>(got)) : got;
+    const long double target = std::clamp(want, -top, top);
+    error = std::fabs(given - target) / ulp;
+  }
+  last_error_ = static_cast<double>(error);
+  result.max_error = std::max(result.max_error, last_error_);
+  return error <= tolerance + slack / ulp;
+}
+
+void checker::check(std::int64_t i, float x, float got, long double want, long double slack) {
+  const long double scale =
+      case_.op.fast() && !case_.op.by_rows() ? sigmax_reference::fast_scale<long double>(want, x) : want;
+  if (good(case_.type, got, want, scale, tolerance_, slack) || !result.message.empty()) return;
+  result.message = fmt::format("{}: element {} with x = {:.9g} is {:.9g}, should be {:.9g} ({:.4g} ULP off)",
+                               case_.name(), i, x, got, static_cast<double>(want), last_error_);
+}
+
+void checker::check_of_row(std::int64_t r, const char* what, float got, long double want, long double ulps,
+                           long double slack) {
+  if (good(sigmax::dtype::f32, got, want, want, ulps * without_fma(), slack) || !result.message.empty()) return;
+  result.message = fmt::format("{}: {} of row {} is {:.9g}, should be {:.9g} ({:.4g} ULP off)", case_.name(), what, r,
+                               got, static_cast<double>(want), last_error_);
+}
+
+namespace {
 
 void check_elements(checker& into, const bench_case& c, const operands& memory) {
   sample(c.size.elements(), 4096, [&](std::int64_t i) {
@@ -119,47 +129,11 @@ void check_elements(checker& into, const bench_case& c, const operands& memory) 
   });
 }
 
-void check_rows(checker& into, const bench_case& c, const operands& memory) {
-  const std::int64_t cols = c.size.cols;
-  const auto check_row = [&](std::int64_t r) {
-    const auto at = [&](std::int64_t i) -> double { return element(c.type, memory.x(), r * cols + i); };
-    double max = -HUGE_VAL;
-    for (std::int64_t i = 0; i < cols; ++i) max = std::max(max, at(i));
-    long double sum = 0, weighted = 0;  // double exp is 2^29 times finer than what is checked
-    for (std::int64_t i = 0; i < cols; ++i) {
-      const double shifted = at(i) - max, e = std::exp(shifted);
-      sum += e;
-      weighted -= e * shifted;
-    }
-    // x - max is rounded once in f32: an error of up to |x - max| * 2^-24 in the exponent of each term and, by the
-    // mean of these, of the sum.
-    sample(cols, 512, [&](std::int64_t i) {
-      const double x = at(i), shifted = x - max;
-      const long double exponent_error = (std::fabs(static_cast<long double>(shifted)) + weighted / sum) * 0x1p-24L;
-      const float got = element(c.type, memory.y(), r * cols + i);
-      const long double log_sum = std::log(sum);
-      if (c.op.kind == op_kind::softmax) {
-        const long double want = std::exp(static_cast<long double>(shifted)) / sum;
-        into.check(r * cols + i, static_cast<float>(x), got, want, want * exponent_error);
-      } else {
-        const long double want = shifted - log_sum;
-        into.check(r * cols + i, static_cast<float>(x), got, want, exponent_error + (log_sum + 4) * 0x1p-24L);
-      }
-    });
-  };
-  // About 64 Ki elements, but the first and the last row in any case.
-  sample(c.size.rows, std::max<std::int64_t>(1, 16384 / cols), [&, seen = std::int64_t{0}](std::int64_t r) mutable {
-    if (seen > 131072 && r != c.size.rows - 1) return;
-    seen += cols;
-    check_row(r);
-  });
-}
-
 // What stands in y now.
-verdict check_result(const bench_case& c, const operands& memory) {
+verdict check_result(const bench_case& c, const operands& memory, const row_operands& rows) {
   checker check(c);
   if (c.op.by_rows()) {
-    check_rows(check, c, memory);
+    check_rows(check, c, memory, rows);
   } else {
     check_elements(check, c, memory);
   }
@@ -176,16 +150,17 @@ verdict verify(const bench_case& c, operands& memory) {
   } else {
     memory.poison(c);
   }
-  const sigmax::status s = kernel_call(c, memory)();
+  const kernel_call call(c, memory);
+  const sigmax::status s = call();
   if (!s) return {.message = fmt::format("{}: {}", c.name(), s.message)};
-  return check_result(c, memory);
+  return check_result(c, memory, call.rows());
 }
 
 verdict verify(const bench_case& c, operands& memory, const peer_call& call) {
   memory.prepare(c);
   memory.poison(c);
   call(static_cast<const float*>(memory.x()), static_cast<float*>(memory.y()));
-  return check_result(c, memory);
+  return check_result(c, memory, row_operands(c));
 }
 
 }  // namespace sigmax_bench
