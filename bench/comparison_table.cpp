@@ -24,7 +24,7 @@ std::string scaled_down(const comparison& result) {
     const bench_case& c = o.what;
     const std::string note = fmt::format("{} stands for {}", c.size.name(), c.asked.name());
     if (c.size == c.asked || notes.find(note) != std::string::npos) continue;
-    notes += (notes.empty() ? "Scaled down to --max-bytes: " : ", ") + note;
+    notes += (notes.empty() ? "Scaled down to fit (--max-bytes): " : ", ") + note;
   }
   return notes.empty() ? "" : notes + ".\n";
 }

@@ -25,8 +25,8 @@ struct request {
 /// columns where that divides it, else one row. Where `max_bytes` would be exceeded the outermost extents are halved.
 std::vector<bench_case> expand(const request& wanted);
 
-/// What `run` does when it is not told: a picture of the machine in about two minutes. `max_bytes` 0: a quarter of the
-/// memory, at most 1 GiB.
+/// What `run` does when it is not told: a picture of the machine in well under two minutes. `max_bytes` 0: a quarter of
+/// the memory, at most 1 GiB.
 std::vector<bench_case> default_plan(std::int64_t max_bytes);
 
 /// Without repetitions (of name), and only what `pattern` is found in ("" for all).

@@ -42,7 +42,7 @@ constexpr row_option_info options[] = {
     {row_option::softcap, "softcap", "t = 30 tanh(t / 30)", forms},
     {row_option::alibi, "alibi", "t + (key - query) / 16", forms, operand::one, 4},
     {row_option::window, "window", "with causal: only the last columns / 4 keys", forms},
-    {row_option::sinks, "sinks", "a score of 2 without a column", forms, operand::one, 4},
+    {row_option::sinks, "sinks", "a score of 8 without a column", forms, operand::one, 4},
     {row_option::lse, "lse", "also writes the logsumexp of a row; cross_entropy:gradient reads it", with_lse,
      operand::row, 4},
 };

@@ -51,7 +51,7 @@ std::int64_t bytes_beside_tensors(const operation& op, const extent& size);
 inline constexpr float option_scale = 0.125f;
 inline constexpr float option_softcap = 30;
 inline constexpr float option_slope = 0x1p-4f;
-inline constexpr float option_sink = 2;
+inline constexpr float option_sink = 8;
 inline std::int64_t option_window(const extent& size) { return size.cols < 4 ? 1 : size.cols / 4; }
 inline float scale_of(const operation& op) { return op.has(row_option::scale) ? option_scale : 1.0f; }
 /// The incoming gradient of every loss. Not 1: a factor forgotten must show.
