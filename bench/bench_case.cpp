@@ -57,7 +57,7 @@ std::int64_t bench_case::bytes() const {
 
 std::int64_t bench_case::footprint() const {
   const std::int64_t tensors = 1 + int{op.takes_dy()} + int{op.writes_elements()};
-  return tensors * size.elements() * size_of(type) + (op.by_rows() ? bytes_beside_tensors(op, size) : 0);
+  return tensors * size.elements() * size_of(type);
 }
 
 }  // namespace sigmax_bench

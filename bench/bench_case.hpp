@@ -78,7 +78,8 @@ struct bench_case {
   /// Algorithmic bytes: every input read once, every output written once. What a causal softmax does not see is not
   /// read, and a mask for all rows is read once.
   std::int64_t bytes() const;
-  /// Bytes of all operands.
+  /// Bytes of the tensors of elements. A mask or sums beside them do not count: with and without an option, and so with
+  /// the same shape after scaling down, cases are to be compared.
   std::int64_t footprint() const;
 };
 

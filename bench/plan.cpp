@@ -20,7 +20,7 @@ extent fitted(extent size, const operation& op) {
   return {1, size.cols};
 }
 
-// Halves the outermost extent that can be, until the operands fit.
+// Halves the outermost extent that can be, until the tensors fit.
 bench_case scaled_down(bench_case c, std::int64_t max_bytes) {
   while (max_bytes > 0 && c.footprint() > max_bytes) {
     std::int64_t& outermost = c.size.batch > 1 ? c.size.batch : c.size.rows > 1 ? c.size.rows : c.size.cols;

@@ -18,7 +18,7 @@ struct request {
   std::vector<std::string> isas;  // of the CPU backend
   std::vector<int> threads = {1};
   bool in_place = false;
-  std::int64_t max_bytes = 0;  // of a case's operands; 0: no limit
+  std::int64_t max_bytes = 0;  // of a case's tensors; 0: no limit
 };
 
 /// Throws usage_error for what this build or machine cannot do. Rows for softmax are made from a plain size: 1024

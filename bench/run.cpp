@@ -180,7 +180,7 @@ void add_run(CLI::App& app, int& result) {
   list("--threads", w->threads, "1,2,all");
   list("--vs", w->vs, "f32 on one thread: also time onednn,xnnpack,sleef,eigen,libmvec, all; see 'info'");
   command->add_option("--max-bytes", w->max_bytes,
-                      "bytes of a case's operands (1Gi): what needs more is halved from its first extent on");
+                      "bytes of a case's tensors (1Gi): what needs more is halved from its first extent on");
   command->add_flag("--in-place", w->in_place, "the output overwrites the input");
   command->add_option("--min-time", w->timing.min_time, "seconds a repetition")
       ->check(CLI::Range(1e-6, 3600.0))
