@@ -69,7 +69,7 @@ std::vector<bench_case> expand(const request& wanted) {
 
 std::vector<bench_case> default_plan(std::int64_t max_bytes) {
   using enum sigmax::dtype;
-  const std::int64_t quarter = memory_bytes() / 4, largest = std::int64_t{1} << 30;
+  const std::int64_t quarter = memory_bytes() / 4, largest = std::int64_t{512} << 20;  // x and y of 64Mi f32
   if (max_bytes == 0) max_bytes = quarter > 0 ? std::min(quarter, largest) : largest;
   const int all = parse_threads("all");
   const extent cache{0, std::int64_t{64} << 10}, large{0, std::int64_t{64} << 20};

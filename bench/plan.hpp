@@ -26,7 +26,7 @@ struct request {
 std::vector<bench_case> expand(const request& wanted);
 
 /// What `run` does when it is not told: a picture of the machine in well under two minutes. `max_bytes` 0: a quarter of
-/// the memory, at most 1 GiB.
+/// the memory, at most 512 MiB.
 std::vector<bench_case> default_plan(std::int64_t max_bytes);
 
 /// Without repetitions (of name), and only what `pattern` is found in ("" for all).
