@@ -4,7 +4,7 @@ set -eu
 
 usage() {
   cat <<'END'
-usage: cmake/deps.sh [--peers] [--qemu] [--fit]
+usage: cmake/deps.sh [--peers] [--qemu] [--fit] [--mpi]
 
 Unpacks the build dependencies under .deps/usr, where the CMake presets look for them. Needs no
 root and changes nothing outside .deps/. A second run with nothing new to do ends at once.
@@ -12,6 +12,7 @@ root and changes nothing outside .deps/. A second run with nothing new to do end
   --peers   also the libraries that the benchmark can compare with (oneDNN, XNNPACK, SLEEF, Eigen)
   --qemu    also qemu-user and a cross compiler for aarch64, to run the rows of other machines
   --fit     also sollya, to compare the polynomials' coefficients with what kernels/fit prints
+  --mpi     also Open MPI, for the test of softmax over several processes
   --help    this text
 
 An option stays chosen in later runs; remove .deps/ to start again.
@@ -29,7 +30,9 @@ base='libgtest-dev libbenchmark-dev libcli11-dev nlohmann-json3-dev libfmt-dev'
 peers='libdnnl-dev libxnnpack-dev libpthreadpool-dev libsleef-dev libeigen3-dev'
 qemu='qemu-user-static g++-aarch64-linux-gnu'
 fit=sollya
-assumed='g++'  # with all that it depends on: already on the machine, so never unpacked
+mpi='libopenmpi3 openmpi-common'
+mpi_alone='openmpi-bin libopenmpi-dev'  # without what they depend on: ssh, three Fortran compilers
+assumed='g++ apt'  # with all that they depend on: already on the machine, so never unpacked
 
 root=$(cd "$(dirname "$0")/.." && pwd)
 deps=$root/.deps
@@ -37,21 +40,22 @@ groups=' '
 [ ! -r "$deps/groups" ] || groups=$(cat "$deps/groups")
 for argument in "$@"; do
   case $argument in
-    --peers | --qemu | --fit)
+    --peers | --qemu | --fit | --mpi)
       case $groups in *" ${argument#--} "*) ;; *) groups="$groups${argument#--} " ;; esac ;;
     --help | -h) usage; exit 0 ;;
     *) usage >&2; exit 2 ;;
   esac
 done
 
-wanted=$base
+wanted=$base alone=
 case $groups in *' peers '*) wanted="$wanted $peers" ;; esac
 case $groups in *' qemu '*) wanted="$wanted $qemu" ;; esac
 case $groups in *' fit '*) wanted="$wanted $fit" ;; esac
+case $groups in *' mpi '*) wanted="$wanted $mpi" alone=$mpi_alone ;; esac
 
 # The stamp is the wanted list, this script's own text and the system that it ran on.
 stamp=$({
-  echo "$xsimd_package $xsimd_minimum $wanted $(uname -m)"
+  echo "$xsimd_package $xsimd_minimum $wanted $alone $(uname -m)"
   cat "$0" /etc/os-release 2>/dev/null || :
 } | sha256sum | cut -d' ' -f1)
 if [ -d "$deps/usr" ] && [ "$(cat "$deps/stamp" 2>/dev/null || :)" = "$stamp" ]; then
@@ -221,10 +225,12 @@ unpack() {
 
 say "reading the package lists of this machine's suite"
 open_suite own
-closure own "$assumed" >"$work/assumed"
+# shellcheck disable=SC2086  # a list of names
+closure own $assumed >"$work/assumed"
 # shellcheck disable=SC2046,SC2086  # lists of names
 {
   closure own $wanted | grep -vxF -f "$work/assumed" >"$work/names"
+  for name in $alone; do echo "$name" >>"$work/names"; done
   for name in $wanted; do grep -qxF "$name" "$work/names" || fail "this machine's suite has no package $name"; done
   say "unpacking $(wc -l <"$work/names") packages"
   unpack own $(cat "$work/names")
@@ -264,6 +270,25 @@ END
       if grep -qaF 'GNU ld script' "$script"; then
         sed -i 's|/usr/aarch64-linux-gnu/lib/||g' "$script"
       fi
+    done ;;
+esac
+case $groups in
+  *' mpi '*)
+    # Open MPI knows where it was installed: tell it where it lies. Debian's own folder for linking, lib/openmpi/lib/ there,
+    # lacks the libraries that libmpi.so needs: lib/ has all.
+    triplet=$(uname -m)-linux-gnu
+    ln -s libmpi.so.40 "$work/root/usr/lib/$triplet/libmpi.so"
+    ln -s openmpi/lib/openmpi3 "$work/root/usr/lib/$triplet/openmpi3"
+    for tool in mpicxx mpiexec; do
+      cat >"$work/root/usr/bin/$tool" <<END
+#!/bin/sh
+self=\$(readlink -f "\$0")
+root=\${self%/usr/bin/*}
+export OPAL_PREFIX="\$root/usr" OPAL_LIBDIR="\$root/usr/lib/$triplet"
+export LD_LIBRARY_PATH="\$OPAL_LIBDIR:\$root/lib/$triplet\${LD_LIBRARY_PATH:+:\$LD_LIBRARY_PATH}"
+exec "\$self.openmpi" "\$@"
+END
+      chmod +x "$work/root/usr/bin/$tool"
     done ;;
 esac
 
