@@ -274,8 +274,8 @@ END
 esac
 case $groups in
   *' mpi '*)
-    # Open MPI knows where it was installed: tell it where it lies. Debian's own folder for linking, lib/openmpi/lib/ there,
-    # lacks the libraries that libmpi.so needs: lib/ has all.
+    # Open MPI knows where it was installed: tell it where it lies. Debian's folder for linking, openmpi/lib/, lacks the
+    # libraries that libmpi.so needs; the one above has all.
     triplet=$(uname -m)-linux-gnu
     ln -s libmpi.so.40 "$work/root/usr/lib/$triplet/libmpi.so"
     ln -s openmpi/lib/openmpi3 "$work/root/usr/lib/$triplet/openmpi3"
