@@ -149,7 +149,7 @@ class row_checker {
     const long double below_max = s.max - t[static_cast<std::size_t>(target)];
     if (op_.kind == op_kind::cross_entropy) {
       const long double want = std::log(s.sum) + below_max, fine = (1 + want) * 0x1p-44L * into_.without_fma();
-      into_.check_of_row(row_, "loss", of_row(rows_.loss), want, 1, fine);
+      into_.check_of_row(row_, "loss", of_row(rows_.loss), want, 2, fine);
       if (op_.has(row_option::lse))
         into_.check_of_row(row_, "lse", of_row(rows_.lse), s.lse(), 0.5L, 0x1p-25L * into_.without_fma());
       return;

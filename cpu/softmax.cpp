@@ -333,10 +333,10 @@ struct row_tile {
 
   /// The maximum of all columns is known.
   void settle_max() noexcept {
-    const bool zeros =
-        plan.columns == 0 ||
-        (plan.form != nullptr && !plan.form->nan_if_masked &&
-         (plan.form->causal || plan.data[operand_mask] != nullptr || plan.data[operand_sinks] != nullptr));
+    const bool masks = plan.form != nullptr &&
+                       (plan.form->causal || plan.data[operand_mask] != nullptr || plan.data[operand_sinks] != nullptr);
+    const bool part = plan.pass == softmax_pass::partial && plan.loss == nullptr;
+    const bool zeros = plan.columns == 0 || ((masks || part) && !plan.form->nan_if_masked);
     for (int r = 0; r < rows; ++r) {
       row_state& row = state[r];
       if (row.sink > row.max) row.max = row.sink;

@@ -333,6 +333,24 @@ TEST(softmax_form, logsumexp_needs_no_output) {
   for (float v : alone.data) EXPECT_EQ(v, whole.data[0]);
 }
 
+TEST(softmax_form, nothing_but_minus_infinity_is_the_state_of_no_scores) {
+  for (const isa_info& row : usable_isas())
+    for (std::int64_t n : {1, 70, 9000}) {
+      const tensor x(n, false, -inf);
+      row_values max, sum, lse;
+      softmax_form form{.max = max, .sum = sum, .lse = lse};
+      ASSERT_TRUE(softmax_partial(x, last, form, on(row)).ok());
+      for (std::size_t r = 0; r < sum.data.size(); ++r) {
+        EXPECT_TRUE(max.data[r] == -inf && sum.data[r] == 0 && lse.data[r] == -inf);
+        const softmax_state a{3, 1.5f}, b = merge(a, {max.data[r], sum.data[r]});
+        EXPECT_TRUE(b.max == a.max && b.sum == a.sum);
+      }
+      form.nan_if_masked = true;
+      ASSERT_TRUE(softmax_partial(x, last, form, on(row)).ok());
+      for (float v : lse.data) EXPECT_TRUE(std::isnan(v));
+    }
+}
+
 TEST(softmax_form, empty_rows) {
   const std::int64_t shape[] = {2, 3, 5, 0};
   row_values max, sum, lse;
@@ -411,7 +429,8 @@ TEST(softmax_form, parts_merge_to_the_whole) {
   for (const isa_info& row : usable_isas())
     for (std::int64_t n : {1, 10, 1000, 20000})
       for (float deviation : {3.0f, 30.0f}) {
-        const std::vector<float> x = random_tensor(n, false, deviation, 12).data;
+        std::vector<float> x = random_tensor(n, false, deviation, 12).data;
+        std::fill_n(x.begin(), n - n / 3, -inf);  // whole parts of the first row hold no score
         const std::int64_t rows = 30, pitch[] = {n, 1}, row_shape[] = {rows, 1};
         std::vector<softmax_state> state(static_cast<std::size_t>(rows));
         std::vector<std::int64_t> cuts{0, n, n};  // an empty part, too

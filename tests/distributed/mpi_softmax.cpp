@@ -43,12 +43,7 @@ std::vector<softmax_state> softmax_over_ranks(const const_view& x, const view& y
   const auto rows = static_cast<std::size_t>(x.shape[0]);
   std::vector<softmax_state> mine(rows), all(rows * static_cast<std::size_t>(size)), whole(rows);
 
-  softmax_form part = form_with(mine);
-  // A rank may hold nothing but -inf of a row: then its state is that of no scores, as with a mask, and not NaN.
-  const float no_score = -INFINITY;
-  const std::int64_t shape[] = {x.shape[0], 1}, same_for_all[] = {0, 0};
-  part.sinks = const_view(&no_score, dtype::f32, shape, same_for_all);
-  must(softmax_partial(x, 1, part));
+  must(softmax_partial(x, 1, form_with(mine)));
 
   const int floats = static_cast<int>(2 * rows);
   MPI_Allgather(mine.data(), floats, MPI_FLOAT, all.data(), floats, MPI_FLOAT, ranks);

@@ -17,7 +17,6 @@ struct buffers {
   softmax_state* whole;     ///< device, a row each
   softmax_state* all;       ///< device, ranks * rows
   softmax_state* all_host;  ///< pinned, ranks * rows
-  const float* no_score;    ///< device, one -inf: a part of nothing but -inf is then that of no scores, and not NaN
 };
 
 const char* failure(const status& s) { return s ? nullptr : s.message; }
@@ -33,7 +32,7 @@ const char* softmax_over_gpus(const const_view& x, const view& y, const buffers&
   if (const char* f = failure(ncclCommCount(ranks, &size))) return f;
   const auto rows = static_cast<std::size_t>(x.shape[0]), states = rows * static_cast<std::size_t>(size);
 
-  const std::int64_t shape[] = {x.shape[0], 1}, every_second[] = {2, 1}, same_for_all[] = {0, 0};
+  const std::int64_t shape[] = {x.shape[0], 1}, every_second[] = {2, 1};
   softmax_form form;
   form.max = view(&b.whole->max, dtype::f32, shape, every_second);
   form.sum = view(&b.whole->sum, dtype::f32, shape, every_second);
@@ -42,10 +41,7 @@ const char* softmax_over_gpus(const const_view& x, const view& y, const buffers&
   how.where = backend::cuda;
   how.stream = stream;
 
-  softmax_form part = form;
-  part.sinks = const_view(b.no_score, dtype::f32, shape, same_for_all);
-  part.sinks.where = memory::cuda;
-  if (const char* f = failure(softmax_partial(x, 1, part, how))) return f;
+  if (const char* f = failure(softmax_partial(x, 1, form, how))) return f;
   if (const char* f = failure(ncclAllGather(b.whole, b.all, 2 * rows, ncclFloat, ranks, stream))) return f;
 
   const std::size_t state = sizeof(softmax_state);

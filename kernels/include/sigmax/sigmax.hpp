@@ -245,7 +245,7 @@ struct softmax_form {
                                               const options& how = {}) noexcept;
 
 /// Only `form.max`, `form.sum` and `form.lse`: logsumexp, or one part of rows that are cut into several. At least one
-/// must be given.
+/// must be given. Rows without a score above -inf have max -inf, sum 0 and lse -inf, with `nan_if_masked` NaN.
 [[nodiscard]] SIGMAX_API status softmax_partial(const const_view& x, int axis, const softmax_form& form,
                                                 const options& how = {}) noexcept;
 
@@ -286,7 +286,7 @@ struct cross_entropy_form {
 };
 
 /// `targets` is i32 or i64, each in [0, n) or ignore_index; it, `loss` and lse have the shape of x with an extent of 1
-/// along the axis. |error| of the loss: 1 ULP + 2^-44 (1 + |lse - t[target]|), with smoothing 1 ULP of the larger of
+/// along the axis. |error| of the loss: 2 ULP + 2^-44 (1 + |lse - t[target]|), with smoothing 2 ULP of the larger of
 /// its two terms. NaN, +inf or nothing but -inf in a row makes NaN. No output may overlap anything.
 [[nodiscard]] SIGMAX_API status cross_entropy(const const_view& x, const const_view& targets, const view& loss,
                                               int axis = -1, const cross_entropy_form& form = {},
