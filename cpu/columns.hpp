@@ -69,39 +69,110 @@ void max_columns(const float* t, std::int64_t n, float* max) noexcept {
   }
 }
 
+void max_rows(const float* x, std::int64_t stride, int rows, std::int64_t n, float* max) noexcept {
+  alignas(64) float found[side_by_side * lanes], t[side_by_side * lanes];
+  for (int r = 0; r < rows; ++r) {
+    const float* const p = x + r * stride;
+    vec m(-infinity);
+    for (std::int64_t i = 0; i + lanes <= n; i += lanes) {
+      const vec v = vec::load_unaligned(p + i);
+      m = select(v > m, v, m);
+    }
+    if (n % lanes != 0) {
+      alignas(64) float rest[lanes];
+      m.store_aligned(rest);
+      for (std::int64_t i = n / lanes * lanes, l = 0; i < n; ++i, ++l) rest[l] = p[i] > rest[l] ? p[i] : rest[l];
+      m = vec::load_aligned(rest);
+    }
+    m.store_aligned(found + r * lanes);
+  }
+  to_columns(found, lanes, rows, lanes, t);
+  max_columns(t, lanes, max);
+}
+
+/// The last steps of row_total, for rows side by side: `used` of the lanes that are kept hold something.
+SIGMAX_FN void total_columns(const float* high, const float* low, int used, double* total) {
+  double sums[kept][side_by_side];
+  for (int l = 0; l < used; ++l)
+    for (int r = 0; r < side_by_side; ++r)
+      sums[l][r] = static_cast<double>(high[l * side_by_side + r]) + static_cast<double>(low[l * side_by_side + r]);
+  for (int half = kept / 2; half > 0; half /= 2)
+    for (int l = 0; l < half && l + half < used; ++l)
+      for (int r = 0; r < side_by_side; ++r) sums[l][r] += sums[l + half][r];
+  for (int r = 0; r < side_by_side; ++r) total[r] = sums[0][r];
+}
+
+/// A row with no more than one value for each virtual lane.
+template <accuracy tier>
+SIGMAX_FN void exp_sum_short(const float* x, float* y, std::int64_t n, float max, float* h, float* l) {
+  alignas(64) float number[lanes];
+  for (int i = 0; i < lanes; ++i) number[i] = static_cast<float>(i);
+  vec high[group], low[group];
+#pragma GCC unroll 16
+  for (int g = 0; g < group; ++g) {
+    const std::int64_t count = n - g * lanes;
+    high[g] = low[g] = vec(0.0f);
+    if (count >= lanes) {
+      high[g] = exp_minus<tier>(vec::load_unaligned(x + g * lanes), vec(max));
+      if (y != nullptr) high[g].store_unaligned(y + g * lanes);
+    } else if (count > 0) {
+      const vec e = exp_minus<tier>(load_partial(x + g * lanes, count).first, vec(max));
+      high[g] = select(vec::load_aligned(number) < vec(static_cast<float>(count)), e, vec(0.0f));
+      if (y != nullptr) store_partial(y + g * lanes, {e, e}, count);
+    }
+  }
+  fold(high, low, h, l);
+}
+
+template <accuracy tier>
+void exp_sum_rows(const float* x, std::int64_t x_stride, float* y, std::int64_t y_stride, int rows, std::int64_t n,
+                  const float* max, double* total) noexcept {
+  alignas(64) float h[side_by_side * kept], l[side_by_side * kept];
+  alignas(64) float high[side_by_side * kept], low[side_by_side * kept];
+  for (int r = 0; r < rows; ++r) {
+    const float* const in = x + r * x_stride;
+    float* const out = y != nullptr ? y + r * y_stride : nullptr;
+    if (n <= softmax_lanes) {
+      exp_sum_short<tier>(in, out, n, max[r], h + r * kept, l + r * kept);
+    } else {
+      softmax_sum sum{};
+      row_exp_sum<tier>(in, out, n, max[r], sum);
+      fold(sum, h + r * kept, l + r * kept);
+    }
+  }
+  to_columns(h, kept, rows, kept, high);
+  to_columns(l, kept, rows, kept, low);
+  total_columns(high, low, kept, total);
+}
+
 /// For one chunk: row_total of the same 64 virtual lanes, each of which is a vector here.
 template <accuracy tier>
 void exp_sum_columns(const float* t, float* e, std::int64_t n, const float* max, double* total) noexcept {
-  constexpr int kept = 16;
   const int used = n < softmax_lanes ? static_cast<int>(n) : softmax_lanes;
+  alignas(64) float high[softmax_lanes * side_by_side], low[softmax_lanes * side_by_side];
   for (int v = 0; v < side_by_side; v += lanes) {
     const vec m = vec::load_unaligned(max + v);
-    vec high[softmax_lanes], low[softmax_lanes];
     for (std::int64_t c = 0; c < n; ++c) {
       const vec y = exp_minus<tier>(vec::load_unaligned(t + c * side_by_side + v), m);
       if (e != nullptr) y.store_unaligned(e + c * side_by_side + v);
-      if (c < used)
-        high[c] = y, low[c] = vec(0.0f);
-      else
-        add<tier>(high[c % softmax_lanes], low[c % softmax_lanes], y);
+      const std::int64_t at = c % softmax_lanes * side_by_side + v;
+      vec h = y, l(0.0f);
+      if (c >= used) {
+        h = vec::load_aligned(high + at), l = vec::load_aligned(low + at);
+        add<tier>(h, l, y);
+      }
+      h.store_aligned(high + at);
+      l.store_aligned(low + at);
     }
     for (int half = softmax_lanes / 2; half >= kept; half /= 2)
-      for (int l = 0; l < half && l + half < used; ++l) {
-        add_exact(high[l], low[l], high[l + half]);
-        low[l] = low[l] + low[l + half];
+      for (int at = v; at < half * side_by_side && at + half * side_by_side < used * side_by_side; at += side_by_side) {
+        vec h = vec::load_aligned(high + at), l = vec::load_aligned(low + at);
+        add_exact(h, l, vec::load_aligned(high + at + half * side_by_side));
+        h.store_aligned(high + at);
+        (l + vec::load_aligned(low + at + half * side_by_side)).store_aligned(low + at);
       }
-    double sums[kept][lanes];
-    for (int l = 0; l < kept && l < used; ++l) {
-      alignas(64) float h[lanes], r[lanes];
-      high[l].store_aligned(h);
-      low[l].store_aligned(r);
-      for (int i = 0; i < lanes; ++i) sums[l][i] = static_cast<double>(h[i]) + static_cast<double>(r[i]);
-    }
-    for (int half = kept / 2; half > 0; half /= 2)
-      for (int l = 0; l < half && l + half < used; ++l)
-        for (int i = 0; i < lanes; ++i) sums[l][i] += sums[l + half][i];
-    for (int i = 0; i < lanes; ++i) total[v + i] = sums[0][i];
   }
+  total_columns(high, low, used < kept ? used : kept, total);
 }
 
 template <class F>
@@ -159,9 +230,9 @@ void take_largest(float* keys, std::int64_t n, float* value, std::int32_t* place
 }
 
 template <accuracy tier>
-inline constexpr softmax_steps steps = {any_scores<tier>,    row_exp_sum<tier>,  row_scale<tier>,
-                                        row_exp_scale<tier>, row_shift<tier>,    exp_sum_columns<tier>,
-                                        scale_columns<tier>, shift_columns<tier>};
+inline constexpr softmax_steps steps = {any_scores<tier>,      row_exp_sum<tier>,   row_scale<tier>,
+                                        row_exp_scale<tier>,   row_shift<tier>,     exp_sum_rows<tier>,
+                                        exp_sum_columns<tier>, scale_columns<tier>, shift_columns<tier>};
 
 }  // namespace
 }  // namespace sigmax

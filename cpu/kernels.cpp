@@ -40,6 +40,7 @@ const kernel_table SIGMAX_JOIN(kernels_, SIGMAX_ISA) = {
     row_max,
     to_columns,
     from_columns,
+    max_rows,
     max_columns,
     columns_to_keys,
     take_largest,

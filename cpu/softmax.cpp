@@ -24,8 +24,10 @@ double log_of(double s) noexcept {
   }
   // log(m) = 2 atanh(f), f = (m - 1) / (m + 1), |f| < 0.172: eleven terms of the series.
   const double f = (m - 1.0) / (m + 1.0), q = f * f;
+  constexpr double odd[] = {1.0 / 21, 1.0 / 19, 1.0 / 17, 1.0 / 15, 1.0 / 13,
+                            1.0 / 11, 1.0 / 9,  1.0 / 7,  1.0 / 5,  1.0 / 3};
   double series = 0;
-  for (int k = 21; k >= 3; k -= 2) series = (series + 1.0 / k) * q;
+  for (double c : odd) series = (series + c) * q;
   constexpr double ln2_high = 0x1.62e42fefa3800p-1, ln2_low = 0x1.ef35793c76730p-45;
   const auto e = static_cast<double>(exponent);
   return e * ln2_high + (2.0 * f + (2.0 * f * series + e * ln2_low));
@@ -37,8 +39,7 @@ std::byte* row_of(const softmax_plan& plan, const nest_cursor& cursor, softmax_o
   return plan.data[which] + (cursor.offset(which) + r * step) * size_of(plan.type[which]);
 }
 
-/// Rows whose input and output are contiguous f32. Step by step for all of them: the steps of one row wait for each
-/// other, those of several overlap.
+/// Rows whose input and output are contiguous f32: one, or short ones whose steps overlap.
 void direct_rows(const softmax_plan& plan, const nest_cursor& cursor, int rows) noexcept {
   const kernel_table& k = *plan.table;
   const std::int64_t n = plan.columns;
@@ -46,18 +47,20 @@ void direct_rows(const softmax_plan& plan, const nest_cursor& cursor, int rows) 
   const auto y = [&](int r) { return reinterpret_cast<float*>(row_of(plan, cursor, operand_y, r)); };
   const bool keep = !plan.logarithm && plan.rests_in_cache(n);
 
-  float max[direct_tile];
-  softmax_sum sum[direct_tile];
-  double total[direct_tile] = {};
-  factors f[direct_tile];
-  for (int r = 0; r < rows; ++r) max[r] = k.row_max(x(r), n, no_score);
-  for (std::int64_t from = 0; from < n; from += plan.split.chunk) {
-    const std::int64_t count = std::min(plan.split.chunk, n - from);
-    for (int r = 0; r < rows; ++r) {
-      sum[r] = {};
-      plan.steps->exp_sum(x(r) + from, keep ? y(r) + from : nullptr, count, max[r], sum[r]);
+  float max[side_by_side];
+  double total[side_by_side] = {};
+  factors f[side_by_side];
+  if (plan.tile > 1) {
+    const auto step = [&](softmax_operand which) { return plan.rows.stride[which][plan.rows.rank - 1]; };
+    k.max_rows(x(0), step(operand_x), rows, n, max);
+    plan.steps->exp_sum_rows(x(0), step(operand_x), keep ? y(0) : nullptr, step(operand_y), rows, n, max, total);
+  } else {
+    max[0] = k.row_max(x(0), n, no_score);
+    for (std::int64_t from = 0; from < n; from += plan.split.chunk) {
+      softmax_sum sum{};
+      plan.steps->exp_sum(x(0) + from, keep ? y(0) + from : nullptr, std::min(plan.split.chunk, n - from), max[0], sum);
+      total[0] += k.row_total(sum);
     }
-    for (int r = 0; r < rows; ++r) total[r] += k.row_total(sum[r]);
   }
   for (int r = 0; r < rows; ++r) f[r] = two_parts(plan.logarithm ? log_of(total[r]) : 1.0 / total[r]);
   for (int r = 0; r < rows; ++r) {

@@ -24,16 +24,17 @@ SIGMAX_FN difference minus(vec x, vec max, float lowest) {
 }
 inline constexpr float any_size = -0x1p60f;  // where the rounding of a difference still matters to itself
 
-/// e^(x - max) for x <= max, the rounding error of the subtraction included: it would be multiplied by the exponent.
+/// e^(x - max) for x <= max. Under accuracy::high with the rounding error of the subtraction, which would be multiplied
+/// by the exponent; the fast form has it, and 0 below 2^-126.
 template <accuracy tier>
 SIGMAX_FN vec exp_minus(vec x, vec max) {
+  if constexpr (tier == accuracy::fast) {
+    auto e = math::reduce(at_least(x - max, vec(-88.0f)));
+    return e.scale * math::exp_reduced_fast(e.r);
+  }
   // e^-104 rounds to 0. So would the product at the end, but a product that underflows costs Zen 4 some thirty clocks,
   // and rows with masks are full of them.
   difference d = minus(x, max, -104.0f);
-  if constexpr (tier == accuracy::fast) {
-    auto e = math::reduce_sum(at_least(d.high, vec(-88.0f)), d.low);
-    return e.scale * math::exp_reduced(e.r);
-  }
   auto e = math::decay(negate(at_least(d.high, vec(-math::decayed))), negate(d.low));
   vec scale = select(d.above, e.scale, vec(0.0f));
   return fma(scale, e.m, scale) * vec(math::down);
@@ -114,17 +115,13 @@ SIGMAX_FN void add_exact(vec& high, vec& low, vec x) {
   high = s;
 }
 
-/// Adds the next value to a lane. The fast form is Dekker's, which takes the sum for the larger of the two: it loses no
-/// more than a plain addition where it is not.
+/// Adds the next value to a lane.
 template <accuracy tier>
 SIGMAX_FN void add(vec& high, vec& low, vec x) {
-  if constexpr (tier == accuracy::fast) {
-    vec s = high + x;
-    low = low + (x - (s - high));
-    high = s;
-  } else {
+  if constexpr (tier == accuracy::fast)
+    high = high + x;
+  else
     add_exact(high, low, x);
-  }
 }
 
 /// Adds value(i, count), the `count` values from i on, for all n of a chunk. Beyond `count` a pair must hold zeros.
@@ -187,23 +184,32 @@ void row_dot(const float* a, const float* b, std::int64_t n, softmax_sum& sum) n
       });
 }
 
-double row_total(const softmax_sum& sum) noexcept {
-  constexpr int kept = 16;  // the widest batch: from here on every row adds the same scalars
-  vec high[group], low[group];
-  for (int g = 0; g < group; ++g) {
-    high[g] = vec::load_aligned(sum.high + g * lanes);
-    low[g] = vec::load_aligned(sum.low + g * lanes);
-  }
+inline constexpr int kept = 16;  // lanes where the vectors end: from here on every row adds the same doubles
+
+/// Lane l meets l + 32 and l + 16.
+SIGMAX_FN void fold(vec (&high)[group], vec (&low)[group], float* h, float* l) {
   for (int half = softmax_lanes / 2; half >= kept; half /= 2)
     for (int g = 0; g < half / lanes; ++g) {
       add_exact(high[g], low[g], high[g + half / lanes]);
       low[g] = low[g] + low[g + half / lanes];
     }
-  alignas(64) float h[kept], l[kept];
   for (int g = 0; g < kept / lanes; ++g) {
     high[g].store_aligned(h + g * lanes);
     low[g].store_aligned(l + g * lanes);
   }
+}
+SIGMAX_FN void fold(const softmax_sum& sum, float* h, float* l) {
+  vec high[group], low[group];
+  for (int g = 0; g < group; ++g) {
+    high[g] = vec::load_aligned(sum.high + g * lanes);
+    low[g] = vec::load_aligned(sum.low + g * lanes);
+  }
+  fold(high, low, h, l);
+}
+
+double row_total(const softmax_sum& sum) noexcept {
+  alignas(64) float h[kept], l[kept];
+  fold(sum, h, l);
   double t[kept];
   for (int i = 0; i < kept; ++i) t[i] = static_cast<double>(h[i]) + static_cast<double>(l[i]);
   for (int half = kept / 2; half > 0; half /= 2)

@@ -14,15 +14,14 @@ namespace {
 
 constexpr std::int64_t scratch_floats = 8192;  // 32 KiB of stack
 constexpr int widest_tile = 16;                // f32 columns in a cache line
-constexpr int direct_tile = 8;                 // contiguous rows together, if each has at most
-constexpr std::int64_t direct_columns = 512;   // so many columns: 16 KiB, half an L1 cache
-constexpr std::int64_t narrow_columns = 64;    // rows side by side, if each has at most so many columns
+constexpr std::int64_t direct_columns = 512;   // contiguous rows go together if each has at most so many columns
+constexpr std::int64_t narrow_columns = 32;    // rows side by side, if each has at most so many columns
 constexpr std::int64_t narrow_rows_least = 4;  // and there are so many of them
 constexpr std::int64_t smallest_task = 16384;  // elements, as for elementwise calls
 
 /// Rows that are worked on together: those that share cache lines, or short ones, whose steps overlap.
 inline int rows_together(std::int64_t stride, std::int64_t columns) noexcept {
-  return stride != 1 && columns > 1 ? widest_tile : columns <= direct_columns ? direct_tile : 1;
+  return stride != 1 && columns > 1 ? widest_tile : columns <= direct_columns ? side_by_side : 1;
 }
 
 /// A double as the sum of two floats; not a number unless it is finite.

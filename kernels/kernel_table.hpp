@@ -43,6 +43,10 @@ struct softmax_steps {
   /// y[i] = (x[i] - max) - (high + low)
   void (*shift)(const float* x, float* y, std::int64_t n, float max, float high, float low, bool streaming) noexcept;
 
+  /// The total of e^(x - max) of each of up to side_by_side rows, `stride` apart, n columns of one chunk. y may be
+  /// null.
+  void (*exp_sum_rows)(const float* x, std::int64_t x_stride, float* y, std::int64_t y_stride, int rows, std::int64_t n,
+                       const float* max, double* total) noexcept;
   // The same for rows side by side, in place, each with its own numbers; n columns, of one chunk. e may be t or null.
   void (*exp_sum_columns)(const float* t, float* e, std::int64_t n, const float* max, double* total) noexcept;
   void (*scale_columns)(float* t, std::int64_t n, const float* high, const float* low) noexcept;
@@ -75,6 +79,8 @@ struct kernel_table {
   /// Between rows that lie `stride` apart and rows side by side, of which all but `rows` hold any numbers.
   void (*to_columns)(const float* x, std::int64_t stride, int rows, std::int64_t n, float* t) noexcept;
   void (*from_columns)(const float* t, float* y, std::int64_t stride, int rows, std::int64_t n) noexcept;
+  /// The largest of each row that is not NaN, -inf if there is none.
+  void (*max_rows)(const float* x, std::int64_t stride, int rows, std::int64_t n, float* max) noexcept;
   void (*max_columns)(const float* t, std::int64_t n, float* max) noexcept;
   /// Numbers of rows side by side become integers in the same order, NaN above all; of those the largest of each row,
   /// the first of equals, is taken out. `value` is the number that it was, where that was not NaN.

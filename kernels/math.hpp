@@ -106,13 +106,13 @@ SIGMAX_FN reduced<V> reduce(V z) {
   V t = fma(z, V(log2_e), V(bias));
   return {power_of_two(t), fma(t - V(bias), V(-ln2), z)};
 }
-/// The same for the sum z = a + low.
+/// The same with ln 2 in two parts.
 template <class V>
-SIGMAX_FN reduced<V> reduce_sum(V a, V low) {
+SIGMAX_FN reduced<V> reduce_in_parts(V z) {
   constexpr float bias = to_integer + 127;
-  V t = fma(a, V(log2_e), V(bias));
+  V t = fma(z, V(log2_e), V(bias));
   V k = t - V(bias);
-  return {power_of_two(t), fma(k, V(-ln2_high), a) + fma(k, V(-ln2_low), low)};
+  return {power_of_two(t), fma(k, V(-ln2_high), z) + k * V(-ln2_low)};
 }
 /// The same for the product z = b x, whose rounding would be multiplied by z: k * ln2_high is exact, so that product
 /// and difference are rounded once.

@@ -97,18 +97,22 @@ TEST(gating, chooses_as_a_sort_does_and_weighs_as_the_formulas) {
                   const std::int32_t* const experts = g.experts.data() + r * k;
                   const std::vector<std::int32_t> order = ranking(scores.data() + r * n, n);
                   ASSERT_TRUE(std::equal(experts, experts + k, order.begin())) << row.name << ": " << k << " of " << n;
+                  const double max = *std::max_element(x.begin() + r * n, x.begin() + (r + 1) * n);
                   const std::vector<long double> want = weights_of(x.data() + r * n, n, experts, k, form);
                   for (std::int64_t i = 0; i < k; ++i) {
                     const long double w = want[static_cast<std::size_t>(i)];
                     if (w < 0x1p-126L) continue;
                     const float got = g.weights[static_cast<std::size_t>(r * k + i)];
                     const bool rough = tier == accuracy::fast && !row.fma;  // small sigmoids have no bound there
-                    worst = std::max(worst, rough ? reference::fast_error(got, w, 1) : reference::ulp_error(got, w));
+                    const double error = rough ? reference::fast_error(got, w, 1) : reference::ulp_error(got, w);
+                    const double uncorrected =  // as of softmax
+                        tier == accuracy::fast && !sigmoid ? max - x[static_cast<std::size_t>(r * n + experts[i])] : 0;
+                    worst = std::max(worst, error - uncorrected);
                   }
                 }
               }
       printf("  %-7s %s %.3f ULP\n", row.name, tier == accuracy::fast ? "fast" : "high", worst);
-      EXPECT_LE(worst, (tier == accuracy::fast ? 4 : 3) * (row.fma ? 1 : 4)) << row.name;
+      EXPECT_LE(worst, (tier == accuracy::fast ? 5 : 3) * (row.fma ? 1 : 4)) << row.name;
     }
 }
 

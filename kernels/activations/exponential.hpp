@@ -150,8 +150,8 @@ struct mish_op {
   }
   template <class V>
   SIGMAX_FN V fast(V x) const {
-    V c = at_least(x, V(-88.0f));                              // e^-88 counts as 0
-    auto r = math::reduce_sum(at_most(c, V(20.0f)), V(0.0f));  // k ln 2 in two parts
+    V c = at_least(x, V(-88.0f));  // e^-88 counts as 0
+    auto r = math::reduce_in_parts(at_most(c, V(20.0f)));
     V e = r.scale * math::exp_reduced(r.r);
     V n = fma(e, e, e + e);  // tanh(log(1 + e)) = n / (n + 2)
     return c * divide(n, n + V(2.0f));

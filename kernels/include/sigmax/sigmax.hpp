@@ -37,7 +37,7 @@ enum class backend : std::int32_t { automatic, cpu, cuda };
 
 /// How exact f32 results are. Both tiers use exactly rounded operations only, so both give the same bits on every ISA
 /// with FMA. `high`: `activation_info::bound_f32`. `fast`: `bound_fast` where the activation has a second, shorter
-/// form, else the same form as `high`; results below 2^-126 may become 0.
+/// form, else the same form as `high`; results below 2^-126 may become 0. Softmax tells its own.
 enum class accuracy : std::int32_t { high, fast };
 
 /// Where a view's bytes live. `managed` is CUDA managed memory, which both sides can reach.
@@ -195,9 +195,9 @@ struct options {
                                                     const view& dx, const options& how = {}) noexcept;
 
 /// y = exp(x - max) / sum(exp(x - max)) along `axis` (negative: from the end). The same bits for every number of
-/// threads, batch, position and FMA-capable ISA; each f32 result within 2.5 ULP of the exact one, 3.5 (and 0 below
-/// 2^-126) under accuracy::fast. A row that holds NaN or +inf, or only -inf, becomes NaN. In place as in `activate`. No
-/// parameters.
+/// threads, batch, position and FMA-capable ISA; each f32 result within 2.5 ULP of the exact one, under accuracy::fast
+/// 3.5 + |x - max| (and 0 below 2^-126). A row that holds NaN or +inf, or only -inf, becomes NaN. In place as in
+/// `activate`. No parameters.
 [[nodiscard]] SIGMAX_API status softmax(const const_view& x, const view& y, int axis = -1,
                                         const options& how = {}) noexcept;
 
@@ -314,8 +314,8 @@ struct gating_form {
 /// The experts with the k largest scores, falling, ties to the lower index, and their weights = scale score, divided by
 /// the sum of the row's chosen scores if they are renormalised. `weights` (f32, f16, bf16) and `experts` (i32, i64)
 /// have the shape of x, which is at most 1024 along the axis, with k there. Without a bias the choice is by x itself,
-/// so scores that round to the same number keep their order; NaN counts as the largest. Weights are within 3 ULP, 4
-/// under accuracy::fast. NaN or +inf in a row, or only -inf, makes weights NaN as in `softmax`, unless sigmoids that
+/// so scores that round to the same number keep their order; NaN counts as the largest. Weights are within 3 ULP, under
+/// accuracy::fast 5, of a softmax 5 + |x - max|. NaN or +inf in a row, or only -inf, makes weights NaN as in `softmax`, unless sigmoids that
 /// are not renormalised keep them apart; experts are always k different ones. No output may overlap anything.
 [[nodiscard]] SIGMAX_API status top_k_gating(const const_view& x, const view& weights, const view& experts,
                                              int axis = -1, const gating_form& form = {},
