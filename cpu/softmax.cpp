@@ -258,7 +258,8 @@ struct row_tile {
   float* scratch;
   bool whole;               ///< the scores are formed once and stay in the buffer
   bool in_output;           ///< the output's row is the buffer
-  bool keep;                ///< the exponentials replace the scores there
+  bool keep;                ///< the exponentials are kept, too
+  bool keep_in_output;      ///< there, and not in place of the scores
   std::int64_t begin, end;  ///< the columns that any of the rows looks at
   std::int64_t piece;       ///< columns at a time
   row_state state[widest_tile];
@@ -273,12 +274,13 @@ struct row_tile {
     begin = begin < end ? begin / softmax_lanes * softmax_lanes : 0;  // lanes count from the first column of a chunk
     end = std::max(begin, end);
     const std::int64_t span = end - begin, room = scratch_floats / rows;
-    // Where a row is visited twice anyway, or where scratch would hold a piece of it only.
-    in_output = plan.direct_output && plan.tile != widest_tile && plan.pass == softmax_pass::all &&
-                plan.rests_in_cache(span) && (!plan.logarithm || span > room);
+    const bool rests = plan.direct_output && plan.pass == softmax_pass::all && plan.rests_in_cache(span);
+    in_output = rests && span > room;
     whole = in_output || (span <= room && plan.split.parts == 1);
     piece = whole ? span : room / softmax_block * softmax_block;
     keep = whole && !plan.logarithm && plan.pass == softmax_pass::all;
+    keep_in_output =
+        keep && rests;  // not in scratch: waiting for the output's lines then hides behind the exponentials
   }
 
   const std::byte* x_at(int r, std::int64_t column) const noexcept {
@@ -290,6 +292,9 @@ struct row_tile {
   /// What a piece that begins at `start` has in the buffer.
   float* buffer_of(int r, std::int64_t start) const noexcept {
     return in_output ? reinterpret_cast<float*>(y_at(r, start)) : scratch + r * piece + (whole ? start - begin : 0);
+  }
+  float* exponentials_of(int r, std::int64_t start) const noexcept {
+    return keep_in_output ? reinterpret_cast<float*>(y_at(r, start)) : buffer_of(r, start);
   }
   /// Whether the scores are the elements, where they lie.
   bool untouched(int r, std::int64_t start, std::int64_t count) const noexcept {
@@ -347,8 +352,27 @@ struct row_tile {
     }
   }
 
+  /// Short rows in one step, if their scores lie evenly.
+  bool sum_together(row_sums* out) noexcept {
+    const std::int64_t count = end - begin;
+    if (!whole || rows == 1 || count == 0 || plan.split.chunks != 1 || count > direct_columns) return false;
+    const float* const scores = scores_of(0, begin, count);
+    const std::int64_t step = scores_of(1, begin, count) - scores;
+    float shift[side_by_side];
+    double total[side_by_side];
+    for (int r = 0; r < rows; ++r) {
+      if (scores_of(r, begin, count) != scores + r * step) return false;
+      shift[r] = state[r].shift;
+    }
+    plan.steps->exp_sum_rows(scores, step, keep ? exponentials_of(0, begin) : nullptr,
+                             exponentials_of(1, begin) - exponentials_of(0, begin), rows, count, shift, total);
+    for (int r = 0; r < rows; ++r) out[r] = {total[r], 0};
+    return true;
+  }
+
   void sum_chunk(std::int64_t chunk, row_sums* out) noexcept {
     const bool scores_too = smoothed(plan) && plan.pass == softmax_pass::partial;
+    if (!scores_too && sum_together(out)) return;
     softmax_sum sum[widest_tile], scores_sum[widest_tile];
     for (int r = 0; r < rows; ++r) {
       sum[r] = {};
@@ -359,7 +383,7 @@ struct row_tile {
       for (int r = 0; r < rows; ++r) {
         const float* const scores = scores_of(r, start, count);
         if (scores_too) plan.table->row_dot(scores, nullptr, count, scores_sum[r]);
-        plan.steps->exp_sum(scores, keep ? buffer_of(r, start) : nullptr, count, state[r].shift, sum[r]);
+        plan.steps->exp_sum(scores, keep ? exponentials_of(r, start) : nullptr, count, state[r].shift, sum[r]);
       }
     });
     for (int r = 0; r < rows; ++r)
@@ -388,7 +412,7 @@ struct row_tile {
         float* const buffer = buffer_of(r, start);
         float* const y = plan.direct_output ? reinterpret_cast<float*>(y_at(r, start)) : buffer;
         if (keep)
-          plan.steps->scale(buffer, y, count, row.last.high, row.last.low, streaming);
+          plan.steps->scale(exponentials_of(r, start), y, count, row.last.high, row.last.low, streaming);
         else
           step(scores_of(r, start, count), y, count, row.shift, row.last.high, row.last.low, streaming);
         if (smoothed(plan) && !row.ignored) smooth(plan, row, y, count);
@@ -403,10 +427,12 @@ struct row_tile {
   void fill(std::int64_t from, std::int64_t to) noexcept {
     for (int r = 0; r < rows && from < to; ++r) {
       const double total = state[r].sum.exponentials;
-      std::fill_n(scratch, softmax_block,
-                  total != total   ? static_cast<float>(total)
-                  : plan.logarithm ? no_score
-                                   : 0.0f);
+      const float v = total != total ? static_cast<float>(total) : plan.logarithm ? no_score : 0.0f;
+      if (plan.direct_output) {
+        std::fill_n(reinterpret_cast<float*>(y_at(r, from)), to - from, v);
+        continue;
+      }
+      std::fill_n(scratch, std::min<std::int64_t>(softmax_block, to - from), v);
       for (std::int64_t i = from; i < to; i += softmax_block)
         scatter(scratch, r, i, std::min<std::int64_t>(softmax_block, to - i));
     }
