@@ -115,13 +115,17 @@ SIGMAX_FN void add_exact(vec& high, vec& low, vec x) {
   high = s;
 }
 
-/// Adds the next value to a lane.
+/// Adds the next value to a lane. The fast form is Dekker's, which takes the sum for the larger of the two: it loses no
+/// more than a plain addition where it is not.
 template <accuracy tier>
 SIGMAX_FN void add(vec& high, vec& low, vec x) {
-  if constexpr (tier == accuracy::fast)
-    high = high + x;
-  else
+  if constexpr (tier == accuracy::fast) {
+    vec s = high + x;
+    low = low + (x - (s - high));
+    high = s;
+  } else {
     add_exact(high, low, x);
+  }
 }
 
 /// Adds value(i, count), the `count` values from i on, for all n of a chunk. Beyond `count` a pair must hold zeros.

@@ -3,7 +3,7 @@
 // chunks; element i of a chunk goes to virtual lane i % 64, a lane adds its values in order, and at the end lane l
 // meets l + 32, l + 16, ... l + 1. What each addition loses to rounding is kept in the lane's low part (Knuth's
 // TwoSum), so the sum is good to about 2^-46: next to a dominating maximum log_softmax needs that. Under accuracy::fast
-// only the lanes' meeting keeps it. The sums of the chunks are added in double, in order.
+// a shorter addition keeps less of it. The sums of the chunks are added in double, in order.
 #pragma once
 
 #include <cstdint>
