@@ -20,7 +20,8 @@ enum class op_kind {
   softmax_gradient,
   log_softmax_gradient,
   cross_entropy,
-  cross_entropy_gradient
+  cross_entropy_gradient,
+  top_k_gating
 };
 
 enum class row_option { scale, causal, mask, boolean, row_scale, softcap, alibi, window, sinks, lse };
@@ -48,7 +49,9 @@ struct operation {
   bool takes_forward_result() const {
     return kind == op_kind::softmax_gradient || kind == op_kind::log_softmax_gradient;
   }
-  bool writes_elements() const { return kind != op_kind::logsumexp && kind != op_kind::cross_entropy; }
+  bool writes_elements() const {
+    return kind != op_kind::logsumexp && kind != op_kind::cross_entropy && kind != op_kind::top_k_gating;
+  }
   bool operator==(const operation&) const = default;
 };
 

@@ -31,6 +31,7 @@ void kernel_call::take_row_operands() {
   targets_ = rows_->target_view();
   loss_ = rows_->loss_view();
   loss_gradient_ = rows_->loss_gradient_view();
+  if (case_->op.kind == op_kind::top_k_gating) weights_ = rows_->weights_view(), experts_ = rows_->experts_view();
   if (case_->op.kind != op_kind::cross_entropy_gradient || loss_form_.lse.data == nullptr) return;
   // The forward pass leaves it. Should that fail, NaN stays there and the gradient is refused as wrong.
   std::vector<float> losses(rows_->targets.size());
@@ -56,6 +57,7 @@ sigmax::status kernel_call::operator()() const noexcept {
     case op_kind::cross_entropy: return sigmax::cross_entropy(x_, targets_, loss_, -1, loss_form_, how_);
     case op_kind::cross_entropy_gradient:
       return sigmax::cross_entropy_gradient(loss_gradient_, x_, targets_, y_, -1, loss_form_, how_);
+    case op_kind::top_k_gating: return sigmax::top_k_gating(x_, weights_, experts_, -1, {}, how_);
   }
   return {sigmax::status_code::invalid_argument, "no such kind of op"};
 }

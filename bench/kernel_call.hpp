@@ -33,6 +33,7 @@ class kernel_call {
   sigmax::cross_entropy_form loss_form_;
   sigmax::view x_, dy_, y_, loss_;
   sigmax::const_view targets_, loss_gradient_;
+  sigmax::view weights_, experts_;
 };
 
 }  // namespace sigmax_bench

@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <numeric>
 #include <vector>
 
 namespace sigmax_bench {
@@ -88,6 +89,23 @@ void loss_row(const bench_case& c, row_operands& rows, const row_position& row, 
   }
 }
 
+void gating_row(const bench_case& c, row_operands& rows, const row_position& row, const float* t) {
+  const std::int64_t k = experts_chosen(c.size);
+  std::vector<std::int32_t> order(static_cast<std::size_t>(c.size.cols));
+  std::iota(order.begin(), order.end(), 0);
+  std::partial_sort(order.begin(), order.begin() + k, order.end(),
+                    [&](std::int32_t a, std::int32_t b) { return t[a] > t[b] || (t[a] == t[b] && a < b); });
+  float* const weights = rows.weights.data() + row.number * k;
+  float sum = 0;
+  for (std::int64_t i = 0; i < k; ++i) {
+    const std::int32_t expert = order[static_cast<std::size_t>(i)];
+    rows.experts[static_cast<std::size_t>(row.number * k + i)] = expert;
+    weights[i] = std::exp(t[expert] - t[order[0]]);
+    sum += weights[i];
+  }
+  for (std::int64_t i = 0; i < k; ++i) weights[i] /= sum;
+}
+
 template <class T>
 void gradient_row(const operation& op, const T* dy, const T* y, T* dx, std::int64_t cols) {
   const bool logarithm = op.kind == op_kind::log_softmax_gradient;
@@ -115,7 +133,9 @@ void run(const bench_case& c, const operands& memory, row_operands& rows, std::i
     const T* x = at(memory.x());
     for (std::int64_t j = row.seen.begin; j < row.seen.end; ++j) t[static_cast<std::size_t>(j)] = load(x[j]);
     apply_options(c.op, rows, row, t.data());
-    if (rows.targets.empty()) {
+    if (!rows.experts.empty()) {
+      gating_row(c, rows, row, t.data());
+    } else if (rows.targets.empty()) {
       softmax_row(c, rows, row, t.data(), y);
     } else {
       loss_row(c, rows, row, t.data(), y);

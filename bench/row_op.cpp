@@ -21,6 +21,7 @@ constexpr row_op ops[] = {
     {log_softmax_gradient, "log_softmax:gradient", "dy - exp(y) sum(dy) with y = log_softmax(x)", false, 0},
     {cross_entropy, "cross_entropy", "logsumexp(t) - t[target], t = x", false, 8 + 4},
     {cross_entropy_gradient, "cross_entropy:gradient", "dloss (softmax(t) - [j = target]), t = x", false, 8},
+    {top_k_gating, "top_k_gating", "the 8 largest x of a row and their softmax", true, 8 * (4 + 4)},
 };
 
 constexpr std::uint32_t of(std::initializer_list<op_kind> kinds) {

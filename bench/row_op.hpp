@@ -54,6 +54,7 @@ inline constexpr float option_slope = 0x1p-4f;
 inline constexpr float option_sink = 8;
 inline std::int64_t option_window(const extent& size) { return size.cols < 4 ? 1 : size.cols / 4; }
 inline float scale_of(const operation& op) { return op.has(row_option::scale) ? option_scale : 1.0f; }
+inline std::int64_t experts_chosen(const extent& size) { return size.cols < 8 ? size.cols : 8; }
 /// The incoming gradient of every loss. Not 1: a factor forgotten must show.
 inline constexpr float loss_gradient = 0.75f;
 

@@ -35,6 +35,10 @@ row_operands::row_operands(const bench_case& c) : op_(c.op), size_(c.size) {
     fill(row_scale, rows,
          [](std::uint64_t r) { return 1 / (0.75f + 0.125f * static_cast<float>(random_bits(r) % 8)); });
   if (op_.has(row_option::lse) || op_.kind == op_kind::logsumexp) lse.assign(static_cast<std::size_t>(rows), nan);
+  if (op_.kind == op_kind::top_k_gating) {
+    weights.assign(static_cast<std::size_t>(rows * experts_chosen(size_)), nan);
+    experts.assign(weights.size(), -1);
+  }
   if (op_.kind != op_kind::cross_entropy && op_.kind != op_kind::cross_entropy_gradient) return;
   fill(targets, rows, [cols](std::uint64_t r) {
     return static_cast<std::int64_t>(random_bits(r) % static_cast<std::uint64_t>(cols));
@@ -90,6 +94,17 @@ sigmax::const_view row_operands::target_view() const {
   return along_rows<sigmax::const_view>(targets, sigmax::dtype::i64);
 }
 sigmax::view row_operands::loss_view() { return along_rows<sigmax::view>(loss, sigmax::dtype::f32); }
+sigmax::view row_operands::weights_view() {
+  std::vector<std::int64_t> shape = shape_of(size_);
+  shape.back() = experts_chosen(size_);
+  return {weights.data(), sigmax::dtype::f32, shape};
+}
+sigmax::view row_operands::experts_view() {
+  sigmax::view v = weights_view();
+  v.data = experts.data();
+  v.type = sigmax::dtype::i32;
+  return v;
+}
 sigmax::const_view row_operands::loss_gradient_view() const { return of_all_rows(loss_gradient); }
 
 }  // namespace sigmax_bench

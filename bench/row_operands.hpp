@@ -23,12 +23,16 @@ class row_operands {
   sigmax::const_view target_view() const;
   sigmax::view loss_view();
   sigmax::const_view loss_gradient_view() const;
+  sigmax::view weights_view();
+  sigmax::view experts_view();
 
   std::vector<float> mask;            // a column
   std::vector<std::uint8_t> allowed;  // a column: the boolean mask
   std::vector<float> row_scale;       // a row, as the following
   std::vector<std::int64_t> targets;
   std::vector<float> lse, loss;  // NaN until the library writes them
+  std::vector<float> weights;    // a chosen expert, as the following
+  std::vector<std::int32_t> experts;
 
  private:
   sigmax::const_view along_columns(const void* data, sigmax::dtype type) const;

@@ -5,6 +5,8 @@
 #include "row_operands.hpp"
 
 #include <cmath>
+#include <functional>
+#include <numeric>
 #include <vector>
 
 namespace sigmax_bench {
@@ -26,6 +28,7 @@ class row_checker {
       case op_kind::log_softmax_gradient: return check_log_softmax_gradient();
       case op_kind::cross_entropy:
       case op_kind::cross_entropy_gradient: return check_loss();
+      case op_kind::top_k_gating: return check_gating();
       case op_kind::activation:
       case op_kind::gradient: return;
     }
@@ -164,6 +167,24 @@ class row_checker {
       check_element(j, at(memory_.x(), j), scale * (p - (is_target ? 1 : 0)),
                     scale * (p * rounding + beside) * into_.without_fma());
     });
+  }
+
+  void check_gating() {
+    const std::int64_t k = experts_chosen(case_.size);
+    std::vector<std::int32_t> order(static_cast<std::size_t>(cols_));
+    std::iota(order.begin(), order.end(), 0);
+    std::ranges::stable_sort(order, std::greater<>{}, [&](std::int32_t j) { return at(memory_.x(), j); });
+    const auto score = [&](std::int64_t i) -> double { return at(memory_.x(), order[static_cast<std::size_t>(i)]); };
+    long double sum = 0;
+    for (std::int64_t i = 0; i < k; ++i) sum += std::exp(score(i) - score(0));
+    for (std::int64_t i = 0; i < k; ++i) {
+      const auto place = static_cast<std::size_t>(row_ * k + i);
+      const double below = score(0) - score(i);
+      into_.check_of_row(row_, "expert", static_cast<float>(rows_.experts[place]), order[static_cast<std::size_t>(i)],
+                         0, 0);
+      into_.check_of_row(row_, "weight", rows_.weights[place], std::exp(static_cast<long double>(-below)) / sum,
+                         op_.fast() ? 5 + below : 3, 0);
+    }
   }
 
   checker& into_;
