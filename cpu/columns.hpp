@@ -116,7 +116,7 @@ SIGMAX_FN void exp_sum_short(const float* x, float* y, std::int64_t n, float max
       high[g] = exp_minus<tier>(vec::load_unaligned(x + g * lanes), vec(max));
       if (y != nullptr) high[g].store_unaligned(y + g * lanes);
     } else if (count > 0) {
-      const vec e = exp_minus<tier>(load_partial(x + g * lanes, count).first, vec(max));
+      const vec e = exp_minus<tier>(padded(load_partial(x + g * lanes, count), count, vec(max)).first, vec(max));
       high[g] = select(vec::load_aligned(number) < vec(static_cast<float>(count)), e, vec(0.0f));
       if (y != nullptr) store_partial(y + g * lanes, {e, e}, count);
     }

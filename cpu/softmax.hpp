@@ -40,6 +40,15 @@ SIGMAX_FN vec exp_minus(vec x, vec max) {
   return fma(scale, e.m, scale) * vec(math::down);
 }
 
+/// The first `count` elements of v, and max behind them: e^(0 - max) of a padding zero could overflow and raise flags.
+SIGMAX_FN pair padded(pair v, std::int64_t count, vec max) {
+  alignas(64) float number[pair_size];
+  for (int l = 0; l < pair_size; ++l) number[l] = static_cast<float>(l);
+  const pair at = load(number);
+  const vec n(static_cast<float>(count));
+  return {select(at.first < n, v.first, max), select(at.second < n, v.second, max)};
+}
+
 /// Scores of a row, and the largest of them and bound. One loop for each choice of terms.
 template <accuracy tier, bool capped, bool sloped, bool masked>
 float row_scores(const float* x, float* t, std::int64_t n, const score_terms& terms, float bound) noexcept {
@@ -157,7 +166,7 @@ void row_exp_sum(const float* x, float* y, std::int64_t n, float max, softmax_su
   const vec m(max);
   sum_row<tier>(
       n, sum, [=](std::int64_t i, std::int64_t count, auto&& add_pair) __attribute__((always_inline)) {
-        pair v = count == pair_size ? load(x + i) : load_partial(x + i, count);
+        pair v = count == pair_size ? load(x + i) : padded(load_partial(x + i, count), count, m);
         v = {exp_minus<tier>(v.first, m), exp_minus<tier>(v.second, m)};
         if (count == pair_size) {
           if (y != nullptr) store<false>(y + i, v);
@@ -248,8 +257,9 @@ template <accuracy tier>
 void row_exp_scale(const float* x, float* y, std::int64_t n, float max, float high, float low,
                    bool streaming) noexcept {
   map_row(
-      x, y, n, streaming,
-      [ m = vec(max), h = vec(high), l = vec(low) ](std::int64_t, pair v, std::int64_t) __attribute__((always_inline)) {
+      x, y, n, streaming, [ m = vec(max), h = vec(high),
+                            l = vec(low) ](std::int64_t, pair v, std::int64_t count) __attribute__((always_inline)) {
+        if (count < pair_size) v = padded(v, count, m);
         return pair{scaled<tier>(exp_minus<tier>(v.first, m), h, l), scaled<tier>(exp_minus<tier>(v.second, m), h, l)};
       });
 }

@@ -62,6 +62,51 @@ TEST(environment, finite_inputs_raise_neither_invalid_nor_divided_by_zero) {
       }
 }
 
+TEST(environment, finite_rows_raise_neither_invalid_nor_divided_by_zero) {
+  for (const isa_info& row : usable_isas())
+    for (accuracy tier : tiers)
+      for (std::int64_t n : {1, 3, 7, 16, 17, 31, 33, 63, 64, 65, 100, 515, 1000})
+        for (std::int64_t rows : {1, 3, 5, 17})
+          for (float level : {-1e30f, -1000.0f, 0.0f, 1000.0f, 1e30f}) {
+            const options how = on(row, tier);
+            std::vector<float> x(static_cast<std::size_t>(n * rows)), y(x), w(x);
+            std::vector<std::int32_t> experts(x.size()), targets(static_cast<std::size_t>(rows), 0);
+            for (std::size_t i = 0; i < x.size(); ++i) x[i] = level + static_cast<float>(i % 37) / 4;
+            const const_view in(x.data(), dtype::f32, {rows, n}), target(targets.data(), dtype::i32, {rows, 1});
+            const view out(y.data(), dtype::f32, {rows, n}), loss(w.data(), dtype::f32, {rows, 1});
+            bool ok = true;
+            const unsigned after = control_after(defaults, [&] {
+              softmax_form form{.scale = 0.5f};
+              ok = softmax_fused(in, out, 1, form, how).ok() && log_softmax(in, out, 1, how).ok() &&
+                   softmax(in, out, 1, how).ok() && softmax_gradient(in, out, out, 1, 1, how).ok() &&
+                   cross_entropy(in, target, loss, 1, {}, how).ok() &&
+                   (n > 1000 || top_k_gating(in, view(w.data(), dtype::f32, {rows, (n + 1) / 2}),
+                                             view(experts.data(), dtype::i32, {rows, (n + 1) / 2}), 1, {}, how)
+                                    .ok());
+            });
+            ASSERT_TRUE(ok);
+            ASSERT_EQ(after & (invalid | divided_by_zero), 0u)
+                << row.name << ": " << rows << " x " << n << " at " << level;
+          }
+}
+
+// What pads a short vector must not be e^(0 - max).
+TEST(environment, low_rows_raise_neither) {
+  for (const isa_info& row : usable_isas())
+    for (accuracy tier : tiers)
+      for (float level = -1; level > -1e37f; level *= 1.0137f)
+        for (std::int64_t rows : {1, 5}) {
+          std::vector<float> x(static_cast<std::size_t>(3 * rows), level), y(x);
+          const const_view in(x.data(), dtype::f32, {rows, 3});
+          const view out(y.data(), dtype::f32, {rows, 3});
+          const unsigned after = control_after(defaults, [&] {
+            softmax_form form{.scale = 0.5f};
+            ASSERT_TRUE(softmax(in, out, 1, on(row, tier)).ok() && softmax_fused(in, out, 1, form, on(row, tier)).ok());
+          });
+          ASSERT_EQ(after & (invalid | divided_by_zero), 0u) << row.name << " at " << level;
+        }
+}
+
 // FTZ and DAZ take subnormal inputs, results and what is lost of a product next to them, and nothing else.
 TEST(environment, flushing_modes_change_small_numbers_only) {
   constexpr float same = 0x1p-90f;    // from here on the same bits

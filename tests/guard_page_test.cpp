@@ -47,11 +47,41 @@ void check(const isa_info& row) {
     }
 }
 
+/// A few rows of n columns and what may come with them, all against a fence.
+void check_rows(const isa_info& row) {
+  const fenced a(16384), b(16384), c(16384), d(4096), e(16384);
+  for (std::int64_t n : {1, 2, 7, 8, 15, 16, 17, 31, 33, 64, 65, 100, 150})
+    for (std::int64_t rows : {1, 3, 5, 17})
+      for (bool at_end : {false, true}) {
+        const auto place = [&](const fenced& f, std::int64_t count) {
+          return at_end ? f.end() - 4 * count : f.first();
+        };
+        const auto matrix = [&](const fenced& f, std::int64_t columns) {
+          return view(place(f, rows * columns), dtype::f32, {rows, columns});
+        };
+        const view x = matrix(a, n), y = matrix(b, n), mask = matrix(c, n), one_each = matrix(d, 1);
+        std::fill_n(static_cast<float*>(x.data), rows * n, 0.5f);
+        std::fill_n(static_cast<float*>(mask.data), rows * n, -0.5f);
+        const options how = on(row);
+        ASSERT_TRUE(softmax(x, y, 1, how).ok() && log_softmax(x, y, 1, how).ok());
+        softmax_form form{.scale = 0.5f, .softcap = 5, .mask = mask, .causal = true, .offset = n / 2, .lse = one_each};
+        ASSERT_TRUE(softmax_fused(x, y, 1, form, how).ok());
+        ASSERT_TRUE(softmax_gradient(x, mask, y, 1, 2, how).ok() && log_softmax_gradient(x, mask, y, 1, 2, how).ok());
+        view targets = matrix(e, 1), chosen = matrix(e, (n + 1) / 2);
+        targets.type = chosen.type = dtype::i32;
+        std::fill_n(static_cast<std::int32_t*>(targets.data), rows, static_cast<std::int32_t>(n - 1));
+        ASSERT_TRUE(cross_entropy(x, targets, one_each, 1, {}, how).ok());
+        ASSERT_TRUE(cross_entropy_gradient(one_each, x, targets, y, 1, {}, how).ok());
+        ASSERT_TRUE(top_k_gating(x, matrix(b, (n + 1) / 2), chosen, 1, {.bias = mask}, how).ok());
+      }
+}
+
 TEST(guard_pages, nothing_outside_the_view_is_touched) {
   for (const isa_info& row : usable_isas()) {
     check<float>(row);
     check<float16>(row);
     check<bfloat16>(row);
+    check_rows(row);
   }
 }
 
