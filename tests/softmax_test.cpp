@@ -1,4 +1,6 @@
 // softmax and log_softmax: accuracy, edge rows, axes, dtypes, and the same bits however the work is cut.
+#include <sys/mman.h>
+
 #include <algorithm>
 #include <cstdio>
 #include <random>
@@ -248,6 +250,68 @@ TEST(softmax, streamed_rows_have_the_same_bits) {
           ASSERT_TRUE(std::equal(expected.begin(), expected.end(), y.begin() + i * rows * n)) << "n " << n;
       }
   }
+}
+
+// x + 64 is exact here, and so is every x - max.
+TEST(softmax, shifted_rows_have_the_same_bits) {
+  for (const isa_info& row : usable_isas())
+    for (const sigmax::accuracy tier : tiers)
+      for (std::int64_t n : {7, 64, 1000, 20000}) {
+        std::vector<float> x = logits(static_cast<std::size_t>(n), 3, 4), shifted;
+        for (float& v : x) v = std::round(v * 1024) / 1024;
+        for (float v : x) shifted.push_back(v + 64);
+        for (function f : {function{sigmax::softmax}, function{log_softmax}})
+          EXPECT_TRUE(equal(rows_of(f, x, n, on(row, tier)), rows_of(f, shifted, n, on(row, tier)))) << row.name << n;
+      }
+}
+
+// Another order is another order of additions, which are good to 2^-46: now and then a result rounds the other way.
+TEST(softmax, permuted_rows_are_permuted_within_one_ulp) {
+  for (const isa_info& row : usable_isas())
+    for (std::int64_t n : {7, 64, 1000, 20000}) {
+      const std::vector<float> x = logits(static_cast<std::size_t>(n), 3, 5);
+      const std::vector<float> backwards(x.rbegin(), x.rend());
+      std::vector<float> y = rows_of(sigmax::softmax, x, n, on(row)),
+                         z = rows_of(sigmax::softmax, backwards, n, on(row));
+      std::ranges::reverse(z);
+      std::int64_t differing = 0;
+      for (std::size_t i = 0; i < y.size(); ++i) {
+        differing += y[i] != z[i];
+        ASSERT_TRUE(y[i] == z[i] || std::nextafter(y[i], z[i]) == z[i]) << row.name << " n " << n << " at " << i;
+      }
+      EXPECT_LE(differing, 1 + n / 1000) << row.name << " n " << n;
+    }
+}
+
+// 2^31 elements and more, in little memory: one element over and over, and elements 2 GiB apart on untouched pages.
+TEST(softmax, indices_beyond_2_to_the_31) {
+  const std::int64_t n = (std::int64_t{1} << 31) + 12345, none[] = {0}, shape[] = {n};
+  const float one = 1.5f;
+  float lse = 0;
+  softmax_form form;
+  form.lse = view(&lse, 1);
+  ASSERT_TRUE(softmax_partial(const_view(&one, dtype::f32, shape, none), 0, form).ok());
+  EXPECT_NEAR(lse, 1.5 + std::log(static_cast<double>(n)), 2e-6);
+
+  const std::int64_t far = std::int64_t{1} << 29, cells[] = {3, 5}, rows_near[] = {1, far}, rows_far[] = {far + 1, 1};
+  const std::size_t bytes = static_cast<std::size_t>(5 * far) * sizeof(float);
+  void* const memory = mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  if (memory == MAP_FAILED) GTEST_SKIP() << "10 GiB of address space are not to be had";
+  auto* const cell = static_cast<float*>(memory);
+  for (const std::int64_t* strides : {rows_near, rows_far}) {
+    const view there(cell, dtype::f32, cells, std::span(strides, 2));
+    const std::vector<float> x = logits(15, 3, 6);
+    std::vector<float> y(15);
+    for (std::int64_t r = 0; r < 3; ++r)
+      for (std::int64_t i = 0; i < 5; ++i)
+        cell[r * strides[0] + i * strides[1]] = x[static_cast<std::size_t>(5 * r + i)];
+    ASSERT_TRUE(sigmax::softmax(there, there, 1).ok());
+    ASSERT_TRUE(sigmax::softmax(const_view(x.data(), dtype::f32, cells), view(y.data(), dtype::f32, cells), 1).ok());
+    for (std::int64_t r = 0; r < 3; ++r)
+      for (std::int64_t i = 0; i < 5; ++i)
+        EXPECT_EQ(cell[r * strides[0] + i * strides[1]], y[static_cast<std::size_t>(5 * r + i)]);
+  }
+  munmap(memory, bytes);
 }
 
 }  // namespace

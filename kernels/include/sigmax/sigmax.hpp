@@ -315,8 +315,9 @@ struct gating_form {
 /// the sum of the row's chosen scores if they are renormalised. `weights` (f32, f16, bf16) and `experts` (i32, i64)
 /// have the shape of x, which is at most 1024 along the axis, with k there. Without a bias the choice is by x itself,
 /// so scores that round to the same number keep their order; NaN counts as the largest. Weights are within 3 ULP, under
-/// accuracy::fast 5, of a softmax 5 + |x - max|. NaN or +inf in a row, or only -inf, makes weights NaN as in `softmax`, unless sigmoids that
-/// are not renormalised keep them apart; experts are always k different ones. No output may overlap anything.
+/// accuracy::fast 5, of a softmax 5 + |x - max|. NaN or +inf in a row, or only -inf, makes weights NaN as in `softmax`,
+/// unless sigmoids that are not renormalised keep them apart; experts are always k different ones. No output may
+/// overlap anything.
 [[nodiscard]] SIGMAX_API status top_k_gating(const const_view& x, const view& weights, const view& experts,
                                              int axis = -1, const gating_form& form = {},
                                              const options& how = {}) noexcept;
