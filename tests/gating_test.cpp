@@ -2,7 +2,6 @@
 // call.
 #include <algorithm>
 #include <numeric>
-#include <random>
 
 #include "harness.hpp"
 #include "pools.hpp"
@@ -29,14 +28,6 @@ gated run_gate(const std::vector<float>& x, std::int64_t n, std::int64_t k, cons
                    view(g.experts.data(), dtype::i32, {rows, k}), -1, form, how);
   EXPECT_TRUE(s.ok()) << s.message;
   return g;
-}
-
-std::vector<float> logits(std::size_t count, float deviation, unsigned seed) {
-  std::mt19937 random(seed);
-  std::normal_distribution<float> normal(0, deviation);
-  std::vector<float> x(count);
-  for (float& v : x) v = normal(random);
-  return x;
 }
 
 /// All experts of a row, best first: NaN above all, ties to the lower index.

@@ -7,6 +7,7 @@
 #include <bit>
 #include <cmath>
 #include <cstring>
+#include <random>
 #include <string>
 #include <vector>
 
@@ -83,6 +84,15 @@ inline std::vector<float> sample(std::uint64_t stride) {
     x.push_back(std::ldexp(1.0f, e));
     x.push_back(-std::ldexp(1.0f, e));
   }
+  return x;
+}
+
+/// Normally distributed.
+inline std::vector<float> logits(std::size_t n, float deviation, unsigned seed) {
+  std::mt19937 random(seed);
+  std::normal_distribution<float> normal(0, deviation);
+  std::vector<float> x(n);
+  for (float& v : x) v = normal(random);
   return x;
 }
 

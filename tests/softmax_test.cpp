@@ -3,7 +3,6 @@
 
 #include <algorithm>
 #include <cstdio>
-#include <random>
 
 #include "harness.hpp"
 #include "pools.hpp"
@@ -13,14 +12,6 @@ namespace sigmax_test {
 namespace {
 
 namespace reference = sigmax_reference;
-
-std::vector<float> logits(std::size_t n, float deviation, unsigned seed) {
-  std::mt19937 random(seed);
-  std::normal_distribution<float> normal(0, deviation);
-  std::vector<float> x(n);
-  for (float& v : x) v = normal(random);
-  return x;
-}
 
 using function = status (*)(const const_view&, const view&, int, const options&) noexcept;
 
