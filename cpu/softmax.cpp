@@ -279,8 +279,7 @@ struct row_tile {
     whole = in_output || (span <= room && plan.split.parts == 1);
     piece = whole ? span : room / softmax_block * softmax_block;
     keep = whole && !plan.logarithm && plan.pass == softmax_pass::all;
-    keep_in_output =
-        keep && rests;  // not in scratch: waiting for the output's lines then hides behind the exponentials
+    keep_in_output = keep && rests;  // waiting for the output's lines then hides behind the exponentials
   }
 
   const std::byte* x_at(int r, std::int64_t column) const noexcept {

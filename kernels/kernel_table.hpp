@@ -76,7 +76,7 @@ struct kernel_table {
 
   /// The largest of bound and all x that are not NaN.
   float (*row_max)(const float* x, std::int64_t n, float bound) noexcept;
-  /// Between rows that lie `stride` apart and rows side by side, of which all but `rows` hold any numbers.
+  /// Between rows that lie `stride` apart and rows side by side, of which the first `rows` count.
   void (*to_columns)(const float* x, std::int64_t stride, int rows, std::int64_t n, float* t) noexcept;
   void (*from_columns)(const float* t, float* y, std::int64_t stride, int rows, std::int64_t n) noexcept;
   /// The largest of each row that is not NaN, -inf if there is none.
