@@ -105,8 +105,6 @@ SIGMAX_FN void total_columns(const float* high, const float* low, int used, doub
 /// A row with no more than one value for each virtual lane.
 template <accuracy tier>
 SIGMAX_FN void exp_sum_short(const float* x, float* y, std::int64_t n, float max, float* h, float* l) {
-  alignas(64) float number[lanes];
-  for (int i = 0; i < lanes; ++i) number[i] = static_cast<float>(i);
   vec high[group], low[group];
 #pragma GCC unroll 16
   for (int g = 0; g < group; ++g) {
@@ -117,7 +115,7 @@ SIGMAX_FN void exp_sum_short(const float* x, float* y, std::int64_t n, float max
       if (y != nullptr) high[g].store_unaligned(y + g * lanes);
     } else if (count > 0) {
       const vec e = exp_minus<tier>(padded(load_partial(x + g * lanes, count), count, vec(max)).first, vec(max));
-      high[g] = select(vec::load_aligned(number) < vec(static_cast<float>(count)), e, vec(0.0f));
+      high[g] = padded({e, e}, count, vec(0.0f)).first;
       if (y != nullptr) store_partial(y + g * lanes, {e, e}, count);
     }
   }

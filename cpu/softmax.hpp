@@ -40,13 +40,14 @@ SIGMAX_FN vec exp_minus(vec x, vec max) {
   return fma(scale, e.m, scale) * vec(math::down);
 }
 
-/// The first `count` elements of v, and max behind them: e^(0 - max) of a padding zero could overflow and raise flags.
-SIGMAX_FN pair padded(pair v, std::int64_t count, vec max) {
+/// The first `count` elements of v, and `rest` behind them. That is max before an e^(x - max), which of a zero could
+/// overflow and raise flags.
+SIGMAX_FN pair padded(pair v, std::int64_t count, vec rest) {
   alignas(64) float number[pair_size];
   for (int l = 0; l < pair_size; ++l) number[l] = static_cast<float>(l);
   const pair at = load(number);
   const vec n(static_cast<float>(count));
-  return {select(at.first < n, v.first, max), select(at.second < n, v.second, max)};
+  return {select(at.first < n, v.first, rest), select(at.second < n, v.second, rest)};
 }
 
 /// Scores of a row, and the largest of them and bound. One loop for each choice of terms.
@@ -172,10 +173,7 @@ void row_exp_sum(const float* x, float* y, std::int64_t n, float max, softmax_su
           if (y != nullptr) store<false>(y + i, v);
         } else {
           if (y != nullptr) store_partial(y + i, v, count);
-          alignas(64) float t[pair_size];
-          store<false>(t, v);
-          for (std::int64_t k = count; k < pair_size; ++k) t[k] = 0.0f;
-          v = load(t);
+          v = padded(v, count, vec(0.0f));
         }
         add_pair(v);
       });
