@@ -61,6 +61,15 @@ SIGMAX_FN vec with_sign(vec magnitude, vec sign) {
 SIGMAX_FN vec at_least(vec x, vec bound) { return xsimd::max(x, bound); }
 SIGMAX_FN vec at_most(vec x, vec bound) { return xsimd::min(x, bound); }
 
+/// The larger of a and x, a where x is NaN or equal.
+SIGMAX_FN vec larger(vec a, vec x) {
+#if defined(__SSE2__)
+  return xsimd::max(a, x);  // one instruction, see above
+#else
+  return select(x > a, x, a);
+#endif
+}
+
 SIGMAX_FN vec power_of_two(vec t) { return from_bits(bits_of(t) << 23); }
 
 }  // namespace

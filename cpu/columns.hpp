@@ -63,7 +63,7 @@ void max_columns(const float* t, std::int64_t n, float* max) noexcept {
     vec m(-infinity);
     for (std::int64_t c = 0; c < n; ++c) {
       const vec x = vec::load_unaligned(t + c * side_by_side + v);
-      m = select(x > m, x, m);
+      m = larger(m, x);
     }
     m.store_unaligned(max + v);
   }
@@ -76,7 +76,7 @@ void max_rows(const float* x, std::int64_t stride, int rows, std::int64_t n, flo
     vec m(-infinity);
     for (std::int64_t i = 0; i + lanes <= n; i += lanes) {
       const vec v = vec::load_unaligned(p + i);
-      m = select(v > m, v, m);
+      m = larger(m, v);
     }
     if (n % lanes != 0) {
       alignas(64) float rest[lanes];
@@ -106,15 +106,16 @@ SIGMAX_FN void total_columns(const float* high, const float* low, int used, doub
 template <accuracy tier>
 SIGMAX_FN void exp_sum_short(const float* x, float* y, std::int64_t n, float max, float* h, float* l) {
   vec high[group], low[group];
+  const numerator<tier> numerator_of{vec(max)};
 #pragma GCC unroll 16
   for (int g = 0; g < group; ++g) {
     const std::int64_t count = n - g * lanes;
     high[g] = low[g] = vec(0.0f);
     if (count >= lanes) {
-      high[g] = exp_minus<tier>(vec::load_unaligned(x + g * lanes), vec(max));
+      high[g] = numerator_of(vec::load_unaligned(x + g * lanes));
       if (y != nullptr) high[g].store_unaligned(y + g * lanes);
     } else if (count > 0) {
-      const vec e = exp_minus<tier>(padded(load_partial(x + g * lanes, count), count, vec(max)).first, vec(max));
+      const vec e = numerator_of(padded(load_partial(x + g * lanes, count), count, vec(max)).first);
       high[g] = padded({e, e}, count, vec(0.0f)).first;
       if (y != nullptr) store_partial(y + g * lanes, {e, e}, count);
     }
@@ -133,9 +134,10 @@ void exp_sum_rows(const float* x, std::int64_t x_stride, float* y, std::int64_t 
     if (n <= softmax_lanes) {
       exp_sum_short<tier>(in, out, n, max[r], h + r * kept, l + r * kept);
     } else {
-      softmax_sum sum{};
+      softmax_sum sum;
+      sum.begin(numerators_start);
       row_exp_sum<tier>(in, out, n, max[r], sum);
-      fold(sum, h + r * kept, l + r * kept);
+      fold(sum, numerators_start, h + r * kept, l + r * kept);
     }
   }
   to_columns(h, kept, rows, kept, high);
@@ -149,15 +151,18 @@ void exp_sum_columns(const float* t, float* e, std::int64_t n, const float* max,
   const int used = n < softmax_lanes ? static_cast<int>(n) : softmax_lanes;
   alignas(64) float high[softmax_lanes * side_by_side], low[softmax_lanes * side_by_side];
   for (int v = 0; v < side_by_side; v += lanes) {
-    const vec m = vec::load_unaligned(max + v);
+    const numerator<tier> numerator_of(vec::load_unaligned(max + v));
+    const bool single = n <= softmax_lanes;  // values in a lane
     for (std::int64_t c = 0; c < n; ++c) {
-      const vec y = exp_minus<tier>(vec::load_unaligned(t + c * side_by_side + v), m);
+      const vec y = numerator_of(vec::load_unaligned(t + c * side_by_side + v));
       if (e != nullptr) y.store_unaligned(e + c * side_by_side + v);
       const std::int64_t at = c % softmax_lanes * side_by_side + v;
       vec h = y, l(0.0f);
-      if (c >= used) {
-        h = vec::load_aligned(high + at), l = vec::load_aligned(low + at);
-        add<tier>(h, l, y);
+      if (!single) {
+        h = c < used ? vec(numerators_start) : vec::load_aligned(high + at);
+        if (c >= used) l = vec::load_aligned(low + at);
+        add<true>(h, l, y);
+        if (c + softmax_lanes >= n) take_off(h, l, vec(numerators_start));
       }
       h.store_aligned(high + at);
       l.store_aligned(low + at);
@@ -192,8 +197,8 @@ template <accuracy tier>
 void shift_columns(float* t, std::int64_t n, const float* max, const float* high, const float* low) noexcept {
   map_columns(
       t, n, [=](vec x, int v) __attribute__((always_inline)) {
-        return shift<tier>(x, vec::load_unaligned(max + v), vec::load_unaligned(high + v),
-                           vec::load_unaligned(low + v));
+        return shifted<tier>(vec::load_unaligned(max + v), vec::load_unaligned(high + v),
+                             vec::load_unaligned(low + v))(x);
       });
 }
 

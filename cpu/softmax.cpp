@@ -57,9 +57,10 @@ void direct_rows(const softmax_plan& plan, const nest_cursor& cursor, int rows) 
   } else {
     max[0] = k.row_max(x(0), n, no_score);
     for (std::int64_t from = 0; from < n; from += plan.split.chunk) {
-      softmax_sum sum{};
+      softmax_sum sum;
+      sum.begin(numerators_start);
       plan.steps->exp_sum(x(0) + from, keep ? y(0) + from : nullptr, std::min(plan.split.chunk, n - from), max[0], sum);
-      total[0] += k.row_total(sum);
+      total[0] += k.row_total(sum, numerators_start);
     }
   }
   for (int r = 0; r < rows; ++r) f[r] = two_parts(plan.logarithm ? log_of(total[r]) : 1.0 / total[r]);
@@ -374,8 +375,8 @@ struct row_tile {
     if (!scores_too && sum_together(out)) return;
     softmax_sum sum[widest_tile], scores_sum[widest_tile];
     for (int r = 0; r < rows; ++r) {
-      sum[r] = {};
-      if (scores_too) scores_sum[r] = {};
+      sum[r].begin(numerators_start);
+      if (scores_too) scores_sum[r].begin(0);
     }
     pieces(chunk * plan.split.chunk, (chunk + 1) * plan.split.chunk, [&](std::int64_t start, std::int64_t count) {
       if (!whole) fetch(start, count);
@@ -386,7 +387,8 @@ struct row_tile {
       }
     });
     for (int r = 0; r < rows; ++r)
-      out[r] = {plan.table->row_total(sum[r]), scores_too ? plan.table->row_total(scores_sum[r]) : 0};
+      out[r] = {plan.table->row_total(sum[r], numerators_start),
+                scores_too ? plan.table->row_total(scores_sum[r], 0) : 0};
   }
 
   /// The sums of all columns are known.

@@ -9,36 +9,34 @@
 namespace sigmax {
 namespace {
 
-/// x - max in two parts (Knuth's TwoSum). The second is zero unless the first is above `lowest`: at -inf it would be
-/// NaN.
-struct difference {
-  vec high, low;
-  vec_mask above;
-};
-SIGMAX_FN difference minus(vec x, vec max, float lowest) {
-  vec d = x - max;
-  vec b = d - x;
-  vec low = (x - (d - b)) - (max + b);
-  vec_mask above = d > vec(lowest);
-  return {d, select(above, low, vec(0.0f)), above};
-}
-inline constexpr float any_size = -0x1p60f;  // where the rounding of a difference still matters to itself
-
-/// e^(x - max) for x <= max. Under accuracy::high with the rounding error of the subtraction, which would be multiplied
-/// by the exponent; the fast form has it, and 0 below 2^-126.
+/// e^(x - max) for the elements x of a row.
 template <accuracy tier>
-SIGMAX_FN vec exp_minus(vec x, vec max) {
-  if constexpr (tier == accuracy::fast) {
-    auto e = math::reduce(at_least(x - max, vec(-88.0f)));
-    return e.scale * math::exp_reduced_fast(e.r);
-  }
-  // e^-104 rounds to 0. So would the product at the end, but a product that underflows costs Zen 4 some thirty clocks,
-  // and rows with masks are full of them.
-  difference d = minus(x, max, -104.0f);
-  auto e = math::decay(negate(at_least(d.high, vec(-math::decayed))), negate(d.low));
-  vec scale = select(d.above, e.scale, vec(0.0f));
-  return fma(scale, e.m, scale) * vec(math::down);
-}
+struct numerator {
+  math::row_maximum<vec> row;
+  explicit SIGMAX_FN numerator(vec max) : row(math::reduce_maximum(max)) {}
+  SIGMAX_FN vec operator()(vec x) const { return math::exp_below(x, row); }
+};
+template <>
+struct numerator<accuracy::fast> {
+  vec max;
+  explicit SIGMAX_FN numerator(vec m) : max(m) {}
+  SIGMAX_FN vec operator()(vec x) const { return math::exp_below_fast(x, max); }
+};
+
+/// (x - max) - (high + low); under accuracy::fast without the second part and corrections, for x - max and -high have
+/// the same sign and nothing cancels.
+template <accuracy tier>
+struct shifted {
+  math::row_logarithm<vec> row;
+  SIGMAX_FN shifted(vec max, vec high, vec low) : row(math::reduce_logarithm(max, high, low)) {}
+  SIGMAX_FN vec operator()(vec x) const { return math::log_below(x, row); }
+};
+template <>
+struct shifted<accuracy::fast> {
+  vec max, high;
+  SIGMAX_FN shifted(vec m, vec h, vec) : max(m), high(h) {}
+  SIGMAX_FN vec operator()(vec x) const { return (x - max) - high; }
+};
 
 /// The first `count` elements of v, and `rest` behind them. That is max before an e^(x - max), which of a zero could
 /// overflow and raise flags.
@@ -75,14 +73,14 @@ float row_scores(const float* x, float* t, std::int64_t n, const score_terms& te
     const pair v = scores(load(x + i), masked ? load(terms.mask + i) : pair{});
     store<false>(t + i, v);
     if constexpr (sloped) distance = {distance.first + vec(pair_size), distance.second + vec(pair_size)};
-    a = select(v.first > a, v.first, a);
-    b = select(v.second > b, v.second, b);
+    a = larger(a, v.first);
+    b = larger(b, v.second);
   }
   if (i < n) {
     const pair mask = masked ? load_partial(terms.mask + i, n - i) : pair{};
     store_partial(t + i, scores(load_partial(x + i, n - i), mask), n - i);
   }
-  a = select(b > a, b, a);
+  a = larger(a, b);
   alignas(64) float largest_of[lanes];
   a.store_aligned(largest_of);
   for (int l = 0; l < lanes; ++l) bound = largest_of[l] > bound ? largest_of[l] : bound;
@@ -105,10 +103,10 @@ float row_max(const float* x, std::int64_t n, float bound) noexcept {
   std::int64_t i = 0;
   for (; i + pair_size <= n; i += pair_size) {
     pair v = load(x + i);
-    a = select(v.first > a, v.first, a);
-    b = select(v.second > b, v.second, b);
+    a = larger(a, v.first);
+    b = larger(b, v.second);
   }
-  a = select(b > a, b, a);
+  a = larger(a, b);
   alignas(64) float t[lanes];
   a.store_aligned(t);
   for (int l = 0; l < lanes; ++l) bound = t[l] > bound ? t[l] : bound;
@@ -125,11 +123,10 @@ SIGMAX_FN void add_exact(vec& high, vec& low, vec x) {
   high = s;
 }
 
-/// Adds the next value to a lane. The fast form is Dekker's, which takes the sum for the larger of the two: it loses no
-/// more than a plain addition where it is not.
-template <accuracy tier>
+/// Adds to a lane; `started`: where it began is above every value.
+template <bool started>
 SIGMAX_FN void add(vec& high, vec& low, vec x) {
-  if constexpr (tier == accuracy::fast) {
+  if constexpr (started) {
     vec s = high + x;
     low = low + (x - (s - high));
     high = s;
@@ -139,7 +136,7 @@ SIGMAX_FN void add(vec& high, vec& low, vec x) {
 }
 
 /// Adds value(i, count), the `count` values from i on, for all n of a chunk. Beyond `count` a pair must hold zeros.
-template <accuracy tier, class F>
+template <bool started, class F>
 SIGMAX_FN void sum_row(std::int64_t n, softmax_sum& sum, F value) {
   // A piece of the row that stays in the L1 cache, and of that a pair of the virtual lanes, which stays in registers.
   for (std::int64_t start = 0; start < n; start += softmax_block) {
@@ -148,8 +145,8 @@ SIGMAX_FN void sum_row(std::int64_t n, softmax_sum& sum, F value) {
       pair high{vec::load_aligned(sum.high + l), vec::load_aligned(sum.high + l + lanes)};
       pair low{vec::load_aligned(sum.low + l), vec::load_aligned(sum.low + l + lanes)};
       const auto add_pair = [&](pair v) __attribute__((always_inline)) {
-        add<tier>(high.first, low.first, v.first);
-        add<tier>(high.second, low.second, v.second);
+        add<started>(high.first, low.first, v.first);
+        add<started>(high.second, low.second, v.second);
       };
       std::int64_t i = start + l;
       for (; i + pair_size <= end; i += softmax_lanes) value(i, std::int64_t{pair_size}, add_pair);
@@ -165,10 +162,11 @@ SIGMAX_FN void sum_row(std::int64_t n, softmax_sum& sum, F value) {
 template <accuracy tier>
 void row_exp_sum(const float* x, float* y, std::int64_t n, float max, softmax_sum& sum) noexcept {
   const vec m(max);
-  sum_row<tier>(
+  const numerator<tier> e(m);
+  sum_row<true>(
       n, sum, [=](std::int64_t i, std::int64_t count, auto&& add_pair) __attribute__((always_inline)) {
         pair v = count == pair_size ? load(x + i) : padded(load_partial(x + i, count), count, m);
-        v = {exp_minus<tier>(v.first, m), exp_minus<tier>(v.second, m)};
+        v = {e(v.first), e(v.second)};
         if (count == pair_size) {
           if (y != nullptr) store<false>(y + i, v);
         } else {
@@ -181,7 +179,7 @@ void row_exp_sum(const float* x, float* y, std::int64_t n, float max, softmax_su
 
 /// With b null, of a alone. What the products lose to rounding is added, too.
 void row_dot(const float* a, const float* b, std::int64_t n, softmax_sum& sum) noexcept {
-  sum_row<accuracy::high>(
+  sum_row<false>(
       n, sum, [=](std::int64_t i, std::int64_t count, auto&& add_pair) __attribute__((always_inline)) {
         const auto part = [&](const float* p) __attribute__((always_inline)) {
           return count == pair_size ? load(p + i) : load_partial(p + i, count);
@@ -197,6 +195,14 @@ void row_dot(const float* a, const float* b, std::int64_t n, softmax_sum& sum) n
 
 inline constexpr int kept = 16;  // lanes where the vectors end: from here on every row adds the same doubles
 
+/// Takes off where a lane started. A lane with one value is left with that and nothing in its low part, as if it had
+/// started there.
+SIGMAX_FN void take_off(vec& high, vec& low, vec start) {
+  vec h = high - start, rest(0.0f);
+  add_exact(h, rest, low);
+  high = h, low = rest;
+}
+
 /// Lane l meets l + 32 and l + 16.
 SIGMAX_FN void fold(vec (&high)[group], vec (&low)[group], float* h, float* l) {
   for (int half = softmax_lanes / 2; half >= kept; half /= 2)
@@ -209,18 +215,19 @@ SIGMAX_FN void fold(vec (&high)[group], vec (&low)[group], float* h, float* l) {
     low[g].store_aligned(l + g * lanes);
   }
 }
-SIGMAX_FN void fold(const softmax_sum& sum, float* h, float* l) {
+SIGMAX_FN void fold(const softmax_sum& sum, float start, float* h, float* l) {
   vec high[group], low[group];
   for (int g = 0; g < group; ++g) {
     high[g] = vec::load_aligned(sum.high + g * lanes);
     low[g] = vec::load_aligned(sum.low + g * lanes);
+    take_off(high[g], low[g], vec(start));
   }
   fold(high, low, h, l);
 }
 
-double row_total(const softmax_sum& sum) noexcept {
+double row_total(const softmax_sum& sum, float start) noexcept {
   alignas(64) float h[kept], l[kept];
-  fold(sum, h, l);
+  fold(sum, start, h, l);
   double t[kept];
   for (int i = 0; i < kept; ++i) t[i] = static_cast<double>(h[i]) + static_cast<double>(l[i]);
   for (int half = kept / 2; half > 0; half /= 2)
@@ -255,30 +262,21 @@ template <accuracy tier>
 void row_exp_scale(const float* x, float* y, std::int64_t n, float max, float high, float low,
                    bool streaming) noexcept {
   map_row(
-      x, y, n, streaming, [ m = vec(max), h = vec(high),
+      x, y, n, streaming, [ m = vec(max), e = numerator<tier>(vec(max)), h = vec(high),
                             l = vec(low) ](std::int64_t, pair v, std::int64_t count) __attribute__((always_inline)) {
         if (count < pair_size) v = padded(v, count, m);
-        return pair{scaled<tier>(exp_minus<tier>(v.first, m), h, l), scaled<tier>(exp_minus<tier>(v.second, m), h, l)};
+        return pair{scaled<tier>(e(v.first), h, l), scaled<tier>(e(v.second), h, l)};
       });
-}
-
-template <accuracy tier>
-SIGMAX_FN vec shift(vec x, vec max, vec high, vec low) {
-  if constexpr (tier == accuracy::fast) return (x - max) - high;  // both parts are <= 0: nothing cancels
-  difference d = minus(x, max, any_size);
-  vec y = d.high - high;
-  vec b = y - d.high;
-  vec rest = ((d.high - (y - b)) - (high + b)) + (d.low - low);
-  return y + select(y > vec(any_size), rest, vec(0.0f));
 }
 
 template <accuracy tier>
 void row_shift(const float* x, float* y, std::int64_t n, float max, float high, float low, bool streaming) noexcept {
   map_row(
       x, y, n, streaming,
-      [ m = vec(max), h = vec(high), l = vec(low) ](std::int64_t, pair v, std::int64_t) __attribute__((always_inline)) {
-        return pair{shift<tier>(v.first, m, h, l), shift<tier>(v.second, m, h, l)};
-      });
+      [f = shifted<tier>(vec(max), vec(high), vec(low))](std::int64_t, pair v, std::int64_t)
+          __attribute__((always_inline)) {
+            return pair{f(v.first), f(v.second)};
+          });
 }
 
 /// v - (high + low), for finite ones only

@@ -51,12 +51,12 @@ struct gradient_tile {
 
   void sum_chunk(std::int64_t chunk, double* out) const noexcept {
     softmax_sum sum[widest_tile];
-    for (int r = 0; r < rows; ++r) sum[r] = {};
+    for (int r = 0; r < rows; ++r) sum[r].begin(0);
     pieces(chunk, !plan.direct, [&](int r, std::int64_t start, std::int64_t count) {
       plan.table->row_dot(row(gradient_dy, r, start), plan.logarithm ? nullptr : row(gradient_y, r, start), count,
                           sum[r]);
     });
-    for (int r = 0; r < rows; ++r) out[r] = plan.table->row_total(sum[r]);
+    for (int r = 0; r < rows; ++r) out[r] = plan.table->row_total(sum[r], 0);
   }
 
   void write_chunk(std::int64_t chunk) const noexcept {

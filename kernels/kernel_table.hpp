@@ -87,8 +87,8 @@ struct kernel_table {
   void (*columns_to_keys)(float* t, std::int64_t n) noexcept;
   void (*take_largest)(float* keys, std::int64_t n, float* value, std::int32_t* place) noexcept;
   softmax_steps softmax[accuracy_count];
-  /// The total.
-  double (*row_total)(const softmax_sum& sum) noexcept;
+  /// The total of a sum that started at `start`.
+  double (*row_total)(const softmax_sum& sum, float start) noexcept;
   /// Adds all a[i] b[i], or all a[i] if b is null, to sum; n as for exp_sum.
   void (*row_dot)(const float* a, const float* b, std::int64_t n, softmax_sum& sum) noexcept;
   /// dx[i] = scale y[i] (dy[i] - (high + low)), and for log_softmax dx[i] = scale (dy[i] - e^y[i] (high + low)).

@@ -70,6 +70,60 @@ SIGMAX_FN exponential<V> decay(V a) {
   return decay(a, V(0.0f));
 }
 
+/// What an element of a softmax row needs to know of the row's maximum. The difference x - max is never rounded: with
+/// max = k ln 2 + rest, x is reduced by a multiple of ln 2 itself and rest is subtracted from what is left.
+template <class V>
+struct row_maximum {
+  V offset;  // 0, or a max so large that x - max is exact (Sterbenz) wherever it matters; what follows is then that of
+             // 0
+  V max, lowest, k, rest;
+};
+template <class V>
+SIGMAX_FN row_maximum<V> reduce_maximum(V max) {
+  // From 210 up it is exact; up to 2^14 ln2_high is multiplied by less than 2^15.
+  auto ordinary = abs(max) < V(0x1p14f);
+  V m = select(ordinary, max, V(0.0f));
+  V k = fma(m, V(log2_e), V(to_integer)) - V(to_integer);
+  return {select(ordinary, V(0.0f), max), m, m - V(104.0f), k, fma(k, V(-ln2_high), m)};
+}
+
+/// e^(x - max) for x <= max. Below e^-104, which rounds to 0, it is 0 at once: a product that underflows costs Zen 4
+/// some thirty clocks, and rows with masks are full of them.
+template <class V>
+SIGMAX_FN V exp_below(V x, const row_maximum<V>& row) {
+  constexpr float bias = to_integer + 64 + 127;  // scaled by 2^64, as in decay
+  V c = at_least(x - row.offset, row.lowest);
+  V t = fma(c - row.max, V(log2_e), V(bias));
+  V k = t - V(bias);
+  V r = fma(k + row.k, V(-ln2_high), c) - row.rest;
+  r = fma(k, V(-ln2_low), r);
+  V scale = select(c > row.lowest, power_of_two(t), V(0.0f));
+  return fma(scale, expm1_reduced(r), scale) * V(down);
+}
+
+/// (x - max) - (high + low), where that sum is the logarithm of the row's total: one rounding, also next to a
+/// dominating maximum, where the result is about 0.
+template <class V>
+struct row_logarithm {
+  V most, rest, last;  // max + high + low, rounded, and what each left over
+};
+template <class V>
+SIGMAX_FN row_logarithm<V> reduce_logarithm(V max, V high, V low) {
+  V most = max + high;
+  V b = most - max;
+  V left = (max - (most - b)) + (high - b);
+  V rest = left + low;
+  V d = rest - left;
+  return {most, rest, (left - (rest - d)) + (low - d)};
+}
+template <class V>
+SIGMAX_FN V log_below(V x, const row_logarithm<V>& row) {
+  V y = x - row.most;
+  V b = y - x;
+  V left = (x - (y - b)) - (row.most + b);
+  return y + select(y > V(-0x1p60f), (left - row.rest) - row.last, V(0.0f));  // at -inf it would be NaN
+}
+
 /// e^x for every x: overflow to inf, gradual underflow, NaN kept. Error below 0.9 ULP.
 template <class V>
 SIGMAX_FN V exp(V x) {
@@ -127,6 +181,13 @@ SIGMAX_FN reduced<V> reduce_product(V b, V x) {
 template <class V>
 SIGMAX_FN V exp_plus(reduced<V> e, V c) {
   return fma(e.scale, exp_reduced_fast(e.r), c);
+}
+
+/// e^(x - max) for x <= max, the difference rounded; 0 below 2^-126.
+template <class V>
+SIGMAX_FN V exp_below_fast(V x, V max) {
+  reduced<V> e = reduce(at_least(x - max, V(-88.0f)));
+  return e.scale * exp_reduced_fast(e.r);
 }
 
 /// e^x - 1 for x <= 0, relative error kept at 0; below -18 it is -1 to the last bit. The sign of -0 is lost.
