@@ -12,9 +12,11 @@ function(sigmax_isa name architecture condition)
   target_include_directories(${target} PRIVATE ${PROJECT_SOURCE_DIR}/kernels/include)
   target_link_libraries(${target} PRIVATE xsimd sigmax_warnings sigmax_kernel_flags)
   target_compile_definitions(${target} PRIVATE SIGMAX_ISA=${name} "SIGMAX_ARCH=${architecture}")
+  # -fschedule-insns: two vectors a turn are worth more if their instructions alternate (cpu/README.md).
   # -O3 in every configuration: unoptimised, the compiler emits shared copies of inline functions, and the linker may
   # keep one row's copy for all of them. -Wno-*uninitialized: g++ 12 warns inside its own AVX-512 intrinsics.
-  target_compile_options(${target} PRIVATE ${ARGN} -O3 -fno-exceptions -fno-rtti $<$<CXX_COMPILER_ID:GNU>:-Wno-maybe-uninitialized -Wno-uninitialized>)
+  target_compile_options(${target} PRIVATE ${ARGN} -O3 -fno-exceptions -fno-rtti
+    $<$<CXX_COMPILER_ID:GNU>:-fschedule-insns -fsched-pressure -Wno-maybe-uninitialized -Wno-uninitialized>)
   if(SIGMAX_SANITIZE MATCHES "address|undefined")
     # Without these checks g++ 12 takes a minute a row, with them more than five, and 3 GB. Nothing in a row outlives its
     # scope but through the compiler's fault, and the address sanitizer sees what the others would.

@@ -90,59 +90,85 @@ void max_rows(const float* x, std::int64_t stride, int rows, std::int64_t n, flo
   max_columns(t, lanes, max);
 }
 
-/// The last steps of row_total, for rows side by side: `used` of the lanes that are kept hold something.
-SIGMAX_FN void total_columns(const float* high, const float* low, int used, double* total) {
-  double sums[kept][side_by_side];
-  for (int l = 0; l < used; ++l)
-    for (int r = 0; r < side_by_side; ++r)
-      sums[l][r] = static_cast<double>(high[l * side_by_side + r]) + static_cast<double>(low[l * side_by_side + r]);
-  for (int half = kept / 2; half > 0; half /= 2)
-    for (int l = 0; l < half && l + half < used; ++l)
-      for (int r = 0; r < side_by_side; ++r) sums[l][r] += sums[l + half][r];
-  for (int r = 0; r < side_by_side; ++r) total[r] = sums[0][r];
-}
-
-/// A row with no more than one value for each virtual lane.
+/// The numerators of up to side_by_side rows, prepared for all of them at once: one by one each row would wait for its
+/// own.
 template <accuracy tier>
-SIGMAX_FN void exp_sum_short(const float* x, float* y, std::int64_t n, float max, float* h, float* l) {
-  vec high[group], low[group];
-  const numerator<tier> numerator_of{vec(max)};
-#pragma GCC unroll 16
-  for (int g = 0; g < group; ++g) {
-    const std::int64_t count = n - g * lanes;
-    high[g] = low[g] = vec(0.0f);
-    if (count >= lanes) {
-      high[g] = numerator_of(vec::load_unaligned(x + g * lanes));
-      if (y != nullptr) high[g].store_unaligned(y + g * lanes);
-    } else if (count > 0) {
-      const vec e = numerator_of(padded(load_partial(x + g * lanes, count), count, vec(max)).first);
-      high[g] = padded({e, e}, count, vec(0.0f)).first;
-      if (y != nullptr) store_partial(y + g * lanes, {e, e}, count);
+struct row_numerators {
+  alignas(64) float terms[5][side_by_side];
+  bool offset = false;
+
+  SIGMAX_FN row_numerators(const float* max, int rows) {
+    alignas(64) float m[side_by_side];
+    for (int r = 0; r < side_by_side; ++r) m[r] = max[r < rows ? r : 0];
+    for (int v = 0; v < side_by_side; v += lanes) {
+      const auto row = math::reduce_maximum(vec::load_aligned(m + v));
+      const vec all[] = {row.offset, row.max, row.lowest, row.k, row.rest};
+      for (int i = 0; i < 5; ++i) all[i].store_aligned(terms[i] + v);
+      offset = offset || xsimd::any(row.offset != vec(0.0f));
     }
   }
-  fold(high, low, h, l);
+  template <bool with_offset>
+  SIGMAX_FN numerator<tier, with_offset> of(int r) const {
+    const auto term = [&](int i) __attribute__((always_inline)) { return vec(terms[i][r]); };
+    return numerator<tier, with_offset>(math::row_maximum<vec>{term(0), term(1), term(2), term(3), term(4)});
+  }
+};
+template <>
+struct row_numerators<accuracy::fast> {
+  const float* max;
+  static constexpr bool offset = false;
+
+  SIGMAX_FN row_numerators(const float* m, int) : max(m) {}
+  template <bool>
+  SIGMAX_FN numerator<accuracy::fast, false> of(int r) const {
+    return numerator<accuracy::fast, false>(vec(max[r]));
+  }
+};
+
+/// A row with no more than one value for each virtual lane.
+template <class F>
+SIGMAX_FN void exp_short(const float* x, float* y, std::int64_t n, float max, F numerator_of, float* lane) {
+#pragma GCC unroll 16
+  for (int g = 0; g < softmax_lanes / lanes; ++g) {
+    const std::int64_t count = n - g * lanes;
+    vec e(0.0f);
+    if (count >= lanes) {
+      e = numerator_of(vec::load_unaligned(x + g * lanes));
+      if (y != nullptr) e.store_unaligned(y + g * lanes);
+    } else if (count > 0) {
+      e = numerator_of(padded(load_partial(x + g * lanes, count), count, vec(max)).first);
+      if (y != nullptr) store_partial(y + g * lanes, {e, e}, count);
+      e = padded({e, e}, count, vec(0.0f)).first;
+    }
+    e.store_aligned(lane + g * lanes);
+  }
 }
 
+/// Numerators first, then all sums: what is in flight at a time is then independent.
 template <accuracy tier>
 void exp_sum_rows(const float* x, std::int64_t x_stride, float* y, std::int64_t y_stride, int rows, std::int64_t n,
                   const float* max, double* total) noexcept {
-  alignas(64) float h[side_by_side * kept], l[side_by_side * kept];
-  alignas(64) float high[side_by_side * kept], low[side_by_side * kept];
-  for (int r = 0; r < rows; ++r) {
-    const float* const in = x + r * x_stride;
-    float* const out = y != nullptr ? y + r * y_stride : nullptr;
-    if (n <= softmax_lanes) {
-      exp_sum_short<tier>(in, out, n, max[r], h + r * kept, l + r * kept);
-    } else {
-      softmax_sum sum;
-      sum.begin(numerators_start);
-      row_exp_sum<tier>(in, out, n, max[r], sum);
-      fold(sum, numerators_start, h + r * kept, l + r * kept);
+  const row_numerators<tier> numerators(max, rows);
+  softmax_sum sum[side_by_side];
+  const auto sums = [&](auto with_offset) __attribute__((always_inline)) {
+    for (int r = 0; r < rows; ++r) {
+      const float* const in = x + r * x_stride;
+      float* const out = y != nullptr ? y + r * y_stride : nullptr;
+      const auto e = numerators.template of<with_offset.value>(r);
+      if (n <= softmax_lanes) {
+        exp_short(in, out, n, max[r], e, sum[r].high);
+      } else {
+        sum[r].begin(numerators_start);
+        exp_sum(in, out, n, max[r], e, sum[r]);
+      }
     }
-  }
-  to_columns(h, kept, rows, kept, high);
-  to_columns(l, kept, rows, kept, low);
-  total_columns(high, low, kept, total);
+  };
+  if (numerators.offset)
+    sums(std::true_type{});
+  else
+    sums(std::false_type{});
+  for (int r = 0; r < rows; ++r)
+    total[r] = lanes_total(sum[r].high, n <= softmax_lanes ? nullptr : sum[r].low, numerators_start);
 }
 
 /// For one chunk: row_total of the same 64 virtual lanes, each of which is a vector here.
@@ -151,31 +177,48 @@ void exp_sum_columns(const float* t, float* e, std::int64_t n, const float* max,
   const int used = n < softmax_lanes ? static_cast<int>(n) : softmax_lanes;
   alignas(64) float high[softmax_lanes * side_by_side], low[softmax_lanes * side_by_side];
   for (int v = 0; v < side_by_side; v += lanes) {
-    const numerator<tier> numerator_of(vec::load_unaligned(max + v));
-    const bool single = n <= softmax_lanes;  // values in a lane
+    const numerator<tier, true> numerator_of(vec::load_unaligned(max + v));
     for (std::int64_t c = 0; c < n; ++c) {
       const vec y = numerator_of(vec::load_unaligned(t + c * side_by_side + v));
       if (e != nullptr) y.store_unaligned(e + c * side_by_side + v);
       const std::int64_t at = c % softmax_lanes * side_by_side + v;
       vec h = y, l(0.0f);
-      if (!single) {
+      if (n > softmax_lanes) {
         h = c < used ? vec(numerators_start) : vec::load_aligned(high + at);
         if (c >= used) l = vec::load_aligned(low + at);
         add<true>(h, l, y);
-        if (c + softmax_lanes >= n) take_off(h, l, vec(numerators_start));
       }
       h.store_aligned(high + at);
       l.store_aligned(low + at);
     }
-    for (int half = softmax_lanes / 2; half >= kept; half /= 2)
-      for (int at = v; at < half * side_by_side && at + half * side_by_side < used * side_by_side; at += side_by_side) {
-        vec h = vec::load_aligned(high + at), l = vec::load_aligned(low + at);
-        add_exact(h, l, vec::load_aligned(high + at + half * side_by_side));
-        h.store_aligned(high + at);
-        (l + vec::load_aligned(low + at + half * side_by_side)).store_aligned(low + at);
-      }
   }
-  total_columns(high, low, used < kept ? used : kept, total);
+  alignas(64) double sum[softmax_lanes * side_by_side];
+  for (int at = 0; at < used * side_by_side; at += lanes) {
+    auto h = xsimd::widen(vec::load_aligned(high + at));
+    if (n > softmax_lanes) take_off(h, vec::load_aligned(low + at), numerators_start);
+    h[0].store_aligned(sum + at);
+    h[1].store_aligned(sum + at + lanes / 2);
+  }
+  for (int half = softmax_lanes / 2; half > 0; half /= 2)
+    for (int l = 0; l < half && l + half < used; ++l)
+      for (int r = 0; r < side_by_side; ++r) sum[l * side_by_side + r] += sum[(l + half) * side_by_side + r];
+  for (int r = 0; r < side_by_side; ++r) total[r] = sum[r];
+}
+
+template <class F>
+SIGMAX_FN void in_parts(const double* v, float* high, float* low, F f) {
+  for (int r = 0; r < side_by_side; ++r) {
+    const factors parts = two_parts(f(v[r]));
+    high[r] = parts.high, low[r] = parts.low;
+  }
+}
+void logarithms(const double* total, float* high, float* low) noexcept {
+  in_parts(
+      total, high, low, [](double s) __attribute__((always_inline)) { return log_of(s); });
+}
+void quotients(double numerator, const double* total, float* high, float* low) noexcept {
+  in_parts(
+      total, high, low, [=](double s) __attribute__((always_inline)) { return numerator / s; });
 }
 
 template <class F>

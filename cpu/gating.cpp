@@ -32,7 +32,7 @@ void add_bias(const gating_plan& plan, const nest_cursor& cursor, int rows, cons
   } else {
     double unused[side_by_side];
     plan.steps->exp_sum_columns(t, t, n, terms.max, unused);
-    scale_columns(*plan.steps, t, n, 1, terms.total);
+    scale_columns(*plan.table, *plan.steps, t, n, 1, terms.total);
   }
   read_columns(*plan.table, block_of(plan, cursor, gating_bias, rows), n, buffer);
   for (std::int64_t i = 0; i < n * side_by_side; ++i) t[i] += buffer[i];
@@ -46,10 +46,11 @@ void weigh(const gating_plan& plan, const row_terms& terms, float* w) noexcept {
     for (double& total : chosen.total) total = 1;
     if (plan.form.sigmoid) {
       sigmoid(plan, w, count);
-      if (plan.form.scale != 1) scale_columns(*plan.steps, w, k, static_cast<double>(plan.form.scale), chosen.total);
+      if (plan.form.scale != 1)
+        scale_columns(*plan.table, *plan.steps, w, k, static_cast<double>(plan.form.scale), chosen.total);
     } else {
       plan.steps->exp_sum_columns(w, w, k, terms.max, chosen.total);
-      scale_columns(*plan.steps, w, k, static_cast<double>(plan.form.scale), terms.total);
+      scale_columns(*plan.table, *plan.steps, w, k, static_cast<double>(plan.form.scale), terms.total);
     }
     return;
   }
@@ -72,7 +73,7 @@ void weigh(const gating_plan& plan, const row_terms& terms, float* w) noexcept {
   } else {
     plan.steps->exp_sum_columns(w, w, k, chosen.max, chosen.total);
   }
-  scale_columns(*plan.steps, w, k, static_cast<double>(plan.form.scale), chosen.total);
+  scale_columns(*plan.table, *plan.steps, w, k, static_cast<double>(plan.form.scale), chosen.total);
 }
 
 void write(const row_block& experts, const std::int32_t* places, std::int64_t i) noexcept {

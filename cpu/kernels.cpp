@@ -46,6 +46,8 @@ const kernel_table SIGMAX_JOIN(kernels_, SIGMAX_ISA) = {
     take_largest,
     {steps<accuracy::high>, steps<accuracy::fast>},
     row_total,
+    logarithms,
+    quotients,
     row_dot,
     {row_gradient<false>, row_gradient<true>},
 };

@@ -11,28 +11,6 @@ namespace {
 
 constexpr float no_score = -std::numeric_limits<float>::infinity();
 
-/// log(s) for s in [2^-149, 2^128], in double, from exact IEEE operations only; error below 2^-50.
-double log_of(double s) noexcept {
-  if (s == 0) return -std::numeric_limits<double>::infinity();
-  if (!(s > 0 && s <= std::numeric_limits<float>::max())) return s;  // NaN: the row was poisoned
-  const auto bits = __builtin_bit_cast(std::uint64_t, s);
-  auto exponent = static_cast<std::int64_t>(bits >> 52) - 1023;
-  double m = __builtin_bit_cast(double, (bits & ((std::uint64_t{1} << 52) - 1)) | (std::uint64_t{1023} << 52));
-  if (m > 1.4142135623730951) {
-    m *= 0.5;
-    ++exponent;
-  }
-  // log(m) = 2 atanh(f), f = (m - 1) / (m + 1), |f| < 0.172: eleven terms of the series.
-  const double f = (m - 1.0) / (m + 1.0), q = f * f;
-  constexpr double odd[] = {1.0 / 21, 1.0 / 19, 1.0 / 17, 1.0 / 15, 1.0 / 13,
-                            1.0 / 11, 1.0 / 9,  1.0 / 7,  1.0 / 5,  1.0 / 3};
-  double series = 0;
-  for (double c : odd) series = (series + c) * q;
-  constexpr double ln2_high = 0x1.62e42fefa3800p-1, ln2_low = 0x1.ef35793c76730p-45;
-  const auto e = static_cast<double>(exponent);
-  return e * ln2_high + (2.0 * f + (2.0 * f * series + e * ln2_low));
-}
-
 /// Where operand `which` of a row begins: row number r from where the cursor stands, along the nest's innermost loop.
 std::byte* row_of(const softmax_plan& plan, const nest_cursor& cursor, softmax_operand which, int r) noexcept {
   const std::int64_t step = plan.rows.stride[which][plan.rows.rank - 1];
@@ -48,14 +26,16 @@ void direct_rows(const softmax_plan& plan, const nest_cursor& cursor, int rows) 
   const bool keep = !plan.logarithm && plan.rests_in_cache(n);
 
   float max[side_by_side];
-  double total[side_by_side] = {};
-  factors f[side_by_side];
+  double total[side_by_side];
+  float high[side_by_side], low[side_by_side];
+  std::fill_n(total, side_by_side, 1.0);  // what is no row is worked on, too
   if (plan.tile > 1) {
     const auto step = [&](softmax_operand which) { return plan.rows.stride[which][plan.rows.rank - 1]; };
     k.max_rows(x(0), step(operand_x), rows, n, max);
     plan.steps->exp_sum_rows(x(0), step(operand_x), keep ? y(0) : nullptr, step(operand_y), rows, n, max, total);
   } else {
     max[0] = k.row_max(x(0), n, no_score);
+    total[0] = 0;
     for (std::int64_t from = 0; from < n; from += plan.split.chunk) {
       softmax_sum sum;
       sum.begin(numerators_start);
@@ -63,14 +43,17 @@ void direct_rows(const softmax_plan& plan, const nest_cursor& cursor, int rows) 
       total[0] += k.row_total(sum, numerators_start);
     }
   }
-  for (int r = 0; r < rows; ++r) f[r] = two_parts(plan.logarithm ? log_of(total[r]) : 1.0 / total[r]);
+  if (plan.logarithm)
+    k.logarithms(total, high, low);
+  else
+    k.quotients(1, total, high, low);
   for (int r = 0; r < rows; ++r) {
     if (keep)
-      plan.steps->scale(y(r), y(r), n, f[r].high, f[r].low, false);
+      plan.steps->scale(y(r), y(r), n, high[r], low[r], false);
     else if (plan.logarithm)
-      plan.steps->shift(x(r), y(r), n, max[r], f[r].high, f[r].low, plan.streaming);
+      plan.steps->shift(x(r), y(r), n, max[r], high[r], low[r], plan.streaming);
     else
-      plan.steps->exp_scale(x(r), y(r), n, max[r], f[r].high, f[r].low, plan.streaming);
+      plan.steps->exp_scale(x(r), y(r), n, max[r], high[r], low[r], plan.streaming);
   }
 }
 
@@ -89,13 +72,10 @@ void narrow_rows(const softmax_plan& plan, const nest_cursor& cursor, int rows) 
   plan.steps->exp_sum_columns(t, plan.logarithm ? nullptr : e, n, max, total);
   if (plan.logarithm) {
     float high[side_by_side], low[side_by_side];
-    for (int r = 0; r < side_by_side; ++r) {
-      const factors f = two_parts(log_of(total[r]));
-      high[r] = f.high, low[r] = f.low;
-    }
+    plan.table->logarithms(total, high, low);
     plan.steps->shift_columns(t, n, max, high, low);
   } else {
-    scale_columns(*plan.steps, e, n, 1, total);
+    scale_columns(*plan.table, *plan.steps, e, n, 1, total);
   }
   write_columns(*plan.table, plan.logarithm ? t : e, block(operand_y, plan.y_stride), n);
 }

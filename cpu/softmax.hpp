@@ -1,6 +1,8 @@
 // The steps of a softmax row over contiguous f32; kernels/softmax_state.hpp fixes the order of every addition.
 #pragma once
 
+#include <array>
+
 #include "elementwise.hpp"
 // After batch.hpp, whose vocabulary their templates use.
 #include "../kernels/activations/logistic.hpp"
@@ -9,19 +11,29 @@
 namespace sigmax {
 namespace {
 
-/// e^(x - max) for the elements x of a row.
-template <accuracy tier>
+/// e^(x - max) for the elements x of a row, or of as many rows as a vector has lanes. `offset` is only for
+/// accuracy::high: false if the maximum is known to be no larger than math::large_maximum.
+template <accuracy tier, bool offset>
 struct numerator {
   math::row_maximum<vec> row;
   explicit SIGMAX_FN numerator(vec max) : row(math::reduce_maximum(max)) {}
-  SIGMAX_FN vec operator()(vec x) const { return math::exp_below(x, row); }
+  explicit SIGMAX_FN numerator(const math::row_maximum<vec>& reduced) : row(reduced) {}
+  SIGMAX_FN vec operator()(vec x) const { return math::exp_below<offset>(x, row); }
 };
-template <>
-struct numerator<accuracy::fast> {
+template <bool offset>
+struct numerator<accuracy::fast, offset> {
   vec max;
   explicit SIGMAX_FN numerator(vec m) : max(m) {}
   SIGMAX_FN vec operator()(vec x) const { return math::exp_below_fast(x, max); }
 };
+/// Calls loop(numerator) for a row.
+template <accuracy tier, class F>
+SIGMAX_FN void with_numerator(float max, F loop) {
+  if (tier == accuracy::fast || (-math::large_maximum < max && max < math::large_maximum))
+    loop(numerator<tier, false>(vec(max)));
+  else
+    loop(numerator<tier, true>(vec(max)));
+}
 
 /// (x - max) - (high + low); under accuracy::fast without the second part and corrections, for x - max and -high have
 /// the same sign and nothing cancels.
@@ -114,8 +126,6 @@ float row_max(const float* x, std::int64_t n, float bound) noexcept {
   return bound;
 }
 
-inline constexpr int group = softmax_lanes / lanes;  // batches that make up the virtual lanes
-
 SIGMAX_FN void add_exact(vec& high, vec& low, vec x) {
   vec s = high + x;
   vec b = s - high;
@@ -159,14 +169,13 @@ SIGMAX_FN void sum_row(std::int64_t n, softmax_sum& sum, F value) {
   }
 }
 
-template <accuracy tier>
-void row_exp_sum(const float* x, float* y, std::int64_t n, float max, softmax_sum& sum) noexcept {
+template <class F>
+SIGMAX_FN void exp_sum(const float* x, float* y, std::int64_t n, float max, F numerator_of, softmax_sum& sum) {
   const vec m(max);
-  const numerator<tier> e(m);
   sum_row<true>(
       n, sum, [=](std::int64_t i, std::int64_t count, auto&& add_pair) __attribute__((always_inline)) {
         pair v = count == pair_size ? load(x + i) : padded(load_partial(x + i, count), count, m);
-        v = {e(v.first), e(v.second)};
+        v = {numerator_of(v.first), numerator_of(v.second)};
         if (count == pair_size) {
           if (y != nullptr) store<false>(y + i, v);
         } else {
@@ -175,6 +184,11 @@ void row_exp_sum(const float* x, float* y, std::int64_t n, float max, softmax_su
         }
         add_pair(v);
       });
+}
+template <accuracy tier>
+void row_exp_sum(const float* x, float* y, std::int64_t n, float max, softmax_sum& sum) noexcept {
+  with_numerator<tier>(
+      max, [&](auto e) __attribute__((always_inline)) { exp_sum(x, y, n, max, e, sum); });
 }
 
 /// With b null, of a alone. What the products lose to rounding is added, too.
@@ -193,47 +207,37 @@ void row_dot(const float* a, const float* b, std::int64_t n, softmax_sum& sum) n
       });
 }
 
-inline constexpr int kept = 16;  // lanes where the vectors end: from here on every row adds the same doubles
+using vec_double = xsimd::batch<double, arch>;
 
-/// Takes off where a lane started. A lane with one value is left with that and nothing in its low part, as if it had
-/// started there.
-SIGMAX_FN void take_off(vec& high, vec& low, vec start) {
-  vec h = high - start, rest(0.0f);
-  add_exact(h, rest, low);
-  high = h, low = rest;
+/// What lanes hold above `start`.
+SIGMAX_FN void take_off(std::array<vec_double, 2>& high, vec low, float start) {
+  const auto rest = xsimd::widen(low);
+  for (std::size_t i = 0; i < 2; ++i) high[i] = (high[i] - vec_double(static_cast<double>(start))) + rest[i];
 }
 
-/// Lane l meets l + 32 and l + 16.
-SIGMAX_FN void fold(vec (&high)[group], vec (&low)[group], float* h, float* l) {
-  for (int half = softmax_lanes / 2; half >= kept; half /= 2)
-    for (int g = 0; g < half / lanes; ++g) {
-      add_exact(high[g], low[g], high[g + half / lanes]);
-      low[g] = low[g] + low[g + half / lanes];
-    }
-  for (int g = 0; g < kept / lanes; ++g) {
-    high[g].store_aligned(h + g * lanes);
-    low[g].store_aligned(l + g * lanes);
+/// Lane l meets l + 32, l + 16, ... l + 1. `low` null: each lane is a value, and started at none.
+SIGMAX_FN double lanes_total(const float* high, const float* low, float start) {
+  constexpr int width = lanes / 2, count = softmax_lanes / width;
+  vec_double sum[count];
+#pragma GCC unroll 16
+  for (int l = 0; l < softmax_lanes; l += lanes) {
+    auto h = xsimd::widen(vec::load_aligned(high + l));
+    if (low != nullptr) take_off(h, vec::load_aligned(low + l), start);
+    sum[l / width] = h[0], sum[l / width + 1] = h[1];
   }
-}
-SIGMAX_FN void fold(const softmax_sum& sum, float start, float* h, float* l) {
-  vec high[group], low[group];
-  for (int g = 0; g < group; ++g) {
-    high[g] = vec::load_aligned(sum.high + g * lanes);
-    low[g] = vec::load_aligned(sum.low + g * lanes);
-    take_off(high[g], low[g], vec(start));
-  }
-  fold(high, low, h, l);
+#pragma GCC unroll 8
+  for (int half = count / 2; half > 0; half /= 2)
+#pragma GCC unroll 16
+    for (int g = 0; g < half; ++g) sum[g] = sum[g] + sum[g + half];
+  alignas(64) double last[width];
+  sum[0].store_aligned(last);
+#pragma GCC unroll 4
+  for (int half = width / 2; half > 0; half /= 2)
+    for (int l = 0; l < half; ++l) last[l] += last[l + half];
+  return last[0];
 }
 
-double row_total(const softmax_sum& sum, float start) noexcept {
-  alignas(64) float h[kept], l[kept];
-  fold(sum, start, h, l);
-  double t[kept];
-  for (int i = 0; i < kept; ++i) t[i] = static_cast<double>(h[i]) + static_cast<double>(l[i]);
-  for (int half = kept / 2; half > 0; half /= 2)
-    for (int i = 0; i < half; ++i) t[i] += t[i + half];
-  return t[0];
-}
+double row_total(const softmax_sum& sum, float start) noexcept { return lanes_total(sum.high, sum.low, start); }
 
 template <class F>
 SIGMAX_FN void map_row(const float* x, float* y, std::int64_t n, bool streaming, F f) {
@@ -261,11 +265,14 @@ void row_scale(const float* x, float* y, std::int64_t n, float high, float low, 
 template <accuracy tier>
 void row_exp_scale(const float* x, float* y, std::int64_t n, float max, float high, float low,
                    bool streaming) noexcept {
-  map_row(
-      x, y, n, streaming, [ m = vec(max), e = numerator<tier>(vec(max)), h = vec(high),
-                            l = vec(low) ](std::int64_t, pair v, std::int64_t count) __attribute__((always_inline)) {
-        if (count < pair_size) v = padded(v, count, m);
-        return pair{scaled<tier>(e(v.first), h, l), scaled<tier>(e(v.second), h, l)};
+  const vec m(max), h(high), l(low);
+  with_numerator<tier>(
+      max, [&](auto e) __attribute__((always_inline)) {
+        map_row(
+            x, y, n, streaming, [=](std::int64_t, pair v, std::int64_t count) __attribute__((always_inline)) {
+              if (count < pair_size) v = padded(v, count, m);
+              return pair{scaled<tier>(e(v.first), h, l), scaled<tier>(e(v.second), h, l)};
+            });
       });
 }
 

@@ -15,23 +15,16 @@ namespace {
 constexpr std::int64_t scratch_floats = 8192;  // 32 KiB of stack
 constexpr int widest_tile = 16;                // f32 columns in a cache line
 static_assert(side_by_side <= widest_tile);
-constexpr std::int64_t direct_columns = 512;   // contiguous rows go together if each has at most so many columns
+constexpr std::int64_t direct_columns = 4096;  // the sums of rows together are formed in one step up to here
 constexpr std::int64_t narrow_columns = 32;    // rows side by side, if each has at most so many columns
 constexpr std::int64_t narrow_rows_least = 4;  // and there are so many of them
 constexpr std::int64_t smallest_task = 16384;  // elements, as for elementwise calls
 
-/// Rows that are worked on together: those that share cache lines, or short ones, whose steps overlap.
+/// Rows that are worked on together: those that share cache lines; or short ones, whose steps overlap. Longer ones
+/// would fall out of the L1 cache between the steps, for which there is less to overlap (cpu/README.md).
 inline int rows_together(std::int64_t stride, std::int64_t columns) noexcept {
-  return stride != 1 && columns > 1 ? widest_tile : columns <= direct_columns ? side_by_side : 1;
-}
-
-/// A double as the sum of two floats; not a number unless it is finite.
-struct factors {
-  float high, low;
-};
-inline factors two_parts(double v) noexcept {
-  const auto high = static_cast<float>(v);
-  return {high, static_cast<float>(v - static_cast<double>(high))};
+  if (stride != 1 && columns > 1) return widest_tile;
+  return columns <= 1024 ? side_by_side : columns <= 2048 ? side_by_side / 2 : columns <= 4096 ? side_by_side / 4 : 1;
 }
 
 /// Calls work(cursor, count) for rows [begin, end), as many at a time as the plan works on together.
@@ -96,13 +89,10 @@ inline void write_columns(const kernel_table& k, const float* t, const row_block
 }
 
 /// Rows side by side times numerator / denominator, each by its own.
-inline void scale_columns(const softmax_steps& steps, float* t, std::int64_t n, double numerator,
+inline void scale_columns(const kernel_table& k, const softmax_steps& steps, float* t, std::int64_t n, double numerator,
                           const double* denominator) noexcept {
   float high[side_by_side], low[side_by_side];
-  for (int r = 0; r < side_by_side; ++r) {
-    const factors f = two_parts(numerator / denominator[r]);
-    high[r] = f.high, low[r] = f.low;
-  }
+  k.quotients(numerator, denominator, high, low);
   steps.scale_columns(t, n, high, low);
 }
 

@@ -89,6 +89,9 @@ struct kernel_table {
   softmax_steps softmax[accuracy_count];
   /// The total of a sum that started at `start`.
   double (*row_total)(const softmax_sum& sum, float start) noexcept;
+  /// For side_by_side rows: log(total) and numerator / total, each in two parts.
+  void (*logarithms)(const double* total, float* high, float* low) noexcept;
+  void (*quotients)(double numerator, const double* total, float* high, float* low) noexcept;
   /// Adds all a[i] b[i], or all a[i] if b is null, to sum; n as for exp_sum.
   void (*row_dot)(const float* a, const float* b, std::int64_t n, softmax_sum& sum) noexcept;
   /// dx[i] = scale y[i] (dy[i] - (high + low)), and for log_softmax dx[i] = scale (dy[i] - e^y[i] (high + low)).

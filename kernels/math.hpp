@@ -78,27 +78,29 @@ struct row_maximum {
              // 0
   V max, lowest, k, rest;
 };
+/// From 210 up that is so. Up to here k < 2^15, for which k * ln2_high is exact even without FMA.
+inline constexpr float large_maximum = 0x1p14f;
 template <class V>
 SIGMAX_FN row_maximum<V> reduce_maximum(V max) {
-  // From 210 up it is exact; up to 2^14 ln2_high is multiplied by less than 2^15.
-  auto ordinary = abs(max) < V(0x1p14f);
+  auto ordinary = abs(max) < V(large_maximum);
   V m = select(ordinary, max, V(0.0f));
   V k = fma(m, V(log2_e), V(to_integer)) - V(to_integer);
-  return {select(ordinary, V(0.0f), max), m, m - V(104.0f), k, fma(k, V(-ln2_high), m)};
+  return {select(ordinary, V(0.0f), max), m, m - V(152 * ln2), k, fma(k, V(-ln2_high), m)};
 }
 
-/// e^(x - max) for x <= max. Below e^-104, which rounds to 0, it is 0 at once: a product that underflows costs Zen 4
-/// some thirty clocks, and rows with masks are full of them.
-template <class V>
+/// e^(x - max) for x <= max, without `offset` if that is known to be 0. It is scaled by 2^25 on the way, so that all
+/// that does not round to 0 is normal, and 2^-152, where x is clamped, has the exponent field and the value of 0: not
+/// even a mask's -inf ends in a product that underflows, which costs Zen 4 some thirty clocks.
+template <bool offset, class V>
 SIGMAX_FN V exp_below(V x, const row_maximum<V>& row) {
-  constexpr float bias = to_integer + 64 + 127;  // scaled by 2^64, as in decay
-  V c = at_least(x - row.offset, row.lowest);
+  constexpr float bias = to_integer + 25 + 127;
+  V c = at_least(offset ? x - row.offset : x, row.lowest);
   V t = fma(c - row.max, V(log2_e), V(bias));
   V k = t - V(bias);
   V r = fma(k + row.k, V(-ln2_high), c) - row.rest;
   r = fma(k, V(-ln2_low), r);
-  V scale = select(c > row.lowest, power_of_two(t), V(0.0f));
-  return fma(scale, expm1_reduced(r), scale) * V(down);
+  V scale = power_of_two(t);
+  return fma(scale, expm1_reduced(r), scale) * V(0x1p-25f);
 }
 
 /// (x - max) - (high + low), where that sum is the logarithm of the row's total: one rounding, also next to a

@@ -8,6 +8,8 @@
 
 #include <cstdint>
 
+#include "value.hpp"
+
 namespace sigmax {
 
 inline constexpr int softmax_lanes = 64;
@@ -26,6 +28,40 @@ struct alignas(64) softmax_sum {
     for (int l = 0; l < softmax_lanes; ++l) high[l] = start, low[l] = 0;
   }
 };
+
+namespace {
+
+/// log(s) for s in [2^-149, 2^128], from exact IEEE operations only; error below 2^-50. -inf for 0, NaN stays. Without
+/// branches, for the compiler to vectorise.
+SIGMAX_FN double log_of(double s) {
+  const auto bits = __builtin_bit_cast(std::uint64_t, s);
+  const double m = __builtin_bit_cast(double, (bits & 0x000fffffffffffffu) | 0x3ff0000000000000u);
+  const double e = __builtin_bit_cast(double, (bits >> 52) | 0x4330000000000000u) - (0x1p52 + 1023);
+  const bool large = m > 1.4142135623730951;
+  const double half = large ? 0.5 * m : m, exponent = large ? e + 1.0 : e;
+  // log(m) = 2 atanh(f), f = (m - 1) / (m + 1), |f| < 0.172: eleven terms of the series.
+  const double f = (half - 1.0) / (half + 1.0), q = f * f;
+  constexpr double odd[] = {1.0 / 21, 1.0 / 19, 1.0 / 17, 1.0 / 15, 1.0 / 13,
+                            1.0 / 11, 1.0 / 9,  1.0 / 7,  1.0 / 5,  1.0 / 3};
+  double series = 0;
+#pragma GCC unroll 16
+  for (double c : odd) series = (series + c) * q;
+  constexpr double ln2_high = 0x1.62e42fefa3800p-1, ln2_low = 0x1.ef35793c76730p-45;
+  const double log = exponent * ln2_high + (2.0 * f + (2.0 * f * series + exponent * ln2_low));
+  const double edge = s == 0 ? -__builtin_inf() : s;  // NaN: the row was poisoned
+  return s > 0 && s <= 0x1.fffffep127 ? log : edge;
+}
+
+/// A double as the sum of two floats; not a number unless it is finite.
+struct factors {
+  float high, low;
+};
+SIGMAX_FN factors two_parts(double v) {
+  const auto high = static_cast<float>(v);
+  return {high, static_cast<float>(v - static_cast<double>(high))};
+}
+
+}  // namespace
 
 /// How many columns of a row make a chunk. The threads that share a row each take whole ones.
 inline constexpr int most_chunks = 64;
