@@ -146,8 +146,8 @@ SIGMAX_FN void exp_short(const float* x, float* y, std::int64_t n, float max, F 
 
 /// Numerators first, then all sums: what is in flight at a time is then independent.
 template <accuracy tier>
-void exp_sum_rows(const float* x, std::int64_t x_stride, float* y, std::int64_t y_stride, int rows, std::int64_t n,
-                  const float* max, double* total) noexcept {
+void exp_sum_rows(const float* x, std::int64_t x_stride, float* y, std::int64_t y_stride, const float* next, int rows,
+                  std::int64_t n, const float* max, double* total) noexcept {
   const row_numerators<tier> numerators(max, rows);
   softmax_sum sum[side_by_side];
   const auto sums = [&](auto with_offset) __attribute__((always_inline)) {
@@ -159,7 +159,7 @@ void exp_sum_rows(const float* x, std::int64_t x_stride, float* y, std::int64_t 
         exp_short(in, out, n, max[r], e, sum[r].high);
       } else {
         sum[r].begin(numerators_start);
-        exp_sum(in, out, n, max[r], e, sum[r]);
+        exp_sum(in, out, next + r * x_stride, n, max[r], e, sum[r]);
       }
     }
   };

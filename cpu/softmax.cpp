@@ -17,29 +17,34 @@ std::byte* row_of(const softmax_plan& plan, const nest_cursor& cursor, softmax_o
   return plan.data[which] + (cursor.offset(which) + r * step) * size_of(plan.type[which]);
 }
 
-/// Rows whose input and output are contiguous f32: one, or short ones whose steps overlap.
-void direct_rows(const softmax_plan& plan, const nest_cursor& cursor, int rows) noexcept {
+/// Rows whose input and output are contiguous f32: one, or short ones whose steps overlap. While their exponentials are
+/// formed, the next rows come from memory.
+void direct_rows(const softmax_plan& plan, const nest_cursor& cursor, int rows, float* scratch) noexcept {
   const kernel_table& k = *plan.table;
   const std::int64_t n = plan.columns;
-  const auto x = [&](int r) { return reinterpret_cast<const float*>(row_of(plan, cursor, operand_x, r)); };
-  const auto y = [&](int r) { return reinterpret_cast<float*>(row_of(plan, cursor, operand_y, r)); };
-  const bool keep = !plan.logarithm && plan.rests_in_cache(n);
+  const auto step = [&](softmax_operand which) { return plan.rows.stride[which][plan.rows.rank - 1]; };
+  const float* const x = reinterpret_cast<const float*>(row_of(plan, cursor, operand_x, 0));
+  float* const y = reinterpret_cast<float*>(row_of(plan, cursor, operand_y, 0));
+  const std::int64_t x_step = step(operand_x), y_step = step(operand_y);
+  const float* const next = plan.streaming ? x + rows * x_step : x;
+  const bool keep = plan.staged || (!plan.logarithm && plan.rests_in_cache(n));
+  float* const e = plan.staged ? scratch : y;
+  const std::int64_t e_step = plan.staged ? n : y_step;
 
-  float max[side_by_side];
+  float max[side_by_side], high[side_by_side], low[side_by_side];
   double total[side_by_side];
-  float high[side_by_side], low[side_by_side];
-  std::fill_n(total, side_by_side, 1.0);  // what is no row is worked on, too
+  std::fill_n(total, side_by_side, 1.0);  // what is no row gets factors, too
   if (plan.tile > 1) {
-    const auto step = [&](softmax_operand which) { return plan.rows.stride[which][plan.rows.rank - 1]; };
-    k.max_rows(x(0), step(operand_x), rows, n, max);
-    plan.steps->exp_sum_rows(x(0), step(operand_x), keep ? y(0) : nullptr, step(operand_y), rows, n, max, total);
+    k.max_rows(x, x_step, rows, n, max);
+    plan.steps->exp_sum_rows(x, x_step, keep ? e : nullptr, e_step, next, rows, n, max, total);
   } else {
-    max[0] = k.row_max(x(0), n, no_score);
+    max[0] = k.row_max(x, n, no_score);
     total[0] = 0;
     for (std::int64_t from = 0; from < n; from += plan.split.chunk) {
       softmax_sum sum;
       sum.begin(numerators_start);
-      plan.steps->exp_sum(x(0) + from, keep ? y(0) + from : nullptr, std::min(plan.split.chunk, n - from), max[0], sum);
+      plan.steps->exp_sum(x + from, keep ? e + from : nullptr, next + from, std::min(plan.split.chunk, n - from),
+                          max[0], sum);
       total[0] += k.row_total(sum, numerators_start);
     }
   }
@@ -48,12 +53,14 @@ void direct_rows(const softmax_plan& plan, const nest_cursor& cursor, int rows) 
   else
     k.quotients(1, total, high, low);
   for (int r = 0; r < rows; ++r) {
+    const float* const in = x + r * x_step;
+    float* const out = y + r * y_step;
     if (keep)
-      plan.steps->scale(y(r), y(r), n, high[r], low[r], false);
+      plan.steps->scale(e + r * e_step, out, n, high[r], low[r], plan.streaming);
     else if (plan.logarithm)
-      plan.steps->shift(x(r), y(r), n, max[r], high[r], low[r], plan.streaming);
+      plan.steps->shift(in, out, n, max[r], high[r], low[r], plan.streaming);
     else
-      plan.steps->exp_scale(x(r), y(r), n, max[r], high[r], low[r], plan.streaming);
+      plan.steps->exp_scale(in, out, n, max[r], high[r], low[r], plan.streaming);
   }
 }
 
@@ -260,7 +267,8 @@ struct row_tile {
     whole = in_output || (span <= room && plan.split.parts == 1);
     piece = whole ? span : room / softmax_block * softmax_block;
     keep = whole && !plan.logarithm && plan.pass == softmax_pass::all;
-    keep_in_output = keep && rests;  // waiting for the output's lines then hides behind the exponentials
+    keep_in_output =
+        keep && rests && !plan.staged;  // waiting for the output's lines then hides behind the exponentials
   }
 
   const std::byte* x_at(int r, std::int64_t column) const noexcept {
@@ -282,6 +290,11 @@ struct row_tile {
   }
   const float* scores_of(int r, std::int64_t start, std::int64_t count) const noexcept {
     return untouched(r, start, count) ? reinterpret_cast<const float*>(x_at(r, start)) : buffer_of(r, start);
+  }
+  /// The same columns of the next tile, if they come from memory.
+  const float* soon(int r, std::int64_t start, const float* scores) const noexcept {
+    const std::int64_t step = plan.rows.stride[operand_x][plan.rows.rank - 1];
+    return plan.streaming && plan.direct_input ? reinterpret_cast<const float*>(x_at(r, start)) + rows * step : scores;
   }
   /// Calls work(start, count) for the pieces of [from, to) that are looked at.
   template <class F>
@@ -345,7 +358,8 @@ struct row_tile {
       shift[r] = state[r].shift;
     }
     plan.steps->exp_sum_rows(scores, step, keep ? exponentials_of(0, begin) : nullptr,
-                             exponentials_of(1, begin) - exponentials_of(0, begin), rows, count, shift, total);
+                             exponentials_of(1, begin) - exponentials_of(0, begin), soon(0, begin, scores), rows, count,
+                             shift, total);
     for (int r = 0; r < rows; ++r) out[r] = {total[r], 0};
     return true;
   }
@@ -363,7 +377,8 @@ struct row_tile {
       for (int r = 0; r < rows; ++r) {
         const float* const scores = scores_of(r, start, count);
         if (scores_too) plan.table->row_dot(scores, nullptr, count, scores_sum[r]);
-        plan.steps->exp_sum(scores, keep ? exponentials_of(r, start) : nullptr, count, state[r].shift, sum[r]);
+        plan.steps->exp_sum(scores, keep ? exponentials_of(r, start) : nullptr, soon(r, start, scores), count,
+                            state[r].shift, sum[r]);
       }
     });
     for (int r = 0; r < rows; ++r)
@@ -473,7 +488,7 @@ void run_rows(const void* argument, std::int64_t begin, std::int64_t end) noexce
     if (plan.narrow)
       narrow_rows(plan, cursor, rows);
     else if (direct)
-      direct_rows(plan, cursor, rows);
+      direct_rows(plan, cursor, rows, scratch);
     else
       run_alone<row_tile>(plan, cursor, rows, scratch);
   });
@@ -531,8 +546,11 @@ softmax_plan plan_softmax(const kernel_table& table, softmax_pass pass, bool log
   plan.tile = plan.narrow ? side_by_side : rows_together(plan.x_stride, plan.columns);
   const std::int64_t cache = last_level_cache_bytes();
   plan.resting_columns = cache / 4 / size_of(dtype::f32);
-  plan.streaming = !plan.narrow && plan.direct_input && plan.direct_output && x.data != y.data &&
-                   rows * plan.columns > cache / size_of(y.type) && (logarithm || !plan.rests_in_cache(plan.columns));
+  const bool large = !plan.narrow && plan.direct_input && plan.direct_output && x.data != y.data &&
+                     rows * plan.columns > cache / size_of(y.type);
+  plan.staged = large && !logarithm && pass == softmax_pass::all && loss == nullptr && plan.columns <= scratch_floats;
+  plan.streaming = large && (logarithm || plan.staged || !plan.rests_in_cache(plan.columns));
+  if (plan.staged) plan.tile = static_cast<int>(std::clamp<std::int64_t>(scratch_floats / plan.columns, 1, plan.tile));
   plan.split = split_rows(rows, plan.columns, how);
   return plan;
 }

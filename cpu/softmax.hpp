@@ -170,10 +170,12 @@ SIGMAX_FN void sum_row(std::int64_t n, softmax_sum& sum, F value) {
 }
 
 template <class F>
-SIGMAX_FN void exp_sum(const float* x, float* y, std::int64_t n, float max, F numerator_of, softmax_sum& sum) {
+SIGMAX_FN void exp_sum(const float* x, float* y, const float* next, std::int64_t n, float max, F numerator_of,
+                       softmax_sum& sum) {
   const vec m(max);
   sum_row<true>(
       n, sum, [=](std::int64_t i, std::int64_t count, auto&& add_pair) __attribute__((always_inline)) {
+        for (int at = 0; at < pair_size; at += 16) __builtin_prefetch(next + i + at);
         pair v = count == pair_size ? load(x + i) : padded(load_partial(x + i, count), count, m);
         v = {numerator_of(v.first), numerator_of(v.second)};
         if (count == pair_size) {
@@ -186,9 +188,9 @@ SIGMAX_FN void exp_sum(const float* x, float* y, std::int64_t n, float max, F nu
       });
 }
 template <accuracy tier>
-void row_exp_sum(const float* x, float* y, std::int64_t n, float max, softmax_sum& sum) noexcept {
+void row_exp_sum(const float* x, float* y, const float* next, std::int64_t n, float max, softmax_sum& sum) noexcept {
   with_numerator<tier>(
-      max, [&](auto e) __attribute__((always_inline)) { exp_sum(x, y, n, max, e, sum); });
+      max, [&](auto e) __attribute__((always_inline)) { exp_sum(x, y, next, n, max, e, sum); });
 }
 
 /// With b null, of a alone. What the products lose to rounding is added, too.

@@ -93,6 +93,7 @@ struct softmax_plan {
   int tile;     ///< rows that are worked on together
   bool narrow;  ///< side by side
   bool direct_input, direct_output, streaming;
+  bool staged;  ///< exponentials wait in scratch for their factor, and y is streamed
   std::int64_t resting_columns;
   row_split split;
 
