@@ -550,7 +550,8 @@ softmax_plan plan_softmax(const kernel_table& table, softmax_pass pass, bool log
                      rows * plan.columns > cache / size_of(y.type);
   plan.staged = large && !logarithm && pass == softmax_pass::all && loss == nullptr && plan.columns <= scratch_floats;
   plan.streaming = large && (logarithm || plan.staged || !plan.rests_in_cache(plan.columns));
-  if (plan.staged) plan.tile = static_cast<int>(std::clamp<std::int64_t>(scratch_floats / plan.columns, 1, plan.tile));
+  // Few rows at a time: while one is computed, the one before is on its way out.
+  if (plan.staged) plan.tile = static_cast<int>(std::clamp<std::int64_t>(1024 / plan.columns, 1, plan.tile));
   plan.split = split_rows(rows, plan.columns, how);
   return plan;
 }

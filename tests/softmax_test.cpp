@@ -232,7 +232,8 @@ TEST(softmax, streamed_rows_have_the_same_bits) {
     explanation e;
     ASSERT_TRUE(explain_softmax(in, view(y.data(), dtype::f32, shape), 2, {}, e).ok());
     if (n > 100000 && !e.streaming) GTEST_SKIP() << "the last-level cache of this machine holds 48 MiB";
-    EXPECT_EQ(e.streaming, n > 100000) << "n " << n;
+    // Rows that rest in the cache wait for their factor there, short ones in scratch.
+    EXPECT_EQ(e.streaming, n > 100000 || n <= 8192) << "n " << n;
     for (const sigmax::accuracy tier : tiers)
       for (function f : {function{sigmax::softmax}, function{log_softmax}}) {
         ASSERT_TRUE(f(in, view(y.data(), dtype::f32, shape), 2, with(tier)).ok());
