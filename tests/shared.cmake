@@ -35,3 +35,24 @@ add_test(NAME shared.dlopen_and_dlclose_100_times COMMAND sigmax_reload $<TARGET
 
 add_test(NAME shared.runs_nothing_when_loaded
   COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/no_initialisers.sh $<TARGET_FILE:sigmax> $<TARGET_FILE:sigmax_shared>)
+
+# Python with the shared library; ONNX Runtime with the library inside its own.
+find_package(Python3 QUIET COMPONENTS Interpreter)
+if(Python3_FOUND)
+  foreach(part interface numpy)
+    add_test(NAME python.${part} COMMAND ${Python3_EXECUTABLE} ${CMAKE_CURRENT_SOURCE_DIR}/python_test.py ${part})
+    set_tests_properties(python.${part} PROPERTIES SKIP_RETURN_CODE 77 ENVIRONMENT
+      "PYTHONPATH=${PROJECT_SOURCE_DIR}/kernels/python;PYTHONDONTWRITEBYTECODE=1;SIGMAX_LIBRARY=$<TARGET_FILE:sigmax_shared>")
+  endforeach()
+  find_path(SIGMAX_ONNXRUNTIME_INCLUDE_DIR onnxruntime_cxx_api.h PATH_SUFFIXES onnxruntime onnxruntime/core/session)
+  set(custom_ops "")
+  if(SIGMAX_ONNXRUNTIME_INCLUDE_DIR)
+    add_library(sigmax_onnxruntime MODULE onnxruntime/custom_ops.cpp)
+    target_include_directories(sigmax_onnxruntime SYSTEM PRIVATE ${SIGMAX_ONNXRUNTIME_INCLUDE_DIR})
+    target_link_libraries(sigmax_onnxruntime PRIVATE sigmax::sigmax sigmax_warnings)
+    set_target_properties(sigmax_onnxruntime PROPERTIES CXX_VISIBILITY_PRESET hidden)
+    set(custom_ops $<TARGET_FILE:sigmax_onnxruntime>)
+  endif()
+  add_test(NAME onnxruntime.custom_ops COMMAND ${Python3_EXECUTABLE} ${CMAKE_CURRENT_SOURCE_DIR}/onnxruntime/onnxruntime_test.py "${custom_ops}")
+  set_tests_properties(onnxruntime.custom_ops PROPERTIES SKIP_RETURN_CODE 77)
+endif()
