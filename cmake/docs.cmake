@@ -17,3 +17,9 @@ if(DOXYGEN_FOUND)
   doxygen_add_docs(docs ${PROJECT_SOURCE_DIR}/kernels/include/sigmax/sigmax.hpp
     ${PROJECT_SOURCE_DIR}/kernels/include/sigmax/sigmax.h WORKING_DIRECTORY ${PROJECT_SOURCE_DIR})
 endif()
+
+# Where the library's bytes are: cmake --build <build> --target size
+get_target_property(library_type sigmax TYPE)
+if(library_type STREQUAL "STATIC_LIBRARY" AND NOT WIN32)
+  add_custom_target(size COMMAND ${PROJECT_SOURCE_DIR}/cmake/size.sh $<TARGET_FILE:sigmax> DEPENDS sigmax VERBATIM)
+endif()

@@ -12,7 +12,6 @@
 #include "validate.hpp"
 
 namespace sigmax {
-namespace {
 
 template <class T>
 constexpr bool same(T value, std::int32_t number) {
@@ -36,36 +35,37 @@ static_assert(max_rank == SIGMAX_MAX_RANK);
 
 /// The size of each struct in the first version that had it. Never changes.
 template <class T>
-constexpr std::size_t first_size = 0;
+inline constexpr std::size_t first_size = 0;
 template <>
-constexpr std::size_t first_size<sigmax_view> = 160;
+inline constexpr std::size_t first_size<sigmax_view> = 160;
 template <>
-constexpr std::size_t first_size<sigmax_options> = 72;
+inline constexpr std::size_t first_size<sigmax_options> = 72;
 template <>
-constexpr std::size_t first_size<sigmax_softmax_form> = 104;
+inline constexpr std::size_t first_size<sigmax_softmax_form> = 104;
 template <>
-constexpr std::size_t first_size<sigmax_cross_entropy_form> = 32;
+inline constexpr std::size_t first_size<sigmax_cross_entropy_form> = 32;
 template <>
-constexpr std::size_t first_size<sigmax_gating_form> = 32;
+inline constexpr std::size_t first_size<sigmax_gating_form> = 32;
 template <>
-constexpr std::size_t first_size<sigmax_explanation> = 304;
+inline constexpr std::size_t first_size<sigmax_explanation> = 304;
 template <>
-constexpr std::size_t first_size<sigmax_activation_info> = 48;
+inline constexpr std::size_t first_size<sigmax_activation_info> = 48;
 template <>
-constexpr std::size_t first_size<sigmax_parameter_info> = 32;
+inline constexpr std::size_t first_size<sigmax_parameter_info> = 32;
 template <>
-constexpr std::size_t first_size<sigmax_isa_info> = 32;
+inline constexpr std::size_t first_size<sigmax_isa_info> = 32;
 
 /// No version's struct will be larger; what claims to be was not initialised.
-constexpr std::size_t most_size = 4096;
+inline constexpr std::size_t most_size = 4096;
 
 template <class T>
 status check_size(const char* name, const T* given) noexcept {
   static_assert(first_size<T> > 0 && first_size<T> <= sizeof(T) && sizeof(T) <= most_size);
   if (given == nullptr) return failure(status_code::invalid_argument, "%s is null", name);
-  if (given->struct_size < first_size<T> || given->struct_size > most_size)
+  if (given->struct_size < first_size<T> || given->struct_size > most_size) {
     return failure(status_code::invalid_argument, "%s: struct_size is %zu, which no version of the struct has", name,
                    given->struct_size);
+  }
   return {};
 }
 
@@ -74,8 +74,8 @@ template <class T>
 status read_struct(const char* name, const T* given, T& out) noexcept {
   if (status s = check_size(name, given); !s) return s;
   const auto* bytes = reinterpret_cast<const unsigned char*>(given);
-  if (std::any_of(bytes + std::min(sizeof(T), given->struct_size), bytes + given->struct_size,
-                  [](unsigned char b) { return b != 0; }))
+  const auto is_set = [](unsigned char b) { return b != 0; };
+  if (std::any_of(bytes + std::min(sizeof(T), given->struct_size), bytes + given->struct_size, is_set))
     return failure(status_code::unsupported, "%s: asks for something that version %s does not have", name, version());
   std::memcpy(&out, given, std::min(sizeof(T), given->struct_size));
   return {};
@@ -90,20 +90,20 @@ void write_struct(T value, T* out, std::size_t struct_size) noexcept {
   std::memcpy(out, &value, std::min(sizeof(T), struct_size));
 }
 
-status reserved_is_zero(const char* name, std::int32_t reserved) noexcept {
+inline status reserved_is_zero(const char* name, std::int32_t reserved) noexcept {
   if (reserved == 0) return {};
   return failure(status_code::unsupported, "%s: reserved is %d, not 0", name, reserved);
 }
 
 // The defaults are those of sigmax.hpp.
 
-sigmax_view default_view() noexcept {
+inline sigmax_view default_view() noexcept {
   sigmax_view v{};
   v.struct_size = sizeof v;
   return v;
 }
 
-sigmax_options default_options() noexcept {
+inline sigmax_options default_options() noexcept {
   const options d;
   return {sizeof(sigmax_options),
           {d.parameters.first, d.parameters.second},
@@ -116,7 +116,7 @@ sigmax_options default_options() noexcept {
           d.slices};
 }
 
-sigmax_softmax_form default_softmax_form() noexcept {
+inline sigmax_softmax_form default_softmax_form() noexcept {
   const softmax_form d;
   return {sizeof(sigmax_softmax_form),
           d.logarithm,
@@ -136,12 +136,12 @@ sigmax_softmax_form default_softmax_form() noexcept {
           nullptr};
 }
 
-sigmax_cross_entropy_form default_cross_entropy_form() noexcept {
+inline sigmax_cross_entropy_form default_cross_entropy_form() noexcept {
   const cross_entropy_form d;
   return {sizeof(sigmax_cross_entropy_form), d.scale, d.label_smoothing, d.ignore_index, nullptr};
 }
 
-sigmax_gating_form default_gating_form() noexcept {
+inline sigmax_gating_form default_gating_form() noexcept {
   const gating_form d;
   return {sizeof(sigmax_gating_form), d.sigmoid, d.renormalise, d.scale, 0, nullptr};
 }
@@ -149,7 +149,8 @@ sigmax_gating_form default_gating_form() noexcept {
 /// Reads the arguments of one call. The first fault stays.
 class reader {
  public:
-  view tensor(const char* name, const sigmax_view* given) noexcept {
+  // Not inlined: 40 copies would be most of the C API's code.
+  [[gnu::noinline]] view tensor(const char* name, const sigmax_view* given) noexcept {
     sigmax_view v = default_view();
     view out;
     if (!fault_.ok() || !keep(read_struct(name, given, v)) || !keep(reserved_is_zero(name, v.reserved))) return out;
@@ -165,7 +166,7 @@ class reader {
     return given != nullptr ? tensor(name, given) : view{};
   }
 
-  options how(const sigmax_options* given) noexcept {
+  [[gnu::noinline]] options how(const sigmax_options* given) noexcept {
     sigmax_options o = default_options();
     options out;
     if (given == nullptr || !fault_.ok() || !keep(read_struct("options", given, o)) ||
@@ -242,5 +243,4 @@ class reader {
   status fault_;  ///< once there is one nothing more is read: the text of a message is the thread's
 };
 
-}  // namespace
 }  // namespace sigmax

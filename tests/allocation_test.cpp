@@ -63,20 +63,21 @@ TEST(allocation, none_in_any_call) {
   for (auto [rows, columns] : {std::pair{3, 50}, {64, 1024}, {2, 70000}}) {
     tensors t(rows, columns);
     for (const options& how : {options{}, options{.accuracy = accuracy::fast}, options{.slice = 1, .slices = 3},
-                               options{.threads = backwards(4)}})
+                               options{.threads = backwards(4)}}) {
       for (const named_call& call : every_call()) {
         if (columns > 1024 && std::strcmp(call.name, "top_k_gating") == 0) continue;  // its limit
         bool good = false;
         EXPECT_EQ(allocations_of([&] { good = call.run(t, how).ok(); }), 0) << call.name;
         EXPECT_TRUE(good) << call.name;
       }
+    }
   }
 }
 
 TEST(allocation, none_in_any_activation) {
   tensors t(9, 500);
   explanation why;
-  for (activation op : all_activations())
+  for (activation op : all_activations()) {
     EXPECT_EQ(allocations_of([&] {
                 static_cast<void>(activate(op, t.x, t.y).ok() && activation_gradient(op, t.dy, t.x, t.y).ok() &&
                                   explain(op, t.x, t.y, {}, why).ok() && explain_softmax(t.x, t.y, 1, {}, why).ok() &&
@@ -84,6 +85,7 @@ TEST(allocation, none_in_any_activation) {
               }),
               0)
         << describe(op).name;
+  }
 }
 
 TEST(allocation, none_in_a_call_that_fails) {

@@ -68,6 +68,7 @@ TEST(c_api, every_call_gives_the_bits_of_the_cpp_api) {
   EXPECT_EQ(c_calls(x.data(), dy.data(), per_row, from_c.get()), 0);
   cpp_calls(x.data(), dy.data(), per_row, *from_cpp);
   static_assert(sizeof(call_results) % sizeof(float) == 0);
+  // NOLINTNEXTLINE(bugprone-suspicious-memory-comparison): bits are meant
   EXPECT_EQ(std::memcmp(from_c.get(), from_cpp.get(), sizeof(call_results)), 0);
 }
 

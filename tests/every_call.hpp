@@ -14,7 +14,7 @@ namespace sigmax_test {
 /// Tensors of rows x columns, and of rows x 1, with numbers in them.
 class tensors {
  public:
-  tensors(std::int64_t rows, std::int64_t columns) : rows_(rows), columns_(columns) {
+  tensors(std::int64_t rows, std::int64_t columns) : rows_(rows) {
     x = matrix<float>(columns), dy = matrix<float>(columns), mask = matrix<float>(columns);
     y = matrix<float>(columns), experts = matrix<std::int32_t>(columns);
     each = matrix<float>(1), targets = matrix<std::int64_t>(1);
@@ -51,7 +51,7 @@ class tensors {
     storage_.push_back(std::make_unique<std::int64_t[]>(static_cast<std::size_t>(rows_ * columns)));
     return {storage_.back().get(), *sigmax::dtype_of<T>, {rows_, columns}};
   }
-  std::int64_t rows_, columns_;
+  std::int64_t rows_;
   std::vector<std::unique_ptr<std::int64_t[]>> storage_;
 };
 

@@ -32,7 +32,7 @@ TEST(guest, errno_and_signal_mask_are_left_alone) {
   tensors t(9, 130);
   sigset_t before, after;
   pthread_sigmask(SIG_SETMASK, nullptr, &before);
-  for (const options& how : {options{}, options{.threads = backwards(3)}})
+  for (const options& how : {options{}, options{.threads = backwards(3)}}) {
     for (const named_call& call : every_call()) {
       errno = 12345;
       const bool good = call.run(t, how).ok();
@@ -43,6 +43,7 @@ TEST(guest, errno_and_signal_mask_are_left_alone) {
       EXPECT_FALSE(call.run(t, {.slices = -1}).ok());
       EXPECT_EQ(errno, 12345) << call.name;
     }
+  }
   pthread_sigmask(SIG_SETMASK, nullptr, &after);
   for (int signal = 1; signal < 32; ++signal)
     EXPECT_EQ(sigismember(&before, signal), sigismember(&after, signal)) << signal;
@@ -65,11 +66,13 @@ TEST(guest, calls_from_64_threads_at_once) {
   const auto expected = results(serial);
   std::vector<std::thread> threads;
   std::vector<int> right(64, 0);
-  for (int& good : right)
+  threads.reserve(right.size());
+  for (int& good : right) {
     threads.emplace_back([&] {
       tensors mine(7, 300);
       for (int i = 0; i < 5; ++i) good += results(mine) == expected ? 1 : 0;
     });
+  }
   for (auto& thread : threads) thread.join();
   EXPECT_EQ(std::ranges::count(right, 5), 64);
 }

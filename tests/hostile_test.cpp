@@ -39,8 +39,8 @@ const hostile hostiles[] = {
 };
 
 TEST(hostile, views_in_each_place_of_each_call) {
-  for (const named_call& call : every_call())
-    for (view tensors::*member : call.views)
+  for (const named_call& call : every_call()) {
+    for (view tensors::*member : call.views) {
       for (const hostile& h : hostiles) {
         tensors t(5, 6);
         // A missing tensor that may be missing is no fault.
@@ -55,6 +55,8 @@ TEST(hostile, views_in_each_place_of_each_call) {
         EXPECT_GT(std::strlen(s.message), 5u);
         EXPECT_EQ(t.outputs(), before) << call.name << ": " << h.name << ": " << s.message;
       }
+    }
+  }
 }
 
 // What reaches further than half of the address space overflows signed arithmetic on offsets.
@@ -72,7 +74,7 @@ TEST(hostile, views_larger_than_half_of_memory) {
 TEST(hostile, options_in_each_call) {
   tensors t(5, 6);
   const auto before = t.outputs();
-  for (const named_call& call : every_call())
+  for (const named_call& call : every_call()) {
     for (const options& how :
          {options{.accuracy = static_cast<accuracy>(-1)}, options{.where = static_cast<backend>(77)},
           options{.isa = "%s%n"}, options{.slice = INT_MIN}, options{.slices = INT_MIN},
@@ -81,6 +83,7 @@ TEST(hostile, options_in_each_call) {
       EXPECT_FALSE(call.run(t, how).ok()) << call.name;
       EXPECT_EQ(t.outputs(), before) << call.name;
     }
+  }
 }
 
 TEST(hostile, names_and_numbers_in_the_queries) {

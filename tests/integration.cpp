@@ -137,11 +137,13 @@ int main() {
   // a barrier behind it where the next one reads what other slices wrote; these two share nothing.
   tensors sliced;
   std::vector<std::thread> threads;
+  threads.reserve(4);
   std::atomic<int> failures{0};
-  for (int i = 0; i < 4; ++i)
+  for (int i = 0; i < 4; ++i) {
     threads.emplace_back([&sliced, &failures, i] {
       failures += block(sliced.scores, sliced.hidden, {.slice = i, .slices = 4}).code != 0 ? 1 : 0;
     });
+  }
   for (std::thread& thread : threads) thread.join();
   good = expect(failures == 0 && sliced == serial, "slices changed bits") && good;
 

@@ -44,6 +44,8 @@ if(Python3_FOUND)
     set_tests_properties(python.${part} PROPERTIES SKIP_RETURN_CODE 77 ENVIRONMENT
       "PYTHONPATH=${PROJECT_SOURCE_DIR}/kernels/python;PYTHONDONTWRITEBYTECODE=1;SIGMAX_LIBRARY=$<TARGET_FILE:sigmax_shared>")
   endforeach()
+  add_test(NAME recipes.parse_and_have_the_version COMMAND ${Python3_EXECUTABLE} ${CMAKE_CURRENT_SOURCE_DIR}/recipes_test.py
+    ${PROJECT_SOURCE_DIR} ${PROJECT_VERSION})
   find_path(SIGMAX_ONNXRUNTIME_INCLUDE_DIR onnxruntime_cxx_api.h PATH_SUFFIXES onnxruntime onnxruntime/core/session)
   set(custom_ops "")
   if(SIGMAX_ONNXRUNTIME_INCLUDE_DIR)

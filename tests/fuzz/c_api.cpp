@@ -3,6 +3,7 @@
 // it, or broken in a way that must be refused; only so can the fuzzer tell a fault of the library from its own.
 #include <sigmax/sigmax.h>
 
+#include <algorithm>
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>
@@ -82,11 +83,10 @@ void make_view(input& in, roomy<sigmax_view>& out, int rank, const std::int64_t*
   if (axis_extent >= 0 && rank > 0) extents[rank - 1] = axis_extent;
   sigmax_view_dense(&v, sizeof v, nullptr, 0, rank, extents);
   v.type = (how & 3) == 0 ? in.below(6) : (how & 3) == 1 ? in.below(3) : 0;
-  const std::int64_t size = bytes_of(v.type);
   v.data = arena + (in.number<std::uint16_t>() % (arena_bytes / 8)) * 8;
   if ((how & 0x1c) == 0) v.data = static_cast<unsigned char*>(v.data) + in.below(8);
   if ((how & 0xe0) == 0)
-    for (int i = 0; i < rank; ++i) v.strides[i] = static_cast<std::int8_t>(in.byte());
+    for (int i = 0; i < rank; ++i) v.strides[i] = std::int64_t{in.byte()} - 128;
   if ((how & 0xe0) == 0x20) v.where = sigmax_memory_managed;
   if (!inside(v)) {
     v.data = arena;
@@ -95,7 +95,6 @@ void make_view(input& in, roomy<sigmax_view>& out, int rank, const std::int64_t*
     std::memcpy(v.strides, dense.strides, sizeof v.strides);
     if (!inside(v)) v.shape[0] = 0;
   }
-  static_cast<void>(size);
   if (in.byte() >= 248) break_view(in, v);
   if (in.byte() >= 252) v.struct_size = in.number<std::uint16_t>() % 4200;
   if (in.byte() >= 252) out.rest[in.byte()] = 1;
@@ -223,11 +222,13 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   }
   if (status < sigmax_status_ok || status > sigmax_status_unavailable) fault("a status that there is not", call);
   if (std::strlen(sigmax_last_error()) < 2) fault("no words", call);
-  if (status == sigmax_status_ok)
+  if (status == sigmax_status_ok) {
     for (const sigmax_view* v : outputs)
       if (v != nullptr) allow(*v);
-  for (std::size_t i = 0; i < arena_bytes; ++i)
+  }
+  for (std::size_t i = 0; i < arena_bytes; ++i) {
     if (arena[i] != before[i] && !writable[i])
       fault(status == sigmax_status_ok ? "wrote outside its outputs" : "wrote though it failed", call);
+  }
   return 0;
 }

@@ -17,10 +17,11 @@ int main(int argc, char** argv) {
     ++files;
   };
   for (int i = 1; i < argc; ++i) {
-    if (std::filesystem::is_directory(argv[i]))
+    if (std::filesystem::is_directory(argv[i])) {
       for (const auto& entry : std::filesystem::directory_iterator(argv[i])) replay(entry.path());
-    else
+    } else {
       replay(argv[i]);
+    }
   }
   std::printf("%d inputs\n", files);
   return files > 0 ? 0 : 1;

@@ -35,6 +35,8 @@ extern "C" {
 #define SIGMAX_NOEXCEPT
 #endif
 
+/* NOLINTBEGIN(modernize-use-using): this is C. */
+
 /** What a call returns: one of sigmax_status_*. */
 typedef int32_t sigmax_status;
 enum {
@@ -299,6 +301,8 @@ SIGMAX_API sigmax_status sigmax_cpu_isa(int32_t index, sigmax_isa_info* out) SIG
 
 /** Whether the CUDA backend can be used here; if not, sigmax_last_error tells why. */
 SIGMAX_API sigmax_status sigmax_cuda_available(void) SIGMAX_NOEXCEPT;
+
+/* NOLINTEND(modernize-use-using) */
 
 #ifdef __cplusplus
 }
