@@ -162,8 +162,14 @@ class reader {
     std::copy(v.strides, v.strides + max_rank, out.strides);
     return out;
   }
+  /// In C++ a view without data is off; here a null pointer is, and a view must have what it promises.
   view optional(const char* name, const sigmax_view* given) noexcept {
-    return given != nullptr ? tensor(name, given) : view{};
+    if (given == nullptr) return {};
+    const view v = tensor(name, given);
+    const bool empty = v.rank >= 0 && v.rank <= max_rank && element_count(v) == 0;
+    if (fault_.ok() && v.data == nullptr && !empty)
+      keep(failure(status_code::invalid_argument, "%s: data is null; what is off is a null pointer", name));
+    return v;
   }
 
   [[gnu::noinline]] options how(const sigmax_options* given) noexcept {

@@ -169,6 +169,23 @@ TEST_F(c_structs, the_first_of_two_faults_has_the_words) {
   expect(sigmax_status_unsupported, sigmax_activate(0, &v, &out, &o), "reserved is 3");
 }
 
+// A mask whose memory is missing must not become no mask.
+TEST_F(c_structs, a_given_view_without_data_is_refused) {
+  sigmax_softmax_form form;
+  sigmax_softmax_form_init(&form, sizeof form);
+  sigmax_view nothing = in, initial;
+  sigmax_view_init(&initial, sizeof initial);
+  nothing.data = nullptr;
+  for (const sigmax_view* given : {&nothing, &initial}) {
+    form.mask = given;
+    expect(sigmax_status_invalid_argument, sigmax_softmax_fused(&in, &out, 0, &form, nullptr),
+           "form.mask: data is null");
+  }
+  nothing.shape[0] = in.shape[0] = out.shape[0] = 0;
+  form.mask = &nothing;
+  EXPECT_EQ(sigmax_softmax_fused(&in, &out, 0, &form, nullptr), sigmax_status_ok) << sigmax_last_error();
+}
+
 TEST_F(c_structs, last_error_stays_after_a_good_call) {
   EXPECT_EQ(sigmax_softmax(&in, &out, 7, nullptr), sigmax_status_invalid_argument);
   EXPECT_EQ(sigmax_softmax(&in, &out, 0, nullptr), sigmax_status_ok);

@@ -115,7 +115,8 @@ typedef struct sigmax_options {
   int32_t slices;
 } sigmax_options;
 
-/** As sigmax::softmax_form. A null pointer to it means the defaults; null views are off. */
+/** As sigmax::softmax_form. A null pointer to it means the defaults. A null pointer to a view is off, here and in the
+ * next two; a view that is given must have data, unless it is empty. */
 typedef struct sigmax_softmax_form {
   size_t struct_size;
   int32_t logarithm; /**< here and below: not 0 is true */
