@@ -2,7 +2,7 @@
 # size.sh libsigmax.a: what the library takes in a program, in bytes of code and constants: each ISA row, each backend's
 # other code, and each activation in each row (its forward forms for three dtypes and two tiers, and its gradient).
 set -eu
-library=$1
+library=$(readlink -f "$1")
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 
@@ -13,11 +13,11 @@ for member in $(ar t "$library"); do
   count=$(ar t "$library" | head -n $((n + 1)) | grep -cxF "$member")
   n=$((n + 1))
   (cd "$work" && ar xN "$count" "$library" "$member" && mv "$member" "$n.o")
-  row=$(nm "$work/$n.o" | sed -n 's/.* [BDR] _ZN6sigmax[0-9]*kernels_\(.*\)E$/\1/p')
+  row=$(nm "$work/$n.o" | sed -n 's/.* [BDR] _ZN6sigmax[0-9]*[a-z_]*kernels_\(.*\)E$/\1/p')
   bytes=$(size "$work/$n.o" | awk 'NR == 2 {print $1 + $2}')
   if [ -n "$row" ]; then
     echo "row $row $bytes"
-    nm -C -S --size-sort "$work/$n.o" | sed -n "s/^[0-9a-f]* \([0-9a-f]*\) [a-zA-Z] .*::\([a-z0-9_]*\)_op\b.*/op $row \2 \1/p"
+    nm -C -S --size-sort "$work/$n.o" | sed -n "s/^[0-9a-f]* \([0-9a-f]*\) [a-zA-Z] .*::\([a-z0-9_]*\)_\(op\|gate\)\b.*/op $row \2 \1/p"
   else
     echo "other $(echo "$member" | sed 's/\..*//') $bytes"
   fi
@@ -27,7 +27,7 @@ done | awk '
     for (i = 1; i <= length(text); i++) value = 16 * value + index("0123456789abcdef", substr(text, i, 1)) - 1
     return value
   }
-  $1 == "row" { rows[++n] = $2; size[$2] = $3; total += $3 }
+  $1 == "row" { if (!($2 in size)) rows[++n] = $2; size[$2] += $3; total += $3 }
   $1 == "other" { other[$2] += $3; total += $3 }
   $1 == "op" { op[$3, $2] += hex($4); seen[$3] = 1; of_ops[$2] += hex($4) }
   END {
