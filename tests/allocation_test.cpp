@@ -2,7 +2,7 @@
 // sanitizers, which do the same.
 #include "harness.hpp"
 
-#if defined(__GLIBC__) && !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
+#if defined(__GLIBC__) && !defined(SIGMAX_SANITIZED)
 
 #include <sigmax/sigmax.h>
 #include <sys/mman.h>

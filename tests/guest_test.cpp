@@ -103,7 +103,7 @@ TEST(guest, fork_after_use) {
   if (child == 0) {
     alarm(60);
     bool same = results(t) == expected;
-#if !defined(__SANITIZE_THREAD__)  // which does not allow threads here
+#if !defined(SIGMAX_SANITIZED)  // the thread sanitizer does not allow threads here
     same = same && results(t, {.threads = threads_of(4)}) == expected;
 #endif
     _exit(same ? 0 : 1);
