@@ -28,22 +28,22 @@ if(library_type STREQUAL "SHARED_LIBRARY")
 endif()
 
 install(TARGETS sigmax EXPORT sigmaxTargets
-  ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR}
-  LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR}
-  RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR}
+  ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR} COMPONENT development
+  LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR} COMPONENT runtime NAMELINK_COMPONENT development
+  RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR} COMPONENT runtime
   INCLUDES DESTINATION ${CMAKE_INSTALL_INCLUDEDIR})
 install(DIRECTORY ${PROJECT_SOURCE_DIR}/kernels/include/ DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}
-  FILES_MATCHING PATTERN "*.h" PATTERN "*.hpp" PATTERN "*.def")
+  COMPONENT development FILES_MATCHING PATTERN "*.h" PATTERN "*.hpp" PATTERN "*.def")
 
 set(package_dir ${CMAKE_INSTALL_LIBDIR}/cmake/sigmax)
-install(EXPORT sigmaxTargets NAMESPACE sigmax:: DESTINATION ${package_dir})
+install(EXPORT sigmaxTargets NAMESPACE sigmax:: DESTINATION ${package_dir} COMPONENT development)
 configure_package_config_file(${CMAKE_CURRENT_LIST_DIR}/sigmaxConfig.cmake.in
   ${PROJECT_BINARY_DIR}/sigmaxConfig.cmake INSTALL_DESTINATION ${package_dir}
   NO_SET_AND_CHECK_MACRO NO_CHECK_REQUIRED_COMPONENTS_MACRO)
 write_basic_package_version_file(${PROJECT_BINARY_DIR}/sigmaxConfigVersion.cmake
   COMPATIBILITY SameMinorVersion)  # before 1.0 a minor version may change the API
 install(FILES ${PROJECT_BINARY_DIR}/sigmaxConfig.cmake ${PROJECT_BINARY_DIR}/sigmaxConfigVersion.cmake
-  DESTINATION ${package_dir})
+  DESTINATION ${package_dir} COMPONENT development)
 
 # pkg-config: paths relative to the file, so that the prefix can be moved.
 cmake_path(RELATIVE_PATH CMAKE_INSTALL_FULL_LIBDIR BASE_DIRECTORY ${CMAKE_INSTALL_PREFIX}
@@ -64,4 +64,8 @@ Libs: -L${libdir} -lsigmax
 Libs.private: @private_libraries@
 Cflags: -I${includedir}
 ]])
-install(FILES ${PROJECT_BINARY_DIR}/sigmax.pc DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig)
+install(FILES ${PROJECT_BINARY_DIR}/sigmax.pc DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig COMPONENT development)
+
+if(PROJECT_IS_TOP_LEVEL)
+  include(${CMAKE_CURRENT_LIST_DIR}/package.cmake)
+endif()

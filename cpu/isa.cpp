@@ -2,6 +2,7 @@
 #include <fcntl.h>
 #include <unistd.h>
 
+#include <cerrno>
 #include <cstdint>
 #include <cstdlib>
 // After <cstdint>, which xsimd 14.3 forgets to include here.
@@ -73,7 +74,9 @@ std::int64_t largest_cache_listed() noexcept {
 
 std::int64_t last_level_cache_bytes() noexcept {
   static const std::int64_t bytes = []() noexcept {
+    const int error = errno;  // the caller's, which a file that is not there changes
     const std::int64_t listed = largest_cache_listed();
+    errno = error;
     return listed > 0 ? listed : std::int64_t{8} << 20;  // unknown: between small and large machines
   }();
   return bytes;

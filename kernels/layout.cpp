@@ -8,6 +8,9 @@ namespace {
 
 __extension__ using wide = __int128;  // strides times extents may pass 2^63 before they are refused
 
+/// Bytes from the first to the last of a view: a few sums of such stay within 63 bits. No address space is as large.
+constexpr std::int64_t most_span = std::int64_t{1} << 60;
+
 struct dimension {
   std::int64_t extent, stride;  // stride >= 0
 };
@@ -56,7 +59,7 @@ bool byte_range_of(const const_view& v, byte_range& range) noexcept {
   const wide base = reinterpret_cast<std::uintptr_t>(v.data);
   low = base + low * size_of(v.type);
   high = base + high * size_of(v.type) + size_of(v.type) - 1;
-  if (low < 0 || high > static_cast<wide>(UINTPTR_MAX)) return false;
+  if (low < 0 || high > static_cast<wide>(UINTPTR_MAX) || high - low > most_span) return false;
   range = {static_cast<std::uintptr_t>(low), static_cast<std::uintptr_t>(high)};
   return true;
 }

@@ -24,7 +24,8 @@ inline std::int64_t target_at(const void* data, dtype type, std::int64_t offset)
 /// The number of elements, or -1 if it does not fit (or an extent is negative).
 std::int64_t element_count(const const_view& v) noexcept;
 
-/// The bytes a non-empty view spans, as addresses [first, last]. False if that range leaves the address space.
+/// The bytes a non-empty view spans, as addresses [first, last]. False if that range leaves the
+/// address space or is longer than 2^60.
 struct byte_range {
   std::uintptr_t first, last;
 };

@@ -5,6 +5,7 @@
 
 #include <cfenv>
 
+#include "every_call.hpp"
 #include "harness.hpp"
 
 namespace sigmax_test {
@@ -43,6 +44,19 @@ TEST(environment, control_bits_and_standing_flags_survive_every_call) {
         ASSERT_TRUE(ok);
         ASSERT_EQ(after & ~flags, control & ~flags) << describe(op).name << " on " << row.name;
         ASSERT_EQ(after & control, control) << describe(op).name << " on " << row.name;
+      }
+}
+
+TEST(environment, control_bits_and_standing_flags_survive_the_row_calls) {
+  tensors t(9, 70);
+  for (unsigned control : {defaults, flush, upwards, defaults | flags})
+    for (const isa_info& row : usable_isas())
+      for (const named_call& call : every_call()) {
+        bool ok = false;
+        const unsigned after = control_after(control, [&] { ok = call.run(t, on(row)).ok(); });
+        ASSERT_TRUE(ok);
+        ASSERT_EQ(after & ~flags, control & ~flags) << call.name << " on " << row.name;
+        ASSERT_EQ(after & control, control) << call.name << " on " << row.name;
       }
 }
 

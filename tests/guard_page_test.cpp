@@ -37,11 +37,12 @@ void check(const isa_info& row) {
       const auto place = [&](const fenced& f) { return reinterpret_cast<T*>(at_end ? f.end() - bytes : f.first()); };
       std::fill(reinterpret_cast<std::uint16_t*>(place(a)), reinterpret_cast<std::uint16_t*>(place(a) + n),
                 std::uint16_t{0x3c00});
-      for (activation op : {activation::relu, activation::gelu, activation::tanh, activation::leaky_relu})
-        ASSERT_TRUE(activate(op, const_view(place(a), n), view(place(b), n), on(row)).ok());
-      ASSERT_TRUE(activation_gradient(activation::mish, const_view(place(a), n), const_view(place(b), n),
-                                      view(place(c), n), on(row))
-                      .ok());
+      for (activation op : all_activations()) {
+        for (accuracy tier : tiers)
+          ASSERT_TRUE(activate(op, const_view(place(a), n), view(place(b), n), on(row, tier)).ok());
+        ASSERT_TRUE(
+            activation_gradient(op, const_view(place(a), n), const_view(place(b), n), view(place(c), n), on(row)).ok());
+      }
       ASSERT_TRUE(softmax(const_view(place(a), n), view(place(b), n), 0, on(row)).ok());
       ASSERT_TRUE(log_softmax(const_view(place(a), n), view(place(b), n), 0, on(row)).ok());
     }

@@ -1,0 +1,260 @@
+// sigmax.h on top of sigmax.hpp: reads the structs, calls, and keeps the words of a fault.
+#include "c_structs.hpp"
+
+namespace sigmax {
+namespace {
+
+thread_local const char* last_error = "ok";
+
+sigmax_status finish(const status& s) noexcept {
+  if (!s) last_error = s.message;
+  return static_cast<sigmax_status>(s.code);
+}
+
+/// Where a result goes.
+template <class T>
+sigmax_status tell(T* out, T value) noexcept {
+  if (status s = check_size("out", out); !s) return finish(s);
+  write_struct(value, out, out->struct_size);
+  return sigmax_status_ok;
+}
+
+template <class Call>
+sigmax_status explain_with(sigmax_explanation* out, const reader& read, Call call) noexcept {
+  if (status s = check_size("out", out); !s) return finish(s);
+  explanation e;
+  if (status s = read.then([&] { return call(e); }); !s) return finish(s);
+  sigmax_explanation told{};
+  told.where = static_cast<std::int32_t>(e.where);
+  told.accuracy = static_cast<std::int32_t>(e.accuracy);
+  told.streaming = e.streaming;
+  told.tasks = e.tasks;
+  told.isa = e.isa;
+  told.kernel = e.kernel;
+  static_assert(sizeof told.reason == sizeof e.reason);
+  std::memcpy(told.reason, e.reason, sizeof told.reason);
+  return tell(out, told);
+}
+
+status known(sigmax_activation op) noexcept {
+  if (op >= 0 && op < sigmax_activation_count()) return {};
+  return failure(status_code::invalid_argument, "activation %d is unknown", op);
+}
+
+}  // namespace
+}  // namespace sigmax
+
+using namespace sigmax;
+
+extern "C" {
+
+const char* sigmax_version(void) noexcept { return version(); }
+
+const char* sigmax_status_string(sigmax_status status) noexcept {
+  switch (status) {
+    case sigmax_status_ok: return "ok";
+    case sigmax_status_invalid_argument: return "invalid_argument";
+    case sigmax_status_shape_mismatch: return "shape_mismatch";
+    case sigmax_status_overlap: return "overlap";
+    case sigmax_status_unsupported: return "unsupported";
+    case sigmax_status_unavailable: return "unavailable";
+    default: return "unknown";
+  }
+}
+
+const char* sigmax_last_error(void) noexcept { return last_error; }
+
+void sigmax_view_init(sigmax_view* view, size_t struct_size) noexcept {
+  write_struct(default_view(), view, struct_size);
+}
+void sigmax_options_init(sigmax_options* options, size_t struct_size) noexcept {
+  write_struct(default_options(), options, struct_size);
+}
+void sigmax_softmax_form_init(sigmax_softmax_form* form, size_t struct_size) noexcept {
+  write_struct(default_softmax_form(), form, struct_size);
+}
+void sigmax_cross_entropy_form_init(sigmax_cross_entropy_form* form, size_t struct_size) noexcept {
+  write_struct(default_cross_entropy_form(), form, struct_size);
+}
+void sigmax_gating_form_init(sigmax_gating_form* form, size_t struct_size) noexcept {
+  write_struct(default_gating_form(), form, struct_size);
+}
+
+void sigmax_view_dense(sigmax_view* view, size_t struct_size, const void* data, sigmax_dtype type, int32_t rank,
+                       const int64_t* shape) noexcept {
+  sigmax_view v = default_view();
+  v.data = const_cast<void*>(data);
+  v.type = type;
+  v.rank = rank > 0 && shape == nullptr ? -1 : rank;
+  if (v.rank >= 0 && v.rank <= max_rank) {
+    const basic_view<const void*> dense(data, static_cast<dtype>(type),
+                                        std::span(shape, static_cast<std::size_t>(v.rank)));
+    std::copy(dense.shape, dense.shape + max_rank, v.shape);
+    std::copy(dense.strides, dense.strides + max_rank, v.strides);
+  }
+  write_struct(v, view, struct_size);
+}
+
+sigmax_status sigmax_activate(sigmax_activation op, const sigmax_view* x, const sigmax_view* y,
+                              const sigmax_options* options) noexcept {
+  reader read;
+  const view in = read.tensor("x", x), out = read.tensor("y", y);
+  const auto how = read.how(options);
+  return finish(read.then([&] { return activate(static_cast<activation>(op), in, out, how); }));
+}
+
+sigmax_status sigmax_activation_gradient(sigmax_activation op, const sigmax_view* dy, const sigmax_view* x,
+                                         const sigmax_view* dx, const sigmax_options* options) noexcept {
+  reader read;
+  const view given = read.tensor("dy", dy), in = read.tensor("x", x), out = read.tensor("dx", dx);
+  const auto how = read.how(options);
+  return finish(read.then([&] { return activation_gradient(static_cast<activation>(op), given, in, out, how); }));
+}
+
+sigmax_status sigmax_softmax(const sigmax_view* x, const sigmax_view* y, int32_t axis,
+                             const sigmax_options* options) noexcept {
+  reader read;
+  const view in = read.tensor("x", x), out = read.tensor("y", y);
+  const auto how = read.how(options);
+  return finish(read.then([&] { return softmax(in, out, axis, how); }));
+}
+
+sigmax_status sigmax_log_softmax(const sigmax_view* x, const sigmax_view* y, int32_t axis,
+                                 const sigmax_options* options) noexcept {
+  reader read;
+  const view in = read.tensor("x", x), out = read.tensor("y", y);
+  const auto how = read.how(options);
+  return finish(read.then([&] { return log_softmax(in, out, axis, how); }));
+}
+
+sigmax_status sigmax_softmax_fused(const sigmax_view* x, const sigmax_view* y, int32_t axis,
+                                   const sigmax_softmax_form* form, const sigmax_options* options) noexcept {
+  reader read;
+  const view in = read.tensor("x", x), out = read.tensor("y", y);
+  const auto with = read.form(form);
+  const auto how = read.how(options);
+  return finish(read.then([&] { return softmax_fused(in, out, axis, with, how); }));
+}
+
+sigmax_status sigmax_softmax_partial(const sigmax_view* x, int32_t axis, const sigmax_softmax_form* form,
+                                     const sigmax_options* options) noexcept {
+  reader read;
+  const view in = read.tensor("x", x);
+  const auto with = read.form(form);
+  const auto how = read.how(options);
+  return finish(read.then([&] { return softmax_partial(in, axis, with, how); }));
+}
+
+sigmax_status sigmax_softmax_finish(const sigmax_view* x, const sigmax_view* y, int32_t axis,
+                                    const sigmax_softmax_form* form, const sigmax_options* options) noexcept {
+  reader read;
+  const view in = read.tensor("x", x), out = read.tensor("y", y);
+  const auto with = read.form(form);
+  const auto how = read.how(options);
+  return finish(read.then([&] { return softmax_finish(in, out, axis, with, how); }));
+}
+
+sigmax_softmax_state sigmax_merge(sigmax_softmax_state a, sigmax_softmax_state b) noexcept {
+  const softmax_state whole = merge({a.max, a.sum}, {b.max, b.sum});
+  return {whole.max, whole.sum};
+}
+
+sigmax_status sigmax_softmax_gradient(const sigmax_view* dy, const sigmax_view* y, const sigmax_view* dx, int32_t axis,
+                                      float scale, const sigmax_options* options) noexcept {
+  reader read;
+  const view given = read.tensor("dy", dy), in = read.tensor("y", y), out = read.tensor("dx", dx);
+  const auto how = read.how(options);
+  return finish(read.then([&] { return softmax_gradient(given, in, out, axis, scale, how); }));
+}
+
+sigmax_status sigmax_log_softmax_gradient(const sigmax_view* dy, const sigmax_view* y, const sigmax_view* dx,
+                                          int32_t axis, float scale, const sigmax_options* options) noexcept {
+  reader read;
+  const view given = read.tensor("dy", dy), in = read.tensor("y", y), out = read.tensor("dx", dx);
+  const auto how = read.how(options);
+  return finish(read.then([&] { return log_softmax_gradient(given, in, out, axis, scale, how); }));
+}
+
+sigmax_status sigmax_cross_entropy(const sigmax_view* x, const sigmax_view* targets, const sigmax_view* loss,
+                                   int32_t axis, const sigmax_cross_entropy_form* form,
+                                   const sigmax_options* options) noexcept {
+  reader read;
+  const view in = read.tensor("x", x), labels = read.tensor("targets", targets), out = read.tensor("loss", loss);
+  const auto with = read.form(form);
+  const auto how = read.how(options);
+  return finish(read.then([&] { return cross_entropy(in, labels, out, axis, with, how); }));
+}
+
+sigmax_status sigmax_cross_entropy_gradient(const sigmax_view* dloss, const sigmax_view* x, const sigmax_view* targets,
+                                            const sigmax_view* dx, int32_t axis, const sigmax_cross_entropy_form* form,
+                                            const sigmax_options* options) noexcept {
+  reader read;
+  const view given = read.tensor("dloss", dloss), in = read.tensor("x", x), labels = read.tensor("targets", targets),
+             out = read.tensor("dx", dx);
+  const auto with = read.form(form);
+  const auto how = read.how(options);
+  return finish(read.then([&] { return cross_entropy_gradient(given, in, labels, out, axis, with, how); }));
+}
+
+sigmax_status sigmax_top_k_gating(const sigmax_view* x, const sigmax_view* weights, const sigmax_view* experts,
+                                  int32_t axis, const sigmax_gating_form* form,
+                                  const sigmax_options* options) noexcept {
+  reader read;
+  const view in = read.tensor("x", x), out = read.tensor("weights", weights), places = read.tensor("experts", experts);
+  const auto with = read.form(form);
+  const auto how = read.how(options);
+  return finish(read.then([&] { return top_k_gating(in, out, places, axis, with, how); }));
+}
+
+sigmax_status sigmax_explain(sigmax_activation op, const sigmax_view* x, const sigmax_view* y,
+                             const sigmax_options* options, sigmax_explanation* out) noexcept {
+  reader read;
+  const view in = read.tensor("x", x), to = read.tensor("y", y);
+  const auto how = read.how(options);
+  return explain_with(out, read, [&](explanation& e) { return explain(static_cast<activation>(op), in, to, how, e); });
+}
+
+sigmax_status sigmax_explain_softmax(const sigmax_view* x, const sigmax_view* y, int32_t axis,
+                                     const sigmax_options* options, sigmax_explanation* out) noexcept {
+  reader read;
+  const view in = read.tensor("x", x), to = read.tensor("y", y);
+  const auto how = read.how(options);
+  return explain_with(out, read, [&](explanation& e) { return explain_softmax(in, to, axis, how, e); });
+}
+
+int32_t sigmax_activation_count(void) noexcept { return static_cast<int32_t>(all_activations().size()); }
+
+sigmax_activation sigmax_find_activation(const char* name) noexcept {
+  const auto found = name != nullptr ? find_activation(name) : std::nullopt;
+  return found ? static_cast<sigmax_activation>(*found) : -1;
+}
+
+sigmax_status sigmax_describe(sigmax_activation op, sigmax_activation_info* out) noexcept {
+  if (status s = known(op); !s) return finish(s);
+  const activation_info& info = describe(static_cast<activation>(op));
+  return tell(
+      out, {0, info.name.data(), info.formula.data(), info.source.data(), static_cast<int32_t>(info.parameters.size()),
+            info.bound_fast.has_value(), info.bound_f32, info.bound_fast.value_or(info.bound_f32)});
+}
+
+sigmax_status sigmax_describe_parameter(sigmax_activation op, int32_t index, sigmax_parameter_info* out) noexcept {
+  if (status s = known(op); !s) return finish(s);
+  const auto parameters = describe(static_cast<activation>(op)).parameters;
+  if (index < 0 || static_cast<std::size_t>(index) >= parameters.size())
+    return finish(failure(status_code::invalid_argument, "parameter %d of %zu", index, parameters.size()));
+  const parameter_info& p = parameters[static_cast<std::size_t>(index)];
+  return tell(out, {0, p.name.data(), p.default_value, p.lowest, p.highest, 0});
+}
+
+int32_t sigmax_cpu_isa_count(void) noexcept { return static_cast<int32_t>(cpu_isas().size()); }
+
+sigmax_status sigmax_cpu_isa(int32_t index, sigmax_isa_info* out) noexcept {
+  if (index < 0 || index >= sigmax_cpu_isa_count())
+    return finish(failure(status_code::invalid_argument, "ISA row %d of %d", index, sigmax_cpu_isa_count()));
+  const isa_info& row = cpu_isas()[static_cast<std::size_t>(index)];
+  return tell(out, {0, row.name, row.lanes, row.fma, row.usable, 0});
+}
+
+sigmax_status sigmax_cuda_available(void) noexcept { return finish(cuda_available()); }
+
+}  // extern "C"

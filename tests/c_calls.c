@@ -1,0 +1,167 @@
+#include "c_calls.h"
+
+#include <sigmax/sigmax.h>
+#include <stdio.h>
+#include <string.h>
+
+static int failures;
+
+static void expect(int good, const char* what) {
+  if (good) return;
+  ++failures;
+  fprintf(stderr, "C API: %s: %s\n", what, sigmax_last_error());
+}
+#define EXPECT_OK(call) expect((call) == sigmax_status_ok, #call)
+
+static sigmax_view matrix(const void* data, sigmax_dtype type, int64_t columns) {
+  const int64_t shape[2] = {calls_rows, columns};
+  sigmax_view v;
+  sigmax_view_dense(&v, sizeof v, data, type, 2, shape);
+  return v;
+}
+
+static void elementwise(const sigmax_view* x, const sigmax_view* dy, struct call_results* out) {
+  expect(sigmax_activation_count() <= calls_ops, "calls_ops is too small");
+  for (sigmax_activation op = 0; op < sigmax_activation_count(); ++op) {
+    const sigmax_view y = matrix(out->activate[op], sigmax_dtype_f32, calls_columns);
+    const sigmax_view dx = matrix(out->activation_gradient[op], sigmax_dtype_f32, calls_columns);
+    EXPECT_OK(sigmax_activate(op, x, &y, NULL));
+    EXPECT_OK(sigmax_activation_gradient(op, dy, x, &dx, NULL));
+  }
+}
+
+static void softmaxes(const sigmax_view* x, const float* per_row, struct call_results* out) {
+  const sigmax_view y = matrix(out->softmax, sigmax_dtype_f32, calls_columns);
+  const sigmax_view logarithm = matrix(out->log_softmax, sigmax_dtype_f32, calls_columns);
+  const sigmax_view columns = matrix(out->columns, sigmax_dtype_f32, calls_columns);
+  const sigmax_view fast = matrix(out->fast, sigmax_dtype_f32, calls_columns);
+  sigmax_options how;
+  sigmax_options_init(&how, sizeof how);
+  how.accuracy = sigmax_accuracy_fast;
+  EXPECT_OK(sigmax_softmax(x, &y, -1, NULL));
+  EXPECT_OK(sigmax_log_softmax(x, &logarithm, 1, NULL));
+  EXPECT_OK(sigmax_softmax(x, &columns, 0, NULL));
+  EXPECT_OK(sigmax_softmax(x, &fast, -1, &how));
+
+  const sigmax_view fused = matrix(out->fused, sigmax_dtype_f32, calls_columns);
+  const sigmax_view rows = matrix(per_row, sigmax_dtype_f32, 1);
+  const sigmax_view max = matrix(out->fused_max, sigmax_dtype_f32, 1);
+  const sigmax_view sum = matrix(out->fused_sum, sigmax_dtype_f32, 1);
+  const sigmax_view lse = matrix(out->fused_lse, sigmax_dtype_f32, 1);
+  sigmax_softmax_form form;
+  sigmax_softmax_form_init(&form, sizeof form);
+  form.scale = 0.5f;
+  form.softcap = 3;
+  form.causal = 1;
+  form.offset = 2;
+  form.window = 4;
+  form.output_scale = 2;
+  form.row_scale = form.slopes = form.sinks = &rows;
+  form.mask = x;
+  form.max = &max;
+  form.sum = &sum;
+  form.lse = &lse;
+  EXPECT_OK(sigmax_softmax_fused(x, &fused, 1, &form, NULL));
+  form.logarithm = 1;
+  expect(sigmax_softmax_fused(x, &fused, 1, &form, NULL) == sigmax_status_invalid_argument, "a scaled logarithm");
+}
+
+static void parts(const sigmax_view* x, struct call_results* out) {
+  const sigmax_view max = matrix(out->partial_max, sigmax_dtype_f32, 1);
+  const sigmax_view sum = matrix(out->partial_sum, sigmax_dtype_f32, 1);
+  const sigmax_view y = matrix(out->finish, sigmax_dtype_f32, calls_columns);
+  sigmax_softmax_form form;
+  sigmax_softmax_form_init(&form, sizeof form);
+  form.max = &max;
+  form.sum = &sum;
+  EXPECT_OK(sigmax_softmax_partial(x, -1, &form, NULL));
+  EXPECT_OK(sigmax_softmax_finish(x, &y, -1, &form, NULL));
+  const sigmax_softmax_state a = {out->partial_max[0], out->partial_sum[0]};
+  const sigmax_softmax_state b = {out->partial_max[1], out->partial_sum[1]};
+  const sigmax_softmax_state whole = sigmax_merge(a, b);
+  out->merged_max = whole.max;
+  out->merged_sum = whole.sum;
+}
+
+static void gradients_and_losses(const sigmax_view* x, const sigmax_view* dy, const float* per_row,
+                                 struct call_results* out) {
+  const sigmax_view y = matrix(out->softmax, sigmax_dtype_f32, calls_columns);
+  const sigmax_view logarithm = matrix(out->log_softmax, sigmax_dtype_f32, calls_columns);
+  const sigmax_view dx = matrix(out->softmax_gradient, sigmax_dtype_f32, calls_columns);
+  const sigmax_view dx_logarithm = matrix(out->log_softmax_gradient, sigmax_dtype_f32, calls_columns);
+  EXPECT_OK(sigmax_softmax_gradient(dy, &y, &dx, -1, 0.5f, NULL));
+  EXPECT_OK(sigmax_log_softmax_gradient(dy, &logarithm, &dx_logarithm, -1, 2, NULL));
+
+  int64_t targets[calls_rows];
+  for (int i = 0; i < calls_rows; ++i) targets[i] = i == 2 ? -1 : i;
+  const sigmax_view target = matrix(targets, sigmax_dtype_i64, 1), rows = matrix(per_row, sigmax_dtype_f32, 1);
+  const sigmax_view loss = matrix(out->loss, sigmax_dtype_f32, 1), lse = matrix(out->lse, sigmax_dtype_f32, 1);
+  const sigmax_view loss_gradient = matrix(out->loss_gradient, sigmax_dtype_f32, calls_columns);
+  sigmax_cross_entropy_form form;
+  sigmax_cross_entropy_form_init(&form, sizeof form);
+  form.scale = 2;
+  form.label_smoothing = 0.125f;
+  form.ignore_index = -1;
+  form.lse = &lse;
+  EXPECT_OK(sigmax_cross_entropy(x, &target, &loss, -1, &form, NULL));
+  EXPECT_OK(sigmax_cross_entropy_gradient(&rows, x, &target, &loss_gradient, -1, &form, NULL));
+
+  const sigmax_view weights = matrix(out->weights, sigmax_dtype_f32, calls_chosen);
+  const sigmax_view experts = matrix(out->experts, sigmax_dtype_i32, calls_chosen);
+  sigmax_gating_form gate;
+  sigmax_gating_form_init(&gate, sizeof gate);
+  gate.sigmoid = 1;
+  gate.scale = 2.5f;
+  gate.bias = dy;
+  EXPECT_OK(sigmax_top_k_gating(x, &weights, &experts, -1, &gate, NULL));
+}
+
+static void facts(const sigmax_view* x, struct call_results* out) {
+  sigmax_activation_info info = {.struct_size = sizeof info};
+  sigmax_parameter_info parameter = {.struct_size = sizeof parameter};
+  const sigmax_activation op = sigmax_find_activation("leaky_relu");
+  expect(op == sigmax_activation_leaky_relu, "find_activation");
+  expect(sigmax_find_activation("no such") == -1 && sigmax_find_activation(NULL) == -1, "find_activation of none");
+  EXPECT_OK(sigmax_describe(op, &info));
+  expect(strcmp(info.name, "leaky_relu") == 0 && info.parameters == 1 && info.has_fast == 0, "describe");
+  expect(strlen(info.formula) > 0 && strlen(info.source) > 0, "describe: words");
+  EXPECT_OK(sigmax_describe_parameter(op, 0, &parameter));
+  expect(strcmp(parameter.name, "slope") == 0 && parameter.default_value == 0.1f, "describe_parameter");
+  expect(sigmax_describe_parameter(op, 1, &parameter) == sigmax_status_invalid_argument, "no second parameter");
+
+  sigmax_isa_info row = {.struct_size = sizeof row};
+  int usable = 0;
+  for (int32_t i = 0; i < sigmax_cpu_isa_count(); ++i) {
+    EXPECT_OK(sigmax_cpu_isa(i, &row));
+    usable += row.usable;
+  }
+  expect(usable > 0, "no ISA row is usable");
+  expect(sigmax_cpu_isa(-1, &row) == sigmax_status_invalid_argument, "ISA row -1");
+
+  const sigmax_view y = matrix(out->softmax, sigmax_dtype_f32, calls_columns);
+  sigmax_explanation why = {.struct_size = sizeof why};
+  EXPECT_OK(sigmax_explain(op, x, &y, NULL, &why));
+  expect(why.where == sigmax_backend_cpu && why.tasks == 1 && strlen(why.isa) > 0, "explain");
+  EXPECT_OK(sigmax_explain_softmax(x, &y, -1, NULL, &why));
+  expect(strcmp(why.kernel, "rows") == 0 && strlen(why.reason) > 0, "explain_softmax");
+
+  char text[32];
+  snprintf(text, sizeof text, "%d.%d.%d", SIGMAX_VERSION_MAJOR, SIGMAX_VERSION_MINOR, SIGMAX_VERSION_PATCH);
+  expect(strcmp(text, sigmax_version()) == 0, "the header is of another version");
+  expect(strcmp(sigmax_status_string(sigmax_cuda_available()), "available") != 0, "cuda_available");
+  expect(strcmp(sigmax_status_string(sigmax_status_overlap), "overlap") == 0, "status_string");
+  sigmax_view v;
+  sigmax_view_init(&v, sizeof v);
+  expect(v.rank == 0 && v.data == NULL && v.struct_size == sizeof v, "view_init");
+}
+
+int c_calls(const float* x, const float* dy, const float* per_row, struct call_results* out) {
+  const sigmax_view in = matrix(x, sigmax_dtype_f32, calls_columns), grad = matrix(dy, sigmax_dtype_f32, calls_columns);
+  failures = 0;
+  elementwise(&in, &grad, out);
+  softmaxes(&in, per_row, out);
+  parts(&in, out);
+  gradients_and_losses(&in, &grad, per_row, out);
+  facts(&in, out);
+  return failures;
+}

@@ -1,0 +1,108 @@
+// Views that no sane caller would make, in each place of each call: a status and not one byte written.
+#include <climits>
+
+#include "every_call.hpp"
+#include "harness.hpp"
+
+namespace sigmax_test {
+namespace {
+
+struct hostile {
+  const char* name;
+  void (*spoil)(view& v);
+};
+
+// Each view has two dimensions, the first with 5 elements. Addresses are never read: the call must not get that far.
+const hostile hostiles[] = {
+    {"null", [](view& v) { v.data = nullptr; }},
+    {"misaligned", [](view& v) { v.data = static_cast<std::byte*>(v.data) + 1; }},
+    {"rank -1", [](view& v) { v.rank = -1; }},
+    {"rank 9", [](view& v) { v.rank = 9; }},
+    {"rank INT_MAX", [](view& v) { v.rank = INT_MAX; }},
+    {"rank INT_MIN", [](view& v) { v.rank = INT_MIN; }},
+    {"dtype 99", [](view& v) { v.type = static_cast<dtype>(99); }},
+    {"dtype -1", [](view& v) { v.type = static_cast<dtype>(-1); }},
+    {"memory 99", [](view& v) { v.where = static_cast<memory>(99); }},
+    {"extent -1", [](view& v) { v.shape[0] = -1; }},
+    {"extent INT64_MIN", [](view& v) { v.shape[1] = INT64_MIN; }},
+    {"-1 times -1", [](view& v) { v.shape[0] = v.shape[1] = -1; }},
+    {"-5 times 0", [](view& v) { v.shape[0] = -5, v.shape[1] = 0; }},
+    {"extent INT64_MAX", [](view& v) { v.shape[0] = INT64_MAX; }},
+    {"2^32 times 2^32", [](view& v) { v.shape[0] = v.shape[1] = std::int64_t{1} << 32; }},
+    {"bytes pass 2^64", [](view& v) { v.shape[0] = std::int64_t{1} << 62; }},
+    {"stride INT64_MAX", [](view& v) { v.strides[0] = INT64_MAX; }},
+    {"stride INT64_MIN", [](view& v) { v.strides[0] = INT64_MIN; }},
+    {"stride past the end of memory", [](view& v) { v.strides[0] = INT64_MAX / 4; }},
+    {"stride before its start", [](view& v) { v.strides[0] = -(INT64_MAX / 16); }},
+    {"extent of the pair too small", [](view& v) { v.shape[0] = 4; }},
+    {"extent of the pair too large", [](view& v) { v.shape[0] = 6; }},
+};
+
+TEST(hostile, views_in_each_place_of_each_call) {
+  for (const named_call& call : every_call()) {
+    for (view tensors::*member : call.views) {
+      for (const hostile& h : hostiles) {
+        tensors t(5, 6);
+        // A missing tensor that may be missing is no fault.
+        if (std::strcmp(h.name, "null") == 0 && member != &tensors::x && member != &tensors::y) continue;
+        const auto before = t.outputs();
+        view& spoilt = t.*member;
+        const view sound = spoilt;
+        h.spoil(spoilt);
+        const status s = call.run(t, {});
+        spoilt = sound;
+        EXPECT_FALSE(s.ok()) << call.name << ": " << h.name;
+        EXPECT_GT(std::strlen(s.message), 5u);
+        EXPECT_EQ(t.outputs(), before) << call.name << ": " << h.name << ": " << s.message;
+      }
+    }
+  }
+}
+
+// What reaches further than half of the address space overflows signed arithmetic on offsets.
+TEST(hostile, views_larger_than_half_of_memory) {
+  float y[4] = {};
+  const std::int64_t shape[] = {2}, wide[] = {std::int64_t{1} << 60};
+  void* const low = reinterpret_cast<void*>(std::uintptr_t{4});
+  EXPECT_EQ(
+      activate(activation::relu, const_view(low, dtype::f32, shape, wide), view(low, dtype::f32, shape, wide)).code,
+      status_code::invalid_argument);
+  EXPECT_EQ(activate(activation::relu, const_view(low, dtype::f32, shape, wide), view(y, 2)).code,
+            status_code::invalid_argument);
+}
+
+TEST(hostile, options_in_each_call) {
+  tensors t(5, 6);
+  const auto before = t.outputs();
+  for (const named_call& call : every_call()) {
+    for (const options& how :
+         {options{.accuracy = static_cast<accuracy>(-1)}, options{.where = static_cast<backend>(77)},
+          options{.isa = "%s%n"}, options{.slice = INT_MIN}, options{.slices = INT_MIN},
+          options{.slice = INT_MAX, .slices = INT_MAX},
+          options{.threads = {[](void*, std::int64_t, void (*)(void*, std::int64_t), void*) {}, nullptr, INT_MIN}}}) {
+      EXPECT_FALSE(call.run(t, how).ok()) << call.name;
+      EXPECT_EQ(t.outputs(), before) << call.name;
+    }
+  }
+}
+
+TEST(hostile, names_and_numbers_in_the_queries) {
+  EXPECT_FALSE(find_activation("").has_value());
+  EXPECT_FALSE(find_activation(std::string(100000, 'x')).has_value());
+  EXPECT_EQ(describe(static_cast<activation>(INT_MIN)).name, "unknown");
+  EXPECT_EQ(describe(static_cast<activation>(INT_MAX)).name, "unknown");
+  // Infinities, NaN and the sum that overflows stay numbers.
+  EXPECT_TRUE(std::isnan(merge({NAN, 1}, {0, 1}).max) || std::isnan(merge({NAN, 1}, {0, 1}).sum));
+  EXPECT_EQ(merge({0, 3e38f}, {0, 3e38f}).sum, INFINITY);
+}
+
+// As many slices as there can be, of few elements: each element once.
+TEST(hostile, more_slices_than_elements) {
+  tensors t(5, 6);
+  options how{.slices = INT_MAX};
+  for (const named_call& call : every_call())
+    for (how.slice = 0; how.slice < INT_MAX - 1; how.slice += INT_MAX / 3) EXPECT_TRUE(call.run(t, how).ok());
+}
+
+}  // namespace
+}  // namespace sigmax_test

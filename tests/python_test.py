@@ -1,0 +1,184 @@
+"""sigmax from Python against NumPy in double precision, and without NumPy on an array of ctypes.
+
+python_test.py interface|numpy; leaves with 77 if what it needs is missing.
+"""
+
+import ctypes
+import math
+import sys
+import threading
+import unittest
+
+import sigmax
+
+try:
+    import numpy as np
+except ImportError:
+    np = None
+
+
+class CArray:
+    """The least that __array_interface__ allows."""
+
+    def __init__(self, values, read_only=False):
+        self.data = (ctypes.c_float * len(values))(*values)
+        self.shape = (len(values),)
+        self.__array_interface__ = {
+            "shape": self.shape,
+            "typestr": "<f4",
+            "data": (ctypes.addressof(self.data), read_only),
+            "version": 3,
+        }
+
+
+class Interface(unittest.TestCase):
+    def test_values_and_in_place(self):
+        x = CArray([-2, -1, 0, 1, 2])
+        self.assertIs(sigmax.activate("tanh", x, out=x), x)
+        for got, wanted in zip(x.data, (-2, -1, 0, 1, 2)):
+            self.assertAlmostEqual(got, math.tanh(wanted), delta=2e-7)
+
+    def test_refusals(self):
+        x, y = CArray([1, 2, 3]), CArray([1, 2])
+        with self.assertRaises(sigmax.Error) as caught:
+            sigmax.softmax(x, out=y)
+        self.assertEqual(caught.exception.status, "shape_mismatch")
+        self.assertIn("shape[0] is 3", str(caught.exception))
+        with self.assertRaises(ValueError):
+            sigmax.softmax(x, out=CArray([1, 2, 3], read_only=True))
+        with self.assertRaises(TypeError):
+            sigmax.softmax([1.0, 2.0], out=x)
+        with self.assertRaises(ValueError):
+            sigmax.activation("no such")
+
+    def test_facts(self):
+        self.assertIn("gelu", sigmax.activations())
+        self.assertEqual(sigmax.describe("leaky_relu")["parameters"][0]["name"], "slope")
+        self.assertTrue(any(row["usable"] for row in sigmax.cpu_isas()))
+        self.assertRegex(sigmax.__version__, r"^\d+\.\d+\.\d+$")
+        x = CArray([1, 2, 3])
+        self.assertEqual(sigmax.explain("relu", x, x)["where"], "cpu")
+        self.assertEqual(sigmax.explain_softmax(x, x)["kernel"], "rows")
+        self.assertEqual(sigmax.merge((1, 2), (1, 3)), (1, 5))
+        self.assertTrue(sigmax.cuda_available() is None or "CUDA" in sigmax.cuda_available())
+
+
+def exact_softmax(x, axis=-1):
+    e = np.exp(x.astype(np.float64) - x.max(axis=axis, keepdims=True))
+    return e / e.sum(axis=axis, keepdims=True)
+
+
+class Numpy(unittest.TestCase):
+    def setUp(self):
+        self.random = np.random.default_rng(1)
+        self.x = self.random.normal(0, 3, (5, 7, 33)).astype(np.float32)
+
+    def close(self, got, wanted, ulp=4):
+        np.testing.assert_allclose(got, wanted, rtol=ulp * 2.0**-23, atol=1e-37)
+
+    def test_activations(self):
+        self.close(sigmax.activate("silu", self.x), self.x / (1 + np.exp(-self.x.astype(np.float64))))
+        self.close(sigmax.activate("leaky_relu", self.x, 0.25), np.where(self.x > 0, self.x, 0.25 * self.x))
+        dy = self.random.normal(0, 1, self.x.shape).astype(np.float32)
+        self.close(
+            sigmax.activation_gradient("tanh", dy, self.x), dy / np.cosh(self.x.astype(np.float64)) ** 2, ulp=16
+        )
+
+    def test_strides_need_no_copy(self):
+        turned = self.x.transpose(2, 0, 1)[::-2]
+        out = np.zeros((60,) + turned.shape[1:], np.float32)[: turned.shape[0]]
+        sigmax.softmax(turned, axis=0, out=out)
+        self.close(out, exact_softmax(turned, 0))
+        row = self.x[0, 0]
+        before, self.x.flags.writeable = row.copy(), False
+        with self.assertRaises(ValueError):
+            sigmax.activate("relu", row, out=self.x[0, 0])
+        np.testing.assert_array_equal(row, before)
+
+    def test_half_precision(self):
+        half = self.x.astype(np.float16)
+        np.testing.assert_array_equal(sigmax.activate("relu", half), np.maximum(half, 0))
+
+    def test_softmaxes(self):
+        self.close(sigmax.softmax(self.x), exact_softmax(self.x))
+        self.close(np.exp(sigmax.log_softmax(self.x, 1).astype(np.float64)), exact_softmax(self.x, 1), ulp=64)
+        mask = self.random.random(self.x.shape) < 0.7
+        mask[..., 0] = True
+        lse = np.empty(self.x.shape[:-1] + (1,), np.float32)
+        got = sigmax.softmax_fused(self.x, mask=mask, scale=0.5, lse=lse)
+        scores = np.where(mask, self.x * np.float32(0.5), -np.inf)
+        self.close(got, exact_softmax(scores))
+        exact = np.log(np.exp(scores.astype(np.float64)).sum(-1, keepdims=True))
+        np.testing.assert_allclose(lse, exact, rtol=1e-6, atol=1e-6)
+
+    def test_parts(self):
+        state = np.empty((2, 5, 7, 1), np.float32)
+        sigmax.softmax_partial(self.x, max=state[0], sum=state[1])
+        self.close(sigmax.softmax_finish(self.x, max=state[0], sum=state[1]), exact_softmax(self.x))
+
+    def test_gradients_and_losses(self):
+        y = exact_softmax(self.x).astype(np.float32)
+        dy = self.random.normal(0, 1, y.shape).astype(np.float32)
+        exact = y * (dy - (dy.astype(np.float64) * y).sum(-1, keepdims=True))
+        np.testing.assert_allclose(sigmax.softmax_gradient(dy, y), exact, rtol=1e-5, atol=1e-7)
+        logarithm = np.log(exact_softmax(self.x))
+        exact = dy - np.exp(logarithm) * dy.astype(np.float64).sum(-1, keepdims=True)
+        got = sigmax.log_softmax_gradient(dy, logarithm.astype(np.float32))
+        np.testing.assert_allclose(got, exact, rtol=1e-5, atol=1e-5)
+        targets = self.random.integers(0, 33, (5, 7, 1))
+        exact = -np.take_along_axis(logarithm, targets, -1)
+        np.testing.assert_allclose(sigmax.cross_entropy(self.x, targets), exact, rtol=1e-5, atol=1e-6)
+        one = np.ones((5, 7, 1), np.float32)
+        exact = exact_softmax(self.x)
+        np.put_along_axis(exact, targets, np.take_along_axis(exact, targets, -1) - 1, -1)
+        got = sigmax.cross_entropy_gradient(one, self.x, targets)
+        np.testing.assert_allclose(got, exact, rtol=1e-5, atol=1e-7)
+
+    def test_gating(self):
+        weights, experts = sigmax.top_k_gating(self.x, 4)
+        order = np.argsort(-self.x, axis=-1, kind="stable")[..., :4]
+        np.testing.assert_array_equal(experts, order)
+        chosen = np.take_along_axis(exact_softmax(self.x), order, -1)
+        self.close(weights, chosen / chosen.sum(-1, keepdims=True), ulp=8)
+
+    def test_dlpack(self):
+        class OnlyDlpack:
+            def __init__(self, array):
+                self.array = array
+
+            def __dlpack__(self):
+                return self.array.__dlpack__()
+
+        out = np.zeros_like(self.x)
+        sigmax.softmax(OnlyDlpack(self.x), out=OnlyDlpack(out))
+        self.close(out, exact_softmax(self.x))
+        turned = np.zeros(self.x.shape[::-1], np.float32)
+        sigmax.softmax(OnlyDlpack(self.x.T), axis=0, out=OnlyDlpack(turned))
+        np.testing.assert_array_equal(turned, out.T)
+        with self.assertRaises(TypeError):
+            sigmax.softmax(OnlyDlpack(self.x.astype(np.float64)), out=OnlyDlpack(out))
+
+    def test_empty_and_types(self):
+        self.assertEqual(sigmax.softmax(np.empty((0, 4), np.float32)).shape, (0, 4))
+        with self.assertRaises(TypeError):
+            sigmax.activate("relu", np.zeros(3))
+
+    def test_slices_from_threads(self):
+        out = np.zeros_like(self.x)
+        threads = [
+            threading.Thread(target=sigmax.softmax, args=(self.x,), kwargs={"out": out, "slice": i, "slices": 4})
+            for i in range(4)
+        ]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        np.testing.assert_array_equal(out, sigmax.softmax(self.x))
+
+
+if __name__ == "__main__":
+    which = sys.argv.pop()
+    if which == "numpy" and np is None:
+        print(f"skipped: {sys.executable} has no NumPy")
+        sys.exit(77)
+    unittest.main(defaultTest={"interface": "Interface", "numpy": "Numpy"}[which])
