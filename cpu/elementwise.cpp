@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "../kernels/dispatch.hpp"
+#include "order_stores.hpp"
 
 namespace sigmax {
 namespace {
@@ -101,6 +102,7 @@ void run_range(const void* argument, std::int64_t begin, std::int64_t end) noexc
       source.advance(run);
       begin += run;
     }
+    if (plan.streaming && plan.f.of_gate()) order_streamed_stores();  // activations' kernels do it themselves
     return;
   }
   nest_cursor target = source;
@@ -114,6 +116,15 @@ bool alternate(const const_view* const* views, const loop_nest& nest, int v) noe
   bool yes = a.type == b.type && nest.stride[v][last] == 2 &&
              static_cast<const std::byte*>(a.data) + size_of(a.type) == static_cast<const std::byte*>(b.data);
   for (int i = 0; i <= last; ++i) yes = yes && nest.stride[v][i] == nest.stride[v + 1][i];
+  return yes;
+}
+
+/// Whether no two rows of view v share a cache line: half of it past the caches and half through them costs more than
+/// either. Packed halves are read, and so written, row by row.
+bool rows_aligned(const const_view* const* views, const loop_nest& nest, int v) noexcept {
+  if (nest.rank == 1) return true;
+  bool yes = reinterpret_cast<std::uintptr_t>(views[v]->data) % 64 == 0;
+  for (int i = 0; i < nest.rank - 1; ++i) yes = yes && nest.stride[v][i] * size_of(views[v]->type) % 64 == 0;
   return yes;
 }
 
@@ -152,6 +163,8 @@ elementwise_plan plan_elementwise(const kernel_table& table, const elementwise_f
                   (plan.nest.stride[v][last] == 1 || plan.nest.extent[last] == 1 || read_as_pair);
   }
   plan.streaming = plan.streaming && plan.direct;
+  for (int o = inputs; f.of_gate() && o < all; ++o)
+    plan.streaming = plan.streaming && rows_aligned(views, plan.nest, o);
   plan.work = split_work(extent.count, grain, smallest_task, how);
   return plan;
 }

@@ -71,7 +71,10 @@ SIGMAX_FN vec_mask undecided(vec x, vec y) {
   }
   if constexpr (!std::is_same_v<T, float16>) {
     m = m | undecided<0x8000, slack>(y);
-    if constexpr (slack > 0) m = m | (abs(y) < abs(x) * vec(0x1p-100f));  // where a fast form may have lost its tail
+    // Where a fast form may have lost its tail, or met infinity with the 0 that is left of it.
+    if constexpr (slack > 0) m = m | !(abs(y) >= abs(x) * vec(0x1p-100f));
+  } else if constexpr (slack > 0) {
+    m = m | (y != y);
   }
   return m;
 }

@@ -201,12 +201,6 @@ SIGMAX_FN pair load_partial(const T* p, std::int64_t n) {
   return load(t);
 }
 template <class T>
-SIGMAX_FN alternating load_alternating_partial(const T* p, std::int64_t n) {
-  alignas(64) T t[2 * pair_size] = {};
-  std::memcpy(t, p, 2 * static_cast<std::size_t>(n) * sizeof(T));
-  return load_alternating(t);
-}
-template <class T>
 SIGMAX_FN void store_partial(T* p, pair v, std::int64_t n) {
   alignas(64) T t[pair_size];
   store<false>(t, v);

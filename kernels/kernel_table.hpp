@@ -62,7 +62,8 @@ struct softmax_steps {
 /// The gates of a row, filled by cpu/gate_kernels.cpp.
 struct gate_table {
   /// y[i] = gate(a[i], b[i]), all of the same dtype, y contiguous, a and b either contiguous, and possibly identical
-  /// with y, or `alternate`: a[0] b[0] a[1] b[1] ... from a on. `streaming` as below.
+  /// with y, or `alternate`: a[0] b[0] a[1] b[1] ... from a on. Who asks for
+  /// streaming orders the stores afterwards.
   using forward_fn = void (*)(const void* a, const void* b, bool alternate, void* y, std::int64_t n,
                               const parameters& p, bool streaming) noexcept;
   forward_fn forward[accuracy_count][gate_count][dtype_count];

@@ -55,6 +55,10 @@ inline gate_factors factors(sigmax::gate op, long double x, long double z) {
 
 inline long double value(const gate_factors& at) { return at.f * at.v; }
 
+inline long double gated(sigmax::gate op, long double a, long double b) {
+  return value(acts_on_b(op) ? factors(op, b, a) : factors(op, a, b));
+}
+
 /// What errors under accuracy::fast are measured by: the result, or what a lost tail may leave of it.
 inline long double fast_scale(const gate_factors& at, long double x) {
   return std::fmax(std::fabs(value(at)), std::fmin(1.0L, std::fabs(x)) * std::fabs(at.v) * 0x1p-20L);

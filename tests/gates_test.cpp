@@ -151,15 +151,21 @@ TEST_P(gates, other_parameters) {
 
 // ---------------------------------------------------------------------------------------------------------------------
 
-/// 2^20 pairs: every value for the activation, 16 times, and normal factors.
+/// 2^20 pairs: every value for the activation, 16 times, and any factor. If `usual`, magnitudes in [2^-10, 2^6) alone:
+/// where f(x) is x or x / 2 but for less than f32 can hold, its product may be a tie that is none.
 template <class T>
 struct narrow_pairs {
   std::vector<T> a, b;
-  explicit narrow_pairs(gate op) : a(1 << 20), b(1 << 20) {
+  narrow_pairs(gate op, bool usual, int fraction, int bias) : a(1 << 20), b(1 << 20) {
+    const auto fold = [&](std::uint64_t bits) {
+      if (!usual) return static_cast<std::uint16_t>(bits);
+      const auto lowest = static_cast<std::uint64_t>(bias - 10) << fraction, span = std::uint64_t{16} << fraction;
+      return static_cast<std::uint16_t>((bits / span % 2) << 15 | (lowest + bits % span));
+    };
     const bool swapped = reference::acts_on_b(op);
     for (std::size_t i = 0; i < a.size(); ++i) {
-      (swapped ? b : a)[i].bits = static_cast<std::uint16_t>(i);
-      (swapped ? a : b)[i].bits = static_cast<std::uint16_t>(sigmax_golden::mix(i) >> 48);
+      (swapped ? b : a)[i].bits = fold(i);
+      (swapped ? a : b)[i].bits = fold(sigmax_golden::mix(i) >> 40);
     }
   }
 };
@@ -174,19 +180,20 @@ std::vector<T> run_narrow(gate op, const narrow_pairs<T>& in, const options& how
 
 template <class T, class Format>
 int misrounded(gate op, const isa_info& row) {
-  const narrow_pairs<T> in(op);
+  const narrow_pairs<T> in(op, true, std::is_same_v<T, float16> ? 10 : 7, std::is_same_v<T, float16> ? 15 : 127);
   const std::vector<T> y = run_narrow(op, in, on(row));
   int count = 0;
   for (std::size_t i = 0; i < y.size(); ++i) {
     const long double a = Format::decode(in.a[i].bits), b = Format::decode(in.b[i].bits);
     const long double want =
         value(reference::acts_on_b(op) ? reference::factors(op, b, a) : reference::factors(op, a, b));
-    const bool lost = std::isinf(a) || std::isinf(b);  // 0 inf of an f that is 0 only in f32
-    if (lost || (std::isnan(want) && std::isnan(Format::decode(y[i].bits)))) continue;
     const std::uint16_t right = Format::encode(want);
-    if (y[i].bits == right || ((y[i].bits | right) & 0x7fff) == 0) continue;
+    if (y[i].bits == right) continue;
     ++count;
-    EXPECT_LE(std::abs(y[i].bits - right), 1) << row.name << " at bits " << in.a[i].bits << ", " << in.b[i].bits;
+    // Only where the exact value is all but the middle between two 16-bit numbers.
+    const auto distance = [&](std::uint16_t bits) { return std::fabs(Format::decode(bits) - want); };
+    EXPECT_LE(distance(y[i].bits), distance(right) * (1 + 0x1p-8L))
+        << row.name << " at bits " << in.a[i].bits << ", " << in.b[i].bits;
   }
   return count;
 }
@@ -236,8 +243,7 @@ TEST_P(gates, the_readme_has_the_formula_and_these_errors) {
             bf16 = misrounded<bfloat16, reference::bfloat16_format>(op);
   std::snprintf(numbers, sizeof numbers, "%d, %d |", f16, bf16);
   wanted += numbers;
-  EXPECT_LE(f16, describe(op).bound_fast ? 300 : 0);
-  EXPECT_LE(bf16, describe(op).bound_fast ? 50 : 0);
+  EXPECT_LE(std::max(f16, bf16), describe(op).bound_fast ? 500 : 0);
   std::ifstream file(SIGMAX_README);
   bool found = false;
   for (std::string line; std::getline(file, line);) found = found || line == wanted;
@@ -247,14 +253,14 @@ TEST_P(gates, the_readme_has_the_formula_and_these_errors) {
 /// A contiguous 16-bit result may come from the fast form, a strided one comes from the accurate f32 result.
 template <class T, class Format>
 void expect_strided_equals_contiguous(gate op, const isa_info& row) {
-  const narrow_pairs<T> in(op);
+  const narrow_pairs<T> in(op, false, 0, 0);
   const std::vector<T> y = run_narrow(op, in, on(row));
   std::vector<T> strided(2 * y.size());
   view apart(strided.data(), std::ssize(y));
   apart.strides[0] = 2;
-  ASSERT_TRUE(activate_gated(op, const_view(in.a.data(), std::ssize(y)), const_view(in.b.data(), std::ssize(y)), apart,
-                             on(row))
-                  .ok());
+  ASSERT_TRUE(
+      activate_gated(op, const_view(in.a.data(), std::ssize(y)), const_view(in.b.data(), std::ssize(y)), apart, on(row))
+          .ok());
   for (std::size_t i = 0; i < y.size(); ++i)
     if (!std::isnan(Format::decode(y[i].bits)) || !std::isnan(Format::decode(strided[2 * i].bits))) {
       ASSERT_EQ(strided[2 * i].bits, y[i].bits) << row.name << " bits " << in.a[i].bits << ", " << in.b[i].bits;
