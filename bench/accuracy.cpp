@@ -178,7 +178,7 @@ std::vector<accuracy_row> measure_all(const wishes& w) {
   progress shown(w.quiet);
   std::vector<accuracy_row> rows;
   for (const operation& op : parse_operations(w.ops)) {
-    if (op.by_rows()) continue;
+    if (op.by_rows() || op.kind == op_kind::gated) continue;
     for (const std::string& word : w.dtypes) {
       const sigmax::dtype type = parse_dtype(word);
       shown.enter(fmt::format("{} {}", op.name(), word));
@@ -211,7 +211,7 @@ int accuracy(wishes& w) {
   watch_interrupt();
   const std::vector<accuracy_row> rows = w.from.empty() ? measure_all(w) : stored(w.from);
   if (rows.empty() && !interrupted())
-    throw usage_error("nothing to sweep: softmax has no single input, and a gradient is f32 only");
+    throw usage_error("nothing to sweep: softmax and gates have no single input, and a gradient is f32 only");
   fmt::print("{}", text_of(rows, w.out.empty() ? w.output : "md"));
   if (!w.out.empty()) {
     file << text_of(rows, w.output);

@@ -136,6 +136,19 @@ std::vector<operation> operations_of(std::string_view word) {
     add_options(op, options);
     return {op};
   }
+  const auto gate = sigmax::find_gate(base);
+  if (gate || base == "gates") {
+    if (!options.empty()) throw refuse("takes no options: they are for one softmax, as in softmax+scale");
+    if (form == gradient) throw refuse("has no timed gradient");
+    if (gate && form == fast && !sigmax::describe(*gate).bound_fast)
+      throw refuse("has one form for both tiers of accuracy");
+    std::vector<operation> all;
+    for (const sigmax::gate one : sigmax::all_gates()) {
+      if (gate ? one == *gate : form != fast || sigmax::describe(one).bound_fast)
+        all.push_back({op_kind::gated, {}, tier, 0, one});
+    }
+    return all;
+  }
   const auto function = sigmax::find_activation(base);
   if (!function && base != "all")
     throw usage_error(fmt::format("unknown op '{}' ('sigmax-bench list' shows them all)", head));

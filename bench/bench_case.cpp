@@ -34,6 +34,7 @@ std::string operation::name() const {
   const std::string tier = fast() ? ":fast" : "";
   if (kind == op_kind::activation) return std::string(sigmax::describe(function).name) + tier;
   if (kind == op_kind::gradient) return std::string(sigmax::describe(function).name) + ":gradient";
+  if (kind == op_kind::gated) return std::string(sigmax::describe(gate).name) + tier;
   std::string all = std::string(about(kind).name) + tier;
   for (const std::string_view word : option_words(*this)) all += fmt::format("+{}", word);
   return all;

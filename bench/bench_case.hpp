@@ -13,6 +13,7 @@ namespace sigmax_bench {
 enum class op_kind {
   activation,
   gradient,
+  gated,  // of x and of dy, whose values lie about 1
   // functions of rows (row_op.hpp)
   softmax,
   log_softmax,
@@ -31,11 +32,12 @@ struct operation {
   sigmax::activation function{};  // of activation and gradient only
   sigmax::accuracy accuracy = sigmax::accuracy::high;
   std::uint32_t options = 0;  // bits of row_option
+  sigmax::gate gate{};        // of gated only
 
   std::string name() const;  // "gelu", "gelu:fast", "gelu:gradient", "softmax+scale+causal"
   bool fast() const { return accuracy == sigmax::accuracy::fast; }
   bool computes_the_same_as(const operation& other) const {
-    return kind == other.kind && function == other.function && options == other.options;
+    return kind == other.kind && function == other.function && gate == other.gate && options == other.options;
   }
   bool by_rows() const { return kind >= op_kind::softmax; }
   /// A softmax or log_softmax as every library has it.
@@ -44,7 +46,7 @@ struct operation {
   void add(row_option o) { options |= std::uint32_t{1} << static_cast<int>(o); }
 
   // Which tensors of elements there are, besides the one that all read.
-  bool takes_dy() const { return kind == op_kind::gradient || takes_forward_result(); }
+  bool takes_dy() const { return kind == op_kind::gradient || kind == op_kind::gated || takes_forward_result(); }
   /// Reads y = softmax(x) where others read x.
   bool takes_forward_result() const {
     return kind == op_kind::softmax_gradient || kind == op_kind::log_softmax_gradient;

@@ -15,6 +15,12 @@ namespace {
 
 using json = nlohmann::ordered_json;
 
+template <class Visit>
+void each_function(Visit visit) {
+  for (const auto function : sigmax::all_activations()) visit(sigmax::describe(function), true);
+  for (const auto gate : sigmax::all_gates()) visit(sigmax::describe(gate), false);
+}
+
 constexpr const char* dtypes[] = {"f32", "f16", "bf16"};
 
 std::vector<std::string_view> ops_with(const row_option_info& option) {
@@ -36,15 +42,14 @@ void print_options() {
 void print_markdown() {
   table t{{{"op"}, {"formula"}, {"parameters"}, {"dtypes"}, {"f32 bound, ULP", true}, {"source"}}, {}};
   const std::string types = fmt::format("{}", fmt::join(dtypes, " "));
-  for (const auto function : sigmax::all_activations()) {
-    const sigmax::activation_info& about = sigmax::describe(function);
+  each_function([&](const sigmax::activation_info& about, bool /*gradient*/) {
     std::string defaults;
     for (const sigmax::parameter_info& p : about.parameters) {
       defaults += fmt::format("{}{}={:.9g}", defaults.empty() ? "" : ", ", p.name, p.default_value);
     }
     t.rows.push_back({std::string(about.name), std::string(about.formula), defaults, types,
                       fmt::format("{:g}", about.bound_f32), std::string(about.source)});
-  }
+  });
   for (const row_op& op : row_ops())
     t.rows.push_back({std::string(op.name), std::string(op.formula), "", types, "", ""});
   fmt::print("{}\nEvery activation also has its gradient: OP:gradient in the other commands.\n\n", t.markdown());
@@ -53,8 +58,7 @@ void print_markdown() {
 
 void print_json() {
   json ops = json::array();
-  for (const auto function : sigmax::all_activations()) {
-    const sigmax::activation_info& about = sigmax::describe(function);
+  each_function([&](const sigmax::activation_info& about, bool gradient) {
     json parameters = json::array();
     for (const sigmax::parameter_info& p : about.parameters) {
       // Numbers cannot be infinite in JSON; a float that is becomes the string "inf" or "-inf".
@@ -68,8 +72,8 @@ void print_json() {
                    {"parameters", parameters},
                    {"dtypes", dtypes},
                    {"bound_f32", about.bound_f32},
-                   {"gradient", true}});
-  }
+                   {"gradient", gradient}});
+  });
   for (const row_op& op : row_ops()) {
     ops.push_back({{"name", op.name},
                    {"formula", op.formula},

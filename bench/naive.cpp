@@ -11,6 +11,7 @@ namespace sigmax_bench {
 namespace {
 
 using sigmax::activation;
+using sigmax::gate;
 
 constexpr float pi = 3.14159265358979f;
 
@@ -106,6 +107,26 @@ bool derivative(activation op, float a, float b, Each each) {
   }
 }
 
+template <class Each>
+bool gated(gate op, float p, float limit, Each each) {
+  switch (op) {
+    case gate::glu: return each([](float a, float b) { return a * sigmoid(b); });
+    case gate::swiglu:
+    case gate::geglu_quick: return each([=](float a, float b) { return a * sigmoid(p * a) * b; });
+    case gate::mul_and_silu: return each([=](float a, float b) { return a * b * sigmoid(p * b); });
+    case gate::geglu: return each([](float a, float b) { return a * cdf(a) * b; });
+    case gate::geglu_tanh: return each([](float a, float b) { return 0.5f * a * (1 + gelu_tanh_t(a)) * b; });
+    case gate::reglu: return each([](float a, float b) { return a > 0 ? a * b : 0.0f; });
+    case gate::swiglu_oai:
+      return each([=](float a, float b) {
+        const float g = std::fmin(a, limit), u = std::fmin(std::fmax(b, -limit), limit);
+        return (u + 1) * g * sigmoid(p * g);
+      });
+    case gate::fatrelu_and_mul: return each([=](float a, float b) { return a > p ? a * b : 0.0f; });
+    default: return false;
+  }
+}
+
 template <class T>
 void softmax_row(bool logarithm, const T* x, T* y, std::int64_t cols) {
   float max = -std::numeric_limits<float>::infinity();
@@ -128,9 +149,16 @@ bool run(const operation& op, const T* x, const T* dy, T* y, std::int64_t begin,
     }
     return true;
   }
-  const auto defaults = sigmax::describe(op.function).parameters;
+  const bool of_gate = op.kind == op_kind::gated;
+  const auto defaults = of_gate ? sigmax::describe(op.gate).parameters : sigmax::describe(op.function).parameters;
   const float a = !defaults.empty() ? defaults[0].default_value : 0.0f;
   const float b = defaults.size() > 1 ? defaults[1].default_value : 0.0f;
+  if (of_gate) {
+    return gated(op.gate, a, b, [=](auto f) {
+      for (std::int64_t i = begin; i < end; ++i) y[i] = store<T>(f(load(x[i]), load(dy[i])));
+      return true;
+    });
+  }
   if (op.kind == op_kind::activation) {
     return forward(op.function, a, b, [=](auto f) {
       for (std::int64_t i = begin; i < end; ++i) y[i] = store<T>(f(load(x[i])));

@@ -8,8 +8,8 @@
 
 namespace sigmax_bench {
 
-/// Elements [begin, end) of y = op(x), or of dx = dy * op'(x) (then `dy` is read). For softmax begin and end count
-/// rows of `cols`. False, and nothing done, where nobody has written the loop.
+/// Elements [begin, end) of y = op(x), of dx = dy * op'(x), or of y = gate(x, dy) (then `dy` is read). For softmax
+/// begin and end count rows of `cols`. False, and nothing done, where nobody has written the loop.
 bool run_naive(const operation& op, sigmax::dtype type, const void* x, const void* dy, void* y, std::int64_t begin,
                std::int64_t end, std::int64_t cols);
 

@@ -24,7 +24,7 @@ using loop = decltype(run_naive);
 template <loop* run>
 peer_call from_loop(const operation& op, const extent& size) {
   const std::int64_t cols = size.cols, count = op.by_rows() ? size.rows : size.elements();
-  if (op.kind == op_kind::gradient) return {};
+  if (op.takes_dy()) return {};
   if (!run(op, sigmax::dtype::f32, nullptr, nullptr, nullptr, 0, 0, cols)) return {};
   return [=](const float* x, float* y) { run(op, sigmax::dtype::f32, x, nullptr, y, 0, count, cols); };
 }

@@ -4,7 +4,7 @@
 #include "kernel_call.hpp"
 #include "storage.hpp"
 
-#include <reference.hpp>
+#include <gate_reference.hpp>
 
 #include <fmt/core.h>
 
@@ -49,6 +49,7 @@ long double bound_of(const operation& op) {
       return op.fast() ? *sigmax::describe(op.function).bound_fast
                        : std::max(0.5f, sigmax::describe(op.function).bound_f32);
     case op_kind::gradient: return 2 * std::max(0.5f, sigmax::describe(op.function).bound_f32) + 0.5L;
+    case op_kind::gated: return op.fast() ? *sigmax::describe(op.gate).bound_fast : sigmax::describe(op.gate).bound_f32;
     case op_kind::softmax:
     case op_kind::log_softmax: return op.fast() ? 5 : 4;
     case op_kind::softmax_gradient: return 2.5L;
@@ -121,6 +122,9 @@ void check_elements(checker& into, const bench_case& c, const operands& memory) 
     const float x = element(c.type, memory.x(), i), got = element(c.type, memory.y(), i);
     if (c.op.kind == op_kind::activation) {
       into.check(i, x, got, sigmax_reference::activation(c.op.function, x), 0);
+    } else if (c.op.kind == op_kind::gated) {
+      const long double b = element(c.type, memory.dy(), i);
+      into.check(i, x, got, sigmax_reference::gated(c.op.gate, x, b), std::fabs(b) * 0x1p-148L);
     } else {
       // A derivative crosses zero, where no relative bound can hold: an eighth of dy is the scale there.
       const long double dy = element(c.type, memory.dy(), i);

@@ -30,7 +30,8 @@ class row_checker {
       case op_kind::cross_entropy_gradient: return check_loss();
       case op_kind::top_k_gating: return check_gating();
       case op_kind::activation:
-      case op_kind::gradient: return;
+      case op_kind::gradient:
+      case op_kind::gated: return;
     }
   }
 

@@ -1,5 +1,5 @@
-# The CPU ISA rows, best first: the only place that knows an -m flag. A row is one object file, cpu/kernels.cpp compiled
-# with the row's flags, that exports one table, kernels_<name>.
+# The CPU ISA rows, best first: the only place that knows an -m flag. A row is cpu/kernels.cpp and cpu/gate_kernels.cpp
+# compiled with the row's flags; each object exports one table, kernels_<name> and gate_kernels_<name>.
 #
 #   sigmax_isa(name xsimd-architecture condition flags...)
 #
@@ -8,7 +8,7 @@ set(SIGMAX_ISA_ROWS "")
 
 function(sigmax_isa name architecture condition)
   set(target sigmax_cpu_${name})
-  add_library(${target} OBJECT ${PROJECT_SOURCE_DIR}/cpu/kernels.cpp)
+  add_library(${target} OBJECT ${PROJECT_SOURCE_DIR}/cpu/kernels.cpp ${PROJECT_SOURCE_DIR}/cpu/gate_kernels.cpp)
   target_include_directories(${target} PRIVATE ${PROJECT_SOURCE_DIR}/kernels/include)
   target_link_libraries(${target} PRIVATE xsimd sigmax_warnings sigmax_kernel_flags)
   target_compile_definitions(${target} PRIVATE SIGMAX_ISA=${name} "SIGMAX_ARCH=${architecture}")

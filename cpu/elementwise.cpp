@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "../kernels/dispatch.hpp"
+#include "order_stores.hpp"
 
 namespace sigmax {
 namespace {
@@ -19,38 +20,72 @@ std::byte* at(void* base, dtype t, std::int64_t element) noexcept {
   return static_cast<std::byte*>(base) + element * size_of(t);
 }
 
-void call(const elementwise_plan& plan, const void* const* in, void* out, std::int64_t n, dtype t) noexcept {
-  const auto op = static_cast<std::size_t>(plan.op), tier = static_cast<std::size_t>(plan.tier);
-  if (plan.inputs == 1)
-    plan.table->forward[tier][op][static_cast<std::size_t>(t)](in[0], out, n, plan.p, plan.streaming);
-  else
-    plan.table->gradient[op](static_cast<const float*>(in[0]), static_cast<const float*>(in[1]),
-                             static_cast<float*>(out), n, plan.p, plan.streaming);
+/// The kernel over contiguous memory; the last two inputs may alternate.
+void call(const elementwise_plan& plan, const void* const* in, void* const* out, std::int64_t n, dtype t,
+          bool alternate, bool streaming) noexcept {
+  const std::size_t op = plan.f.index, tier = static_cast<std::size_t>(plan.tier), type = static_cast<std::size_t>(t);
+  const parameters& p = plan.f.p;
+  const auto f32 = [&](int v) { return static_cast<const float*>(in[v]); };
+  const auto to = [&](int v) { return static_cast<float*>(out[v]); };
+  switch (plan.f.form) {
+    case elementwise_function::forward: return plan.table->forward[tier][op][type](in[0], out[0], n, p, streaming);
+    case elementwise_function::gradient: return plan.table->gradient[op](f32(0), f32(1), to(0), n, p, streaming);
+    case elementwise_function::gated:
+      return plan.table->gates->forward[tier][op][type](in[0], in[1], alternate, out[0], n, p, streaming);
+    case elementwise_function::gated_gradient:
+      return plan.table->gates->gradient[op](f32(0), f32(1), f32(2), to(0), to(1), n, p, streaming);
+  }
+}
+
+void call_at(const elementwise_plan& plan, const nest_cursor& place, std::int64_t n) noexcept {
+  const void* in[3] = {};
+  void* out[2] = {};
+  for (int v = 0; v < plan.inputs; ++v) in[v] = at(plan.in[v], plan.in_type[v], place.offset(v));
+  for (int v = 0; v < plan.outputs; ++v) out[v] = at(plan.out[v], plan.out_type[v], place.offset(plan.inputs + v));
+  call(plan, in, out, n, plan.out_type[0], plan.alternating_inputs, plan.streaming);
+}
+
+void gather(const elementwise_plan& plan, const nest_cursor& source, std::int64_t n, float (*to)[block],
+            std::int64_t begin) noexcept {
+  const int last = plan.nest.rank - 1;
+  int v = 0;
+  for (; v < plan.inputs - (plan.alternating_inputs ? 2 : 0); ++v)
+    plan.table->gather[static_cast<std::size_t>(plan.in_type[v])](at(plan.in[v], plan.in_type[v], source.offset(v)),
+                                                                  plan.nest.stride[v][last], n, to[v] + begin);
+  if (plan.alternating_inputs)
+    plan.table->gates->separate[static_cast<std::size_t>(plan.in_type[v])](
+        at(plan.in[v], plan.in_type[v], source.offset(v)), n, to[v] + begin, to[v + 1] + begin);
+}
+
+void scatter(const elementwise_plan& plan, const nest_cursor& target, std::int64_t n, float* const* from,
+             std::int64_t begin) noexcept {
+  const auto place = [&](int v) { return at(plan.out[v], plan.out_type[v], target.offset(plan.inputs + v)); };
+  if (plan.alternating_outputs)
+    return plan.table->gates->alternate[static_cast<std::size_t>(plan.out_type[0])](from[0] + begin, from[1] + begin, n,
+                                                                                    place(0));
+  for (int v = 0; v < plan.outputs; ++v)
+    plan.table->scatter[static_cast<std::size_t>(plan.out_type[v])](
+        from[v] + begin, place(v), plan.nest.stride[plan.inputs + v][plan.nest.rank - 1], n);
 }
 
 /// One block: the next n <= block elements from each cursor, converted, computed and written back.
 void run_block(const elementwise_plan& plan, nest_cursor& source, nest_cursor& target, std::int64_t n) noexcept {
-  alignas(64) float buffer[2][block];
+  alignas(64) float buffer[3][block];
   for (std::int64_t filled = 0; filled < n;) {
     const std::int64_t run = std::min(source.run(), n - filled);
-    for (int v = 0; v < plan.inputs; ++v)
-      plan.table->gather[static_cast<std::size_t>(plan.in_type[v])](at(plan.in[v], plan.in_type[v], source.offset(v)),
-                                                                    plan.nest.stride[v][plan.nest.rank - 1], run,
-                                                                    buffer[v] + filled);
+    gather(plan, source, run, buffer, filled);
     source.advance(run);
     filled += run;
   }
-  const auto op = static_cast<std::size_t>(plan.op), tier = static_cast<std::size_t>(plan.tier);
-  const std::size_t form = plan.out_type == dtype::f32 ? static_cast<std::size_t>(dtype::f32) : dtype_count;
-  if (plan.inputs == 1)
-    plan.table->forward[tier][op][form](buffer[0], buffer[0], n, plan.p, false);
-  else
-    plan.table->gradient[op](buffer[0], buffer[1], buffer[0], n, plan.p, false);
+  // In place of the last inputs. An activation's result for 16 bits has a form of its own, the last one.
+  float* const out[] = {buffer[plan.inputs - plan.outputs], buffer[plan.inputs - 1]};
+  const void* const in[] = {buffer[0], buffer[1], buffer[2]};
+  const bool narrow = plan.f.form == elementwise_function::forward && plan.out_type[0] != dtype::f32;
+  call(plan, in, reinterpret_cast<void* const*>(out), n, narrow ? static_cast<dtype>(dtype_count) : dtype::f32, false,
+       false);
   for (std::int64_t written = 0; written < n;) {
     const std::int64_t run = std::min(target.run(), n - written);
-    plan.table->scatter[static_cast<std::size_t>(plan.out_type)](
-        buffer[0] + written, at(plan.out, plan.out_type, target.offset(plan.inputs)),
-        plan.nest.stride[plan.inputs][plan.nest.rank - 1], run);
+    scatter(plan, target, run, out, written);
     target.advance(run);
     written += run;
   }
@@ -58,58 +93,78 @@ void run_block(const elementwise_plan& plan, nest_cursor& source, nest_cursor& t
 
 void run_range(const void* argument, std::int64_t begin, std::int64_t end) noexcept {
   const auto& plan = *static_cast<const elementwise_plan*>(argument);
-  if (plan.direct && plan.nest.contiguous()) {
-    const void* in[2] = {};
-    for (int v = 0; v < plan.inputs; ++v) in[v] = at(plan.in[v], plan.in_type[v], begin);
-    return call(plan, in, at(plan.out, plan.out_type, begin), end - begin, plan.out_type);
-  }
   nest_cursor source(plan.nest, begin);
-  if (plan.direct && plan.nest.extent[plan.nest.rank - 1] >= shortest_direct) {
+  const bool one_loop = plan.nest.rank == 1;
+  if (plan.direct && (one_loop || plan.nest.extent[plan.nest.rank - 1] >= shortest_direct)) {
     while (begin < end) {
       const std::int64_t run = std::min(source.run(), end - begin);
-      const void* in[2] = {};
-      for (int v = 0; v < plan.inputs; ++v) in[v] = at(plan.in[v], plan.in_type[v], source.offset(v));
-      call(plan, in, at(plan.out, plan.out_type, source.offset(plan.inputs)), run, plan.out_type);
+      call_at(plan, source, run);
       source.advance(run);
       begin += run;
     }
+    if (plan.streaming && plan.f.of_gate()) order_streamed_stores();  // activations' kernels do it themselves
     return;
   }
   nest_cursor target = source;
   for (; begin < end; begin += block) run_block(plan, source, target, std::min(block, end - begin));
 }
 
+/// Whether views v and v + 1 are one tensor of which they take every other element.
+bool alternate(const const_view* const* views, const loop_nest& nest, int v) noexcept {
+  const const_view &a = *views[v], &b = *views[v + 1];
+  const int last = nest.rank - 1;
+  bool yes = a.type == b.type && nest.stride[v][last] == 2 &&
+             static_cast<const std::byte*>(a.data) + size_of(a.type) == static_cast<const std::byte*>(b.data);
+  for (int i = 0; i <= last; ++i) yes = yes && nest.stride[v][i] == nest.stride[v + 1][i];
+  return yes;
+}
+
+/// Whether no two rows of view v share a cache line: half of it past the caches and half through them costs more than
+/// either. Packed halves are read, and so written, row by row.
+bool rows_aligned(const const_view* const* views, const loop_nest& nest, int v) noexcept {
+  if (nest.rank == 1) return true;
+  bool yes = reinterpret_cast<std::uintptr_t>(views[v]->data) % 64 == 0;
+  for (int i = 0; i < nest.rank - 1; ++i) yes = yes && nest.stride[v][i] * size_of(views[v]->type) % 64 == 0;
+  return yes;
+}
+
 }  // namespace
 
-elementwise_plan plan_elementwise(const kernel_table& table, activation op, const parameters& p,
-                                  const const_view* const* views, int inputs, extent_of_call extent,
-                                  const options& how) noexcept {
+elementwise_plan plan_elementwise(const kernel_table& table, const elementwise_function& f,
+                                  const const_view* const* views, extent_of_call extent, const options& how) noexcept {
   elementwise_plan plan;  // filled below: clearing its loop nest would take longer than a short call
+  const int inputs = f.inputs(), outputs = f.outputs(), all = inputs + outputs;
   const const_view& output = *views[inputs];
   plan.table = &table;
-  plan.op = op;
+  plan.f = f;
   plan.tier = how.accuracy;
-  plan.p = p;
   plan.inputs = inputs;
-  plan.out_type = output.type;
+  plan.outputs = outputs;
   if (extent.dense)
-    plan.nest.make_dense(extent.count, inputs + 1);
+    plan.nest.make_dense(extent.count, all);
   else
-    plan.nest = make_nest(views, inputs + 1, inputs, -1);
-  plan.direct = inputs == 1 || output.type == dtype::f32;  // gradients are compiled for f32 alone
+    plan.nest = make_nest(views, all, inputs, -1);
+  plan.alternating_inputs = f.of_gate() && alternate(views, plan.nest, inputs - 2);
+  plan.alternating_outputs = outputs == 2 && alternate(views, plan.nest, inputs);
+  plan.direct = !f.backward() || output.type == dtype::f32;  // gradients are compiled for f32 alone
   // Past the caches when the output cannot stay in them anyway. Not in place: there the line is in the cache already,
   // and a store past it would first have to throw it out.
   plan.streaming = extent.count > last_level_cache_bytes() / size_of(output.type);
   for (int v = 0; v < inputs; ++v) {
     plan.in[v] = views[v]->data;
     plan.in_type[v] = views[v]->type;
-    plan.streaming = plan.streaming && views[v]->data != output.data;
-    plan.direct = plan.direct && views[v]->type == output.type;
+    for (int o = inputs; o < all; ++o) plan.streaming = plan.streaming && views[v]->data != views[o]->data;
   }
+  for (int o = 0; o < outputs; ++o) plan.out_type[o] = views[inputs + o]->type;
   const int last = plan.nest.rank - 1;
-  for (int v = 0; v <= inputs; ++v)
-    plan.direct = plan.direct && (plan.nest.stride[v][last] == 1 || plan.nest.extent[last] == 1);
+  for (int v = 0; v < all; ++v) {
+    const bool read_as_pair = plan.alternating_inputs && f.form == elementwise_function::gated && v < inputs;
+    plan.direct = plan.direct && views[v]->type == output.type &&
+                  (plan.nest.stride[v][last] == 1 || plan.nest.extent[last] == 1 || read_as_pair);
+  }
   plan.streaming = plan.streaming && plan.direct;
+  for (int o = inputs; f.of_gate() && o < all; ++o)
+    plan.streaming = plan.streaming && rows_aligned(views, plan.nest, o);
   plan.work = split_work(extent.count, grain, smallest_task, how);
   return plan;
 }

@@ -1,6 +1,7 @@
 // y[i] = f(x[i]) over contiguous memory, two batches a turn, the end and the unaligned beginning through the same f.
 #pragma once
 
+#include <bit>
 #include <cstddef>
 #include <type_traits>
 
@@ -70,40 +71,55 @@ SIGMAX_FN vec_mask undecided(vec x, vec y) {
   }
   if constexpr (!std::is_same_v<T, float16>) {
     m = m | undecided<0x8000, slack>(y);
-    if constexpr (slack > 0) m = m | (abs(y) < abs(x) * vec(0x1p-100f));  // where a fast form may have lost its tail
+    // Where a fast form may have lost its tail, or met infinity with the 0 that is left of it.
+    if constexpr (slack > 0) m = m | !(abs(y) >= abs(x) * vec(0x1p-100f));
+  } else if constexpr (slack > 0) {
+    m = m | (y != y);
   }
   return m;
 }
 
-template <class Op>
-SIGMAX_FN pair high_pair(const Op& op, pair x) {
-  return {op(x.first), op(x.second)};
+template <class Op, class... Pairs>
+SIGMAX_FN pair high_pair(const Op& op, Pairs... x) {
+  return {op(x.first...), op(x.second...)};
 }
-template <class Op>
-__attribute__((noinline)) pair high_pair_called(const Op op, pair x) {
-  return high_pair(op, x);
+template <class Op, class... Pairs>
+__attribute__((noinline)) pair high_pair_called(const Op op, Pairs... x) {
+  return high_pair(op, x...);
 }
 
-/// op(x) for a result of type T, or of any 16-bit type if T is float and `once_more`. A 16-bit result is the same
-/// whichever form it comes from, unless it is near a middle (Ziv's rounding test, ACM TOMS 17, 1991); an op that can
-/// tell its exact value is rounded to odd there.
-template <class T, bool once_more, accuracy tier, class Op>
-SIGMAX_FN pair evaluate(const Op& op, pair x) {
+/// What a result must be small against for a fast form to have lost its tail: the argument; a gate tells.
+template <class Op>
+SIGMAX_FN vec scale_of(const Op&, vec x) {
+  return x;
+}
+template <class Op>
+SIGMAX_FN vec scale_of(const Op& op, vec a, vec b) {
+  return op.scale(a, b);
+}
+
+/// op(x), or op(a, b) of a gate, for a result of type T, or of any 16-bit type if T is float and `once_more`. A 16-bit
+/// result is the same whichever form it comes from, unless it is near a middle (Ziv's rounding test, ACM TOMS 17,
+/// 1991); an op that can tell its exact value is rounded to odd there.
+template <class T, bool once_more, accuracy tier, class Op, class... Pairs>
+SIGMAX_FN pair evaluate(const Op& op, Pairs... x) {
   if constexpr (tier == accuracy::fast) {
-    return {op.fast(x.first), op.fast(x.second)};
+    return {op.fast(x.first...), op.fast(x.second...)};
   } else if constexpr (once_more && has_residual<Op>) {
-    pair y = high_pair(op, x);
-    if (xsimd::any(undecided<T, 0>(x.first, y.first) | undecided<T, 0>(x.second, y.second)))
-      y = {math::round_to_odd(y.first, op.residual(x.first, y.first)),
-           math::round_to_odd(y.second, op.residual(x.second, y.second))};
+    pair y = high_pair(op, x...);
+    if (xsimd::any(undecided<T, 0>(y.first, y.first) | undecided<T, 0>(y.second, y.second)))
+      y = {math::round_to_odd(y.first, op.residual(x.first..., y.first)),
+           math::round_to_odd(y.second, op.residual(x.second..., y.second))};
     return y;
   } else if constexpr (once_more && has_fma && fast_serves<Op, T>) {
-    constexpr std::uint32_t slack = 8;  // more than a bound of 4 and one of 2
-    pair y{op.fast(x.first), op.fast(x.second)};
-    const bool again = xsimd::any(undecided<T, slack>(x.first, y.first) | undecided<T, slack>(x.second, y.second));
-    return again ? high_pair_called(op, x) : y;
+    // More than both bounds together and the rounding of the test itself: 8, and 16 for gates.
+    constexpr std::uint32_t slack = std::bit_ceil(static_cast<std::uint32_t>(Op::bound + Op::bound_fast + 1));
+    pair y{op.fast(x.first...), op.fast(x.second...)};
+    const bool again = xsimd::any(undecided<T, slack>(scale_of(op, x.first...), y.first) |
+                                  undecided<T, slack>(scale_of(op, x.second...), y.second));
+    return again ? high_pair_called(op, x...) : y;
   } else {
-    return high_pair(op, x);
+    return high_pair(op, x...);
   }
 }
 

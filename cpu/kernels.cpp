@@ -12,6 +12,7 @@
 
 namespace sigmax {
 
+extern const gate_table SIGMAX_JOIN(gate_kernels_, SIGMAX_ISA);
 extern const kernel_table SIGMAX_JOIN(kernels_, SIGMAX_ISA);
 const kernel_table SIGMAX_JOIN(kernels_, SIGMAX_ISA) = {
     SIGMAX_TEXT(SIGMAX_ISA),
@@ -50,6 +51,7 @@ const kernel_table SIGMAX_JOIN(kernels_, SIGMAX_ISA) = {
     quotients,
     row_dot,
     {row_gradient<false>, row_gradient<true>},
+    &SIGMAX_JOIN(gate_kernels_, SIGMAX_ISA),
 };
 
 }  // namespace sigmax

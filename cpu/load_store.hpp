@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstring>
+#include <utility>
 
 #if defined(__F16C__)
 #include <immintrin.h>
@@ -127,6 +128,69 @@ template <bool streaming>
 SIGMAX_FN void store(float16* p, pair v) {
   store_half<streaming>(p, v.first);
   store_half<streaming>(p + lanes, v.second);
+}
+
+/// Elements 0, 2, 4 ... of both batches, and 1, 3, 5 ...
+#if defined(__ARM_FEATURE_SVE)
+SIGMAX_FN pair unzip(pair v) {
+  return {vec(svuzp1(v.first.data, v.second.data)), vec(svuzp2(v.first.data, v.second.data))};
+}
+#else
+template <int... i>
+SIGMAX_FN pair unzip(pair v, std::integer_sequence<int, i...>) {
+  return {vec(__builtin_shufflevector(v.first.data, v.second.data, 2 * i...)),
+          vec(__builtin_shufflevector(v.first.data, v.second.data, 2 * i + 1 ...))};
+}
+SIGMAX_FN pair unzip(pair v) { return unzip(v, std::make_integer_sequence<int, lanes>{}); }
+#endif
+
+/// Two tensors whose elements alternate in memory: a0 b0 a1 b1 ... A pair of each, in the order that `load` gives.
+struct alternating {
+  pair a, b;
+};
+SIGMAX_FN alternating load_alternating(const float* p) {
+  const pair low = unzip(load(p)), high = unzip(load(p + pair_size));
+  return {{low.first, high.first}, {low.second, high.second}};
+}
+SIGMAX_FN alternating load_alternating(const bfloat16* p) {  // a word holds an a and a b; even words, then odd ones
+  const auto* words = reinterpret_cast<const float*>(p);
+  const pair w = unzip(load(words));
+  const vec_bits even = bits_of(w.first), odd = bits_of(w.second), upper(0xffff0000u);
+  return {{from_bits(even << 16), from_bits(odd << 16)}, {from_bits(even & upper), from_bits(odd & upper)}};
+}
+#if defined(__AVX512BW__)
+struct alignas(64) even_places {
+  std::uint16_t place[pair_size];
+  constexpr even_places() : place{} {
+    for (int i = 0; i < pair_size; ++i) place[i] = static_cast<std::uint16_t>(2 * i);
+  }
+};
+inline constexpr even_places every_other{};
+#endif
+SIGMAX_FN alternating load_alternating(const float16* p) {
+#if defined(__AVX512BW__)
+  const __m512i low = _mm512_loadu_si512(p), high = _mm512_loadu_si512(p + pair_size);
+  const __m512i even = _mm512_load_si512(every_other.place);
+  const auto widen = [](__m512i h) __attribute__((always_inline)) {
+    return pair{_mm512_cvtph_ps(_mm512_castsi512_si256(h)), _mm512_cvtph_ps(_mm512_extracti64x4_epi64(h, 1))};
+  };
+  return {widen(_mm512_permutex2var_epi16(low, even, high)),
+          widen(_mm512_permutex2var_epi16(low, _mm512_add_epi16(even, _mm512_set1_epi16(1)), high))};
+#elif defined(__AVX2__) && defined(__F16C__)
+  const __m256i low = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(p)),
+                high = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(p + pair_size));
+  const __m256i lower = _mm256_set1_epi32(0xffff);
+  const auto widen = [](__m256i x, __m256i y) __attribute__((always_inline)) {
+    const __m256i h = _mm256_permute4x64_epi64(_mm256_packus_epi32(x, y), 0xd8);
+    return pair{_mm256_cvtph_ps(_mm256_castsi256_si128(h)), _mm256_cvtph_ps(_mm256_extracti128_si256(h, 1))};
+  };
+  return {widen(_mm256_and_si256(low, lower), _mm256_and_si256(high, lower)),
+          widen(_mm256_srli_epi32(low, 16), _mm256_srli_epi32(high, 16))};
+#else
+  alignas(64) float16 t[2][pair_size];
+  for (int i = 0; i < pair_size; ++i) t[0][i] = p[2 * i], t[1][i] = p[2 * i + 1];
+  return {load(t[0]), load(t[1])};
+#endif
 }
 
 /// The first n < pair_size elements; the rest of the pair is zero. Never touches memory beyond them.

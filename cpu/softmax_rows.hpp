@@ -1,13 +1,10 @@
 // What the loops over softmax rows and over their gradients share.
 #pragma once
 
-#ifdef __SSE2__
-#include <immintrin.h>
-#endif
-
 #include <algorithm>
 
 #include "../kernels/dispatch.hpp"
+#include "order_stores.hpp"
 
 namespace sigmax {
 namespace {
@@ -94,13 +91,6 @@ inline void scale_columns(const kernel_table& k, const softmax_steps& steps, flo
   float high[side_by_side], low[side_by_side];
   k.quotients(numerator, denominator, high, low);
   steps.scale_columns(t, n, high, low);
-}
-
-/// Once a call: makes non-temporal stores visible.
-inline void order_streamed_stores() noexcept {
-#ifdef __SSE2__
-  _mm_sfence();
-#endif
 }
 
 /// The passes over one tile on one thread. A tile's passes come from run_tile(tile, for_chunks), where for_chunks(work)

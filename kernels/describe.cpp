@@ -1,7 +1,7 @@
-// The facts about each activation, read from the structs that define them.
+// The facts about each activation and gate, read from the structs that define them.
 #include <type_traits>
 
-#include "activations.hpp"
+#include "gates.hpp"
 #include "kernel_table.hpp"
 
 namespace sigmax {
@@ -34,21 +34,42 @@ constexpr activation names[] = {
 #undef SIGMAX_ACTIVATION
 };
 
-}  // namespace
+constexpr gate_info gate_infos[] = {
+#define SIGMAX_GATE(name) info_of<name##_gate>(#name),
+#include "sigmax/gates.def"
+#undef SIGMAX_GATE
+};
 
-const activation_info& describe(activation op) noexcept {
-  static constexpr activation_info unknown{"unknown", "", "", {}, 0, std::nullopt};
+constexpr gate gate_names[] = {
+#define SIGMAX_GATE(name) gate::name,
+#include "sigmax/gates.def"
+#undef SIGMAX_GATE
+};
+
+constexpr activation_info unknown{"unknown", "", "", {}, 0, std::nullopt};
+
+template <std::size_t n, class Function>
+const activation_info& info_at(const activation_info (&all)[n], Function op) {
   const auto index = static_cast<std::size_t>(op);
-  return index < std::size(infos) ? infos[index] : unknown;
+  return index < n ? all[index] : unknown;
 }
 
-std::span<const activation> all_activations() noexcept { return names; }
-
-std::optional<activation> find_activation(std::string_view name) noexcept {
-  for (activation op : names)
+template <std::size_t n, class Function>
+std::optional<Function> find(const Function (&all)[n], std::string_view name) {
+  for (Function op : all)
     if (describe(op).name == name) return op;
   return std::nullopt;
 }
+
+}  // namespace
+
+const activation_info& describe(activation op) noexcept { return info_at(infos, op); }
+std::span<const activation> all_activations() noexcept { return names; }
+std::optional<activation> find_activation(std::string_view name) noexcept { return find(names, name); }
+
+const gate_info& describe(gate op) noexcept { return info_at(gate_infos, op); }
+std::span<const gate> all_gates() noexcept { return gate_names; }
+std::optional<gate> find_gate(std::string_view name) noexcept { return find(gate_names, name); }
 
 const char* version() noexcept { return SIGMAX_VERSION; }
 

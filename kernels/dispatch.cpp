@@ -100,13 +100,56 @@ const kernel_table* row_without_wishes(const options& how) noexcept {
   return plain ? best : nullptr;
 }
 
-/// Everything that `activate`, `activation_gradient` and `explain` share.
-status prepare(activation op, const named_view* views, int n, const options& how, parameters& p, extent_of_call& extent,
-               choice& c) noexcept {
-  if (status s = resolve_parameters(op, how.parameters, p); !s) return s;
+/// Everything that elementwise calls and their `explain` share. `function`: an activation or a gate.
+template <class Function>
+status prepare(elementwise_function::kind form, Function function, const named_view* views, const options& how,
+               elementwise_function& f, extent_of_call& extent, choice& c) noexcept {
+  f.form = form;
+  f.index = static_cast<std::size_t>(function);
+  if (status s = resolve_parameters(function, how.parameters, f.p); !s) return s;
   if (status s = validate_options(how); !s) return s;
-  if (status s = validate_views(views, n, extent); !s) return s;
+  const int n = f.inputs() + f.outputs();
+  if (status s = validate_views(views, n, extent, f.outputs()); !s) return s;
   return choose(how, views[n - 1].view->where, c);
+}
+
+/// `outputs`: the memory of the last of the views.
+template <class Function, std::size_t n, std::size_t m>
+status run_call(elementwise_function::kind form, Function function, const named_view (&views)[n],
+                void* const (&outputs)[m], const options& how) noexcept {
+  elementwise_function f;
+  extent_of_call extent;
+  choice c;
+  if (status s = prepare(form, function, views, how, f, extent, c); !s) return s;
+  if (extent.count == 0) return {};
+  const const_view* all[n];
+  for (std::size_t i = 0; i < n; ++i) all[i] = views[i].view;
+  auto plan = plan_elementwise(*c.table, f, all, extent, how);
+  for (std::size_t i = 0; i < m; ++i) plan.out[i] = outputs[i];
+  run_elementwise(plan, how);
+  return {};
+}
+
+template <class Function, std::size_t n>
+status explain_call(elementwise_function::kind form, Function function, const named_view (&views)[n],
+                    const options& how, explanation& out) noexcept {
+  elementwise_function f;
+  extent_of_call extent;
+  choice c;
+  if (status s = prepare(form, function, views, how, f, extent, c); !s) return s;
+  out = {};
+  tell(c, views[n - 1].view->where, out);
+  if (describe(function).bound_fast) out.accuracy = how.accuracy;
+  if (extent.count == 0) return {};
+  const const_view* all[n];
+  for (std::size_t i = 0; i < n; ++i) all[i] = views[i].view;
+  const auto plan = plan_elementwise(*c.table, f, all, extent, how);
+  out.kernel = !plan.direct || !(f.of_gate() || plan.nest.contiguous()) ? "blocks"
+               : plan.alternating_inputs                                ? "interleaved"
+                                                                        : "contiguous";
+  out.streaming = plan.streaming;
+  out.tasks = plan.work.tasks;
+  return {};
 }
 
 status softmax_options(const options& how) noexcept {
@@ -234,42 +277,34 @@ void run_split(const work_split& work, std::int64_t grain, const options& how, r
 
 status activate(activation op, const const_view& x, const view& y, const options& how) noexcept {
   const const_view out = y;
-  const named_view views[] = {{"x", &x}, {"y", &out}};
-  parameters p;
   extent_of_call extent;
   if (const kernel_table* table = row_without_wishes(how);
       table != nullptr && x.type == y.type && dense_and_apart(x, out, extent.count) && extent.count <= short_call) {
+    parameters p;
     if (status s = resolve_parameters(op, how.parameters, p); !s) return s;
     table->forward[static_cast<std::size_t>(how.accuracy)][static_cast<std::size_t>(op)]
                   [static_cast<std::size_t>(x.type)](x.data, y.data, extent.count, p, false);
     return {};
   }
-  choice c;
-  if (status s = prepare(op, views, 2, how, p, extent, c); !s) return s;
-  const const_view* const all[] = {&x, &out};
-  if (extent.count > 0) {
-    auto plan = plan_elementwise(*c.table, op, p, all, 1, extent, how);
-    plan.out = y.data;
-    run_elementwise(plan, how);
-  }
-  return {};
+  return run_call(elementwise_function::forward, op, {{"x", &x}, {"y", &out}}, {y.data}, how);
 }
 
 status activation_gradient(activation op, const const_view& dy, const const_view& x, const view& dx,
                            const options& how) noexcept {
   const const_view out = dx;
-  const named_view views[] = {{"dy", &dy}, {"x", &x}, {"dx", &out}};
-  parameters p;
-  extent_of_call extent;
-  choice c;
-  if (status s = prepare(op, views, 3, how, p, extent, c); !s) return s;
-  const const_view* const all[] = {&dy, &x, &out};
-  if (extent.count > 0) {
-    auto plan = plan_elementwise(*c.table, op, p, all, 2, extent, how);
-    plan.out = dx.data;
-    run_elementwise(plan, how);
-  }
-  return {};
+  return run_call(elementwise_function::gradient, op, {{"dy", &dy}, {"x", &x}, {"dx", &out}}, {dx.data}, how);
+}
+
+status activate_gated(gate op, const const_view& a, const const_view& b, const view& y, const options& how) noexcept {
+  const const_view out = y;
+  return run_call(elementwise_function::gated, op, {{"a", &a}, {"b", &b}, {"y", &out}}, {y.data}, how);
+}
+
+status gated_gradient(gate op, const const_view& dy, const const_view& a, const const_view& b, const view& da,
+                      const view& db, const options& how) noexcept {
+  const const_view to_a = da, to_b = db;
+  return run_call(elementwise_function::gated_gradient, op,
+                  {{"dy", &dy}, {"a", &a}, {"b", &b}, {"da", &to_a}, {"db", &to_b}}, {da.data, db.data}, how);
 }
 
 status softmax(const const_view& x, const view& y, int axis, const options& how) noexcept {
@@ -333,21 +368,13 @@ softmax_state merge(softmax_state a, softmax_state b) noexcept {
 
 status explain(activation op, const const_view& x, const view& y, const options& how, explanation& out) noexcept {
   const const_view output = y;
-  const named_view views[] = {{"x", &x}, {"y", &output}};
-  parameters p;
-  extent_of_call extent;
-  choice c;
-  if (status s = prepare(op, views, 2, how, p, extent, c); !s) return s;
-  out = {};
-  tell(c, y.where, out);
-  if (describe(op).bound_fast) out.accuracy = how.accuracy;
-  if (extent.count == 0) return {};
-  const const_view* const all[] = {&x, &output};
-  const auto plan = plan_elementwise(*c.table, op, p, all, 1, extent, how);
-  out.kernel = plan.direct && plan.nest.contiguous() ? "contiguous" : "blocks";
-  out.streaming = plan.streaming;
-  out.tasks = plan.work.tasks;
-  return {};
+  return explain_call(elementwise_function::forward, op, {{"x", &x}, {"y", &output}}, how, out);
+}
+
+status explain_gated(gate op, const const_view& a, const const_view& b, const view& y, const options& how,
+                     explanation& out) noexcept {
+  const const_view output = y;
+  return explain_call(elementwise_function::gated, op, {{"a", &a}, {"b", &b}, {"y", &output}}, how, out);
 }
 
 status explain_softmax(const const_view& x, const view& y, int axis, const options& how, explanation& out) noexcept {

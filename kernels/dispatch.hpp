@@ -24,24 +24,37 @@ using range_task = void (*)(const void* argument, std::int64_t begin, std::int64
 void run_split(const work_split& work, std::int64_t grain, const options& how, range_task task,
                const void* argument) noexcept;
 
+/// What runs over the elements. x to y, and dy, x to dx by an activation; a, b to y, and dy, a, b to da, db by a gate.
+struct elementwise_function {
+  enum kind { forward, gradient, gated, gated_gradient } form;
+  std::size_t index;  ///< of the activation or gate
+  parameters p;
+
+  bool of_gate() const noexcept { return form == gated || form == gated_gradient; }
+  bool backward() const noexcept { return form == gradient || form == gated_gradient; }
+  int inputs() const noexcept { return 1 + of_gate() + backward(); }
+  int outputs() const noexcept { return form == gated_gradient ? 2 : 1; }
+};
+
 struct elementwise_plan {
   const kernel_table* table;
-  activation op;
+  elementwise_function f;
   accuracy tier;
-  parameters p;
-  int inputs;  ///< 1: x; 2: dy, x
-  const void* in[2];
-  dtype in_type[2];
-  void* out;
-  dtype out_type;
-  loop_nest nest;
+  int inputs, outputs;
+  const void* in[3];
+  dtype in_type[3];
+  void* out[2];  ///< the caller's to set
+  dtype out_type[2];
+  loop_nest nest;            ///< over inputs, then outputs
+  bool alternating_inputs;   ///< the last two inputs alternate in memory, the first of them first
+  bool alternating_outputs;  ///< both outputs do
   bool direct;  ///< the kernel reads and writes the views' memory itself where their innermost loop is contiguous
   bool streaming;
   work_split work;
 };
-elementwise_plan plan_elementwise(const kernel_table& table, activation op, const parameters& p,
-                                  const const_view* const* views, int inputs, extent_of_call extent,
-                                  const options& how) noexcept;
+/// `views`: inputs, then outputs.
+elementwise_plan plan_elementwise(const kernel_table& table, const elementwise_function& f,
+                                  const const_view* const* views, extent_of_call extent, const options& how) noexcept;
 void run_elementwise(const elementwise_plan& plan, const options& how) noexcept;
 
 /// How rows and the chunks of their columns (kernels/softmax_state.hpp) go to the caller's threads.

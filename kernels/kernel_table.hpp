@@ -14,6 +14,11 @@ inline constexpr int activation_count = 0
 #include "sigmax/activations.def"
 #undef SIGMAX_ACTIVATION
     ;
+inline constexpr int gate_count = 0
+#define SIGMAX_GATE(name) +1
+#include "sigmax/gates.def"
+#undef SIGMAX_GATE
+    ;
 inline constexpr int dtype_count = 3;
 inline constexpr int accuracy_count = 2;
 inline constexpr int side_by_side = 16;             ///< short rows: entry c of row r stands at [16 c + r]
@@ -52,6 +57,25 @@ struct softmax_steps {
   void (*exp_sum_columns)(const float* t, float* e, std::int64_t n, const float* max, double* total) noexcept;
   void (*scale_columns)(float* t, std::int64_t n, const float* high, const float* low) noexcept;
   void (*shift_columns)(float* t, std::int64_t n, const float* max, const float* high, const float* low) noexcept;
+};
+
+/// The gates of a row, filled by cpu/gate_kernels.cpp.
+struct gate_table {
+  /// y[i] = gate(a[i], b[i]), all of the same dtype, y contiguous, a and b either contiguous, and possibly identical
+  /// with y, or `alternate`: a[0] b[0] a[1] b[1] ... from a on. Who asks for
+  /// streaming orders the stores afterwards.
+  using forward_fn = void (*)(const void* a, const void* b, bool alternate, void* y, std::int64_t n,
+                              const parameters& p, bool streaming) noexcept;
+  forward_fn forward[accuracy_count][gate_count][dtype_count];
+  /// da[i] and db[i] = dy[i] times the derivatives, all contiguous; each of them may be identical with any input.
+  using gradient_fn = void (*)(const float* dy, const float* a, const float* b, float* da, float* db, std::int64_t n,
+                               const parameters& p, bool streaming) noexcept;
+  gradient_fn gradient[gate_count];
+  /// a[i] = x[2 i], b[i] = x[2 i + 1] as f32, and back with rounding to nearest even.
+  using separate_fn = void (*)(const void* x, std::int64_t n, float* a, float* b) noexcept;
+  separate_fn separate[dtype_count];
+  using alternate_fn = void (*)(const float* a, const float* b, std::int64_t n, void* x) noexcept;
+  alternate_fn alternate[dtype_count];
 };
 
 struct kernel_table {
@@ -98,6 +122,7 @@ struct kernel_table {
   /// dx[i] = scale y[i] (dy[i] - (high + low)), and for log_softmax dx[i] = scale (dy[i] - e^y[i] (high + low)).
   void (*softmax_gradient[2])(const float* dy, const float* y, float* dx, std::int64_t n, float scale, float high,
                               float low, bool streaming) noexcept;
+  const gate_table* gates;
 };
 
 /// The rows of this build that this machine can run, best first, and all of them for information; see cpu/isa.cpp.

@@ -1,5 +1,6 @@
 #include "validate.hpp"
 
+#include <algorithm>
 #include <cstdarg>
 #include <cstdio>
 
@@ -35,7 +36,8 @@ bool fits(dtype type, role wanted) noexcept {
 status validate_view(const char* name, const const_view& v, std::int64_t& count, role wanted = role::tensor) noexcept {
   using enum status_code;
   if (v.rank < 0 || v.rank > max_rank)
-    return failure(invalid_argument, "%s: rank %d is not in [0, %d]", name, v.rank, max_rank);
+    return failure(invalid_argument, "%s: rank %d is not in [0, %d]%s", name, v.rank, max_rank,
+                   v.rank == max_rank + 1 ? " (extents and strides that do not fit, or a failed split)" : "");
   if (v.type < dtype::f32 || v.type > dtype::i64)
     return failure(invalid_argument, "%s: dtype %d is unknown", name, static_cast<int>(v.type));
   if (!fits(v.type, wanted))
@@ -105,27 +107,37 @@ status validate_parts(const part (&parts)[n], const char* other_shape = "one val
 
 }  // namespace
 
-status validate_views(const named_view* views, int n, extent_of_call& extent) noexcept {
+status validate_views(const named_view* views, int n, extent_of_call& extent, int outputs) noexcept {
   std::int64_t& count = extent.count;
-  const named_view& output = views[n - 1];
+  const int inputs = n - outputs;
+  const named_view& last = views[n - 1];
   extent.dense = true;
-  for (int i = 0; i < n - 1; ++i) extent.dense = extent.dense && dense_and_apart(*views[i].view, *output.view, count);
+  for (int i = 0; i < n - 1; ++i)
+    for (int o = std::max(i + 1, inputs); o < n; ++o) {
+      const const_view &v = *views[i].view, &out = *views[o].view;
+      extent.dense = extent.dense && dense_and_apart(v, out, count) && (i < inputs || v.data != out.data);
+    }
   if (extent.dense) return {};
   for (int i = 0; i < n; ++i)
     if (status s = validate_view(views[i].name, *views[i].view, count); !s) return s;
   for (int i = 0; i < n - 1; ++i) {
-    if (status s = same_shape(views[i], output); !s) return s;
-    if (views[i].view->where != output.view->where)
+    if (status s = same_shape(views[i], last); !s) return s;
+    if (views[i].view->where != last.view->where)
       return failure(status_code::invalid_argument, "%s and %s live in different kinds of memory", views[i].name,
-                     output.name);
+                     last.name);
   }
   if (count == 0) return {};
-  if (!elements_distinct(*output.view))
-    return failure(status_code::overlap, "%s: its strides make elements share memory", output.name);
-  for (int i = 0; i < n - 1; ++i)
-    if (!identical(*views[i].view, *output.view) && may_overlap(*views[i].view, *output.view))
-      return failure(status_code::overlap, "%s overlaps %s without being identical with it", output.name,
-                     views[i].name);
+  for (int o = inputs; o < n; ++o) {
+    const named_view& output = views[o];
+    if (!elements_distinct(*output.view))
+      return failure(status_code::overlap, "%s: its strides make elements share memory", output.name);
+    for (int i = 0; i < o; ++i) {
+      if ((i < inputs && identical(*views[i].view, *output.view)) || !may_overlap(*views[i].view, *output.view))
+        continue;
+      return failure(status_code::overlap, "%s overlaps %s%s", output.name, views[i].name,
+                     i < inputs ? " without being identical with it" : "");
+    }
+  }
   return {};
 }
 
@@ -256,11 +268,9 @@ status validate_options(const options& how) noexcept {
   return {};
 }
 
-status resolve_parameters(activation op, const parameters& given, parameters& resolved) noexcept {
-  const auto index = static_cast<std::size_t>(op);
-  if (index >= all_activations().size())
-    return failure(status_code::invalid_argument, "activation %d is unknown", static_cast<int>(op));
-  const activation_info& info = describe(op);
+namespace {
+
+status resolve(const activation_info& info, const parameters& given, parameters& resolved) noexcept {
   const float values[] = {given.first, given.second};
   float* const out[] = {&resolved.first, &resolved.second};
   for (std::size_t i = 0; i < 2; ++i) {
@@ -281,6 +291,20 @@ status resolve_parameters(activation op, const parameters& given, parameters& re
                      static_cast<double>(p.highest));
   }
   return {};
+}
+
+}  // namespace
+
+status resolve_parameters(activation op, const parameters& given, parameters& resolved) noexcept {
+  if (static_cast<std::size_t>(op) >= all_activations().size())
+    return failure(status_code::invalid_argument, "activation %d is unknown", static_cast<int>(op));
+  return resolve(describe(op), given, resolved);
+}
+
+status resolve_parameters(gate op, const parameters& given, parameters& resolved) noexcept {
+  if (static_cast<std::size_t>(op) >= all_gates().size())
+    return failure(status_code::invalid_argument, "gate %d is unknown", static_cast<int>(op));
+  return resolve(describe(op), given, resolved);
 }
 
 }  // namespace sigmax

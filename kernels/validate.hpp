@@ -19,9 +19,9 @@ struct extent_of_call {
   std::int64_t count;  ///< elements
   bool dense;          ///< every view is one run of memory in the order of its indices; false says nothing
 };
-/// Checks each view by itself, that all have the shape of the last one (the output), that the output's elements are
-/// distinct, and that it overlaps no input it is not identical with.
-status validate_views(const named_view* views, int n, extent_of_call& extent) noexcept;
+/// Checks each view by itself, that all have the shape of the last one, that the elements of an output, one of the last
+/// `outputs`, are distinct, that it overlaps no input it is not identical with, and no output.
+status validate_views(const named_view* views, int n, extent_of_call& extent, int outputs = 1) noexcept;
 
 /// Counts the axis of x from the front.
 status resolve_axis(const const_view& x, int& axis) noexcept;
@@ -65,8 +65,9 @@ inline bool dense_and_apart(const const_view& x, const const_view& y, std::int64
   return x_end <= y_begin || y_end <= x_begin || (x_begin == y_begin && x.type == y.type);
 }
 
-/// Checks enum values, slice and threads, and whether the parameters fit the activation; fills in its defaults.
+/// Checks enum values, slice and threads, and whether the parameters fit the function; fills in its defaults.
 status validate_options(const options& how) noexcept;
 status resolve_parameters(activation op, const parameters& given, parameters& resolved) noexcept;
+status resolve_parameters(gate op, const parameters& given, parameters& resolved) noexcept;
 
 }  // namespace sigmax

@@ -86,7 +86,56 @@ std::uint64_t over_rows(F f) {
   return sum;
 }
 
+/// 2^18 pairs that every machine makes alike: any bit patterns, and numbers in [-16, 16).
+template <class F>
+std::uint64_t over_pairs(F f) {
+  std::vector<float> a(length), b(length), y(length);
+  std::uint64_t sum = 0;
+  for (std::uint32_t first = 0; first < 1u << 18; first += static_cast<std::uint32_t>(length)) {
+    const auto number = [](std::uint64_t random) {
+      const auto bits = static_cast<std::uint32_t>(random >> 32);
+      return random % 2 ? std::bit_cast<float>(bits) : static_cast<float>(bits >> 8) * 0x1p-19f - 16;
+    };
+    for (std::uint32_t i = 0; i < a.size(); ++i) {
+      a[i] = number(sigmax_golden::mix(2 * (first + i)));
+      b[i] = number(sigmax_golden::mix(2 * (first + i) + 1));
+    }
+    f(const_view(a.data(), length), const_view(b.data(), length), y.data());
+    for (std::uint32_t i = 0; i < y.size(); ++i) sum += term(first + i, y[i]);
+  }
+  return sum;
+}
+
 using hashes = std::map<std::string, std::uint64_t>;  // "gelu value 97"
+
+void compute_gates(const options& how, const options& fast, const const_view& dy, hashes& found) {
+  std::vector<float> other(length);
+  const view unused(other.data(), length);
+  // A 16-bit result, read as f32; the same conversion of it on every machine.
+  const auto narrow = [&](gate op, dtype type) {
+    std::vector<std::uint16_t> a(length), b(length), y(length);
+    const auto in = [&](std::vector<std::uint16_t>& v) { return view(v.data(), type, {length}); };
+    return over_pairs([&](const const_view& p, const const_view& q, float* result) {
+      require(activate(activation::linear, p, in(a), how));
+      require(activate(activation::linear, q, in(b), how));
+      require(activate_gated(op, in(a), in(b), in(y), how));
+      require(activate(activation::linear, in(y), view(result, length), how));
+    });
+  };
+  for (const gate op : all_gates()) {
+    const std::string name(describe(op).name);
+    const auto add = [&](const char* form, auto call) {
+      found[name + " " + form + " 1"] =
+          over_pairs([&](const const_view& a, const const_view& b, float* y) { require(call(a, b, view(y, length))); });
+    };
+    add("value", [&](auto a, auto b, auto y) { return activate_gated(op, a, b, y, how); });
+    if (describe(op).bound_fast) add("fast", [&](auto a, auto b, auto y) { return activate_gated(op, a, b, y, fast); });
+    add("derivative_a", [&](auto a, auto b, auto y) { return gated_gradient(op, dy, a, b, y, unused, how); });
+    add("derivative_b", [&](auto a, auto b, auto y) { return gated_gradient(op, dy, a, b, unused, y, how); });
+    found[name + " f16 1"] = narrow(op, dtype::f16);
+    found[name + " bf16 1"] = narrow(op, dtype::bf16);
+  }
+}
 
 hashes compute(const char* isa, const std::vector<std::uint64_t>& strides) {
   options how;
@@ -117,6 +166,7 @@ hashes compute(const char* isa, const std::vector<std::uint64_t>& strides) {
     found[name + " f16 1"] = over_16_bit<float16>(op, 0x7c00, how);
     found[name + " bf16 1"] = over_16_bit<bfloat16>(op, 0x7f80, how);
   }
+  compute_gates(how, fast, dy, found);
   found["softmax fast_rows 1"] = over_rows([&](const_view x, view y) { return softmax(x, y, -1, fast); });
   found["log_softmax fast_rows 1"] = over_rows([&](const_view x, view y) { return log_softmax(x, y, -1, fast); });
   found["softmax rows 1"] = over_rows([&](const_view x, view y) { return softmax(x, y, -1, how); });

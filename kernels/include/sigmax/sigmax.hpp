@@ -28,6 +28,13 @@ enum class activation : std::int32_t {
 #undef SIGMAX_ACTIVATION
 };
 
+/// The gated forms: functions of two tensors a and b, one of which opens or closes the other.
+enum class gate : std::int32_t {
+#define SIGMAX_GATE(name) name,
+#include <sigmax/gates.def>
+#undef SIGMAX_GATE
+};
+
 /// Storage formats: IEEE binary32, IEEE binary16, bfloat16 (the upper half of a binary32).
 /// Arithmetic is binary32 for all; results are rounded to nearest, ties to even. `boolean` is one byte, true if not 0,
 /// and only for masks; `i32` and `i64` are only for indices: the targets of a loss, the experts of a gate.
@@ -152,8 +159,8 @@ struct [[nodiscard]] status {
 /// Marks a parameter that was not given: the activation's default applies.
 inline constexpr float default_parameter = std::numeric_limits<float>::quiet_NaN();
 
-/// The parameters of an activation, in the order and with the meaning that `describe(op).parameters` tells.
-/// Must be finite where given; clip's bounds may be infinite. A parameter that the activation does not have must not be
+/// The parameters of an activation or gate, in the order and with the meaning that `describe(op).parameters` tells.
+/// Must be finite where given; clip's bounds may be infinite. A parameter that the function does not have must not be
 /// given.
 struct parameters {
   float first = default_parameter;
@@ -193,6 +200,58 @@ struct options {
 /// (relu'(0) = 0); NaN in x gives NaN. dx may be identical with dy or with x; any other overlap is refused.
 [[nodiscard]] SIGMAX_API status activation_gradient(activation op, const const_view& dy, const const_view& x,
                                                     const view& dx, const options& how = {}) noexcept;
+
+/// How a and b lie in one tensor, along an axis of 2 n elements.
+enum class gate_layout : std::int32_t {
+  halves,          ///< a, then b
+  swapped_halves,  ///< b, then a
+  interleaved,     ///< a[0] b[0] a[1] b[1] ...
+};
+template <class Pointer>
+struct gate_views {
+  basic_view<Pointer> a, b;
+};
+
+/// The views of a and b in `packed`; an axis below 0 counts from the end. An odd extent, an axis that is not there or
+/// an unknown layout gives views of rank max_rank + 1, which every call refuses.
+template <class Pointer>
+constexpr gate_views<Pointer> split(const basic_view<Pointer>& packed, gate_layout layout, int axis = -1) noexcept {
+  gate_views<Pointer> parts{packed, packed};
+  const int i = axis < 0 ? axis + packed.rank : axis;
+  const bool known = layout >= gate_layout::halves && layout <= gate_layout::interleaved;
+  if (packed.rank < 0 || packed.rank > max_rank || i < 0 || i >= packed.rank || packed.shape[i] % 2 != 0 || !known) {
+    parts.a.rank = parts.b.rank = max_rank + 1;
+    return parts;
+  }
+  const std::int64_t n = packed.shape[i] / 2;
+  parts.a.shape[i] = parts.b.shape[i] = n;
+  auto distance = static_cast<std::uint64_t>(packed.strides[i]);  // unsigned, as in basic_view
+  if (layout == gate_layout::interleaved)
+    parts.a.strides[i] = parts.b.strides[i] = static_cast<std::int64_t>(2 * distance);
+  else
+    distance *= static_cast<std::uint64_t>(n);
+  if (packed.data != nullptr) {
+    const std::uint64_t size = packed.type == dtype::f32 ? 4 : 2;
+    const auto address = reinterpret_cast<std::uintptr_t>(packed.data) + distance * size;
+    (layout == gate_layout::swapped_halves ? parts.a : parts.b).data = reinterpret_cast<Pointer>(address);
+  }
+  return parts;
+}
+
+/// y[i] = op(a[i], b[i]), the IEEE product of an activation of one and the other as `describe(op).formula` tells: so
+/// NaN in either gives NaN, 0 inf is NaN, and signs multiply, those of zeros too. Only swiglu_oai's factor u + 1 is not
+/// rounded by itself, and its clamps keep infinities out. f(-inf) is the activation's limit, -0.
+/// Shapes must be equal; dtypes may differ; strides are free, so that any layout is a pair of views (`split`), but
+/// alternating ones are fast where a comes first and they are dense. In place: y identical with a or with b; any other
+/// overlap is refused. Synchronous on the CPU.
+[[nodiscard]] SIGMAX_API status activate_gated(gate op, const const_view& a, const const_view& b, const view& y,
+                                               const options& how = {}) noexcept;
+
+/// da[i] = dy[i] * (d op / d a), db[i] = dy[i] * (d op / d b) at a[i], b[i]: the backward pass of `activate_gated`,
+/// one form for both tiers. Kinks as in `activation_gradient`. da and db may each be identical with dy, a or b, not
+/// with one another; any other overlap is refused.
+[[nodiscard]] SIGMAX_API status gated_gradient(gate op, const const_view& dy, const const_view& a, const const_view& b,
+                                               const view& da, const view& db, const options& how = {}) noexcept;
 
 /// y = exp(x - max) / sum(exp(x - max)) along `axis` (negative: from the end). The same bits for every number of
 /// threads, batch, position and FMA-capable ISA; each f32 result within 2.5 ULP of the exact one, under accuracy::fast
@@ -325,8 +384,9 @@ struct gating_form {
 /// What a call would do and why, without doing it.
 struct explanation {
   backend where = backend::cpu;
-  const char* isa = "";     ///< name of the ISA row; "" where none applies
-  const char* kernel = "";  ///< which loop: "contiguous", "blocks" (strided or mixed dtype), "rows", "columns"
+  const char* isa = "";  ///< name of the ISA row; "" where none applies
+  /// Which loop: "contiguous", "interleaved", "blocks" (strided or mixed dtype), "rows", "columns".
+  const char* kernel = "";
   sigmax::accuracy accuracy = sigmax::accuracy::high;  ///< `fast` where a second form runs
   bool streaming = false;                              ///< non-temporal stores
   std::int64_t tasks = 0;                              ///< how many pieces `threads.run` would be given; 1 when serial
@@ -334,6 +394,8 @@ struct explanation {
 };
 [[nodiscard]] SIGMAX_API status explain(activation op, const const_view& x, const view& y, const options& how,
                                         explanation& out) noexcept;
+[[nodiscard]] SIGMAX_API status explain_gated(gate op, const const_view& a, const const_view& b, const view& y,
+                                              const options& how, explanation& out) noexcept;
 [[nodiscard]] SIGMAX_API status explain_softmax(const const_view& x, const view& y, int axis, const options& how,
                                                 explanation& out) noexcept;
 
@@ -355,6 +417,13 @@ struct activation_info {
 [[nodiscard]] SIGMAX_API const activation_info& describe(activation op) noexcept;
 [[nodiscard]] SIGMAX_API std::span<const activation> all_activations() noexcept;
 [[nodiscard]] SIGMAX_API std::optional<activation> find_activation(std::string_view name) noexcept;
+
+/// The same of a gate y = f(x) v, where (x, v) is (a, b) or (b, a). bound_f32: |error| is at most that many ULP of y
+/// plus 2^-148 |v|, what a subnormal f(x) may be off by. bound_fast: in ULP of max(|y|, 2^-20 min(1, |x|) |v|).
+using gate_info = activation_info;
+[[nodiscard]] SIGMAX_API const gate_info& describe(gate op) noexcept;
+[[nodiscard]] SIGMAX_API std::span<const gate> all_gates() noexcept;
+[[nodiscard]] SIGMAX_API std::optional<gate> find_gate(std::string_view name) noexcept;
 
 /// The CPU ISA rows of this build, best first; `usable` tells whether this machine can run one.
 struct isa_info {
