@@ -7,8 +7,17 @@
 #include <cstdio>
 #include <filesystem>
 #include <fstream>
+#include <sstream>
 
 namespace sigmax_bench {
+
+std::string read_text(const std::string& path) {
+  std::ifstream in(path, std::ios::binary);
+  std::ostringstream content;
+  if (!in || std::filesystem::is_directory(path)) throw usage_error(fmt::format("cannot read '{}'", path));
+  content << in.rdbuf();
+  return content.str();
+}
 
 void require_writable(const std::string& path) {
   if (!path.empty() && !std::ofstream(path, std::ios::app)) throw usage_error(fmt::format("cannot write '{}'", path));

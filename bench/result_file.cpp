@@ -1,6 +1,7 @@
 #include "result_file.hpp"
 
 #include "exit_code.hpp"
+#include "output_file.hpp"
 #include "statistics.hpp"
 
 #include <fmt/core.h>
@@ -8,7 +9,6 @@
 #include <algorithm>
 #include <cmath>
 #include <filesystem>
-#include <fstream>
 #include <map>
 #include <sstream>
 
@@ -151,13 +151,7 @@ result_file parse_results(std::string_view content, const std::string& path) {
   return file;
 }
 
-result_file read_results(const std::string& path) {
-  std::ifstream in(path, std::ios::binary);
-  std::ostringstream content;
-  if (!in || std::filesystem::is_directory(path) || !(content << in.rdbuf()))
-    throw usage_error(fmt::format("cannot read '{}'", path));
-  return parse_results(content.str(), path);
-}
+result_file read_results(const std::string& path) { return parse_results(read_text(path), path); }
 
 std::vector<result_file> read_all(const std::vector<std::string>& paths) {
   std::vector<result_file> files;
