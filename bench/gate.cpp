@@ -117,7 +117,7 @@ int gate(wishes& w) {
     }
   }
   take_metric(w);
-  if (w.brief) w.settings.how.batches = 5, w.settings.max_blocks = w.settings.blocks;
+  if (w.brief) w.settings.how.batches = 7, w.settings.max_blocks = w.settings.blocks;
   const std::vector<std::string> lines = w.baseline.empty() ? lines_of(w.cases) : std::vector<std::string>{};
   choose_cpus(w, lines);
   watch_interrupt();

@@ -126,7 +126,8 @@ std::string gate_markdown(const gate_result& r) {
       "\nTime: Hodges-Lehmann estimate of candidate / base over paired blocks, each a fresh process; 95 %: its BCa "
       "bootstrap interval. Floor: the\nlarger of the threshold and what a copy of base against base showed in this "
       "run. "
-      "REGRESSED: interval above the floor and q < 0.05, twice.\nSAME: interval within the floor.\n";
+      "REGRESSED: interval above the floor and q < 0.05, twice.\nSAME: interval within the floor, and the floor no "
+      "more than twice the threshold.\n";
   for (const gate_case& c : r.cases) {
     if (!c.problem.empty()) text += fmt::format("\nLeft out: {}: {}\n", c.line, c.problem);
   }

@@ -22,8 +22,8 @@ struct gate_side {
 gate_side side_of(const std::string& given);
 
 struct sampling {
-  int batches = 9;
-  double batch_time = 0.003;  // seconds
+  int batches = 15;
+  double batch_time = 0.002;  // seconds
   std::string cpus;
   std::uint64_t seed = 1;
   std::size_t cases_a_process = 6;

@@ -20,7 +20,9 @@ gate_verdict verdict_of(const judgement& j, const gate_rules& rules) {
   const bool found = j.q < rules.false_discoveries;
   if (found && j.range.low > j.floor) return gate_verdict::regressed;
   if (found && j.range.high < -j.floor) return gate_verdict::improved;
-  if (j.range.low >= -j.floor && j.range.high <= j.floor) return gate_verdict::same;
+  // Where the machine makes up more than twice the threshold, "within the floor" would say nothing.
+  const bool steady = j.floor <= 2 * std::log1p(rules.threshold);
+  if (steady && j.range.low >= -j.floor && j.range.high <= j.floor) return gate_verdict::same;
   return gate_verdict::undecided;
 }
 

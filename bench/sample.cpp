@@ -28,8 +28,8 @@ using clock = std::chrono::steady_clock;
 
 struct wishes {
   std::string batch, cpus;
-  int batches = 9;
-  double batch_time = 0.003;
+  int batches = 15;
+  double batch_time = 0.002;
   std::uint64_t order = 0;
   std::int64_t calls = 0;
   double slower = 0;
