@@ -36,6 +36,10 @@ request request_of(const case_wishes& w) {
   r.isas = parse_isas(or_else(w.isas, "best"));
   r.threads = parsed(w.threads, "1", parse_threads);
   r.in_place = w.in_place;
+  r.cold = parsed(w.caches, "hot", [](std::string_view word) {
+    if (word != "hot" && word != "cold") throw usage_error(fmt::format("caches are hot or cold, not '{}'", word));
+    return word == "cold";
+  });
   r.max_bytes = max_bytes_of(w);
   return r;
 }
@@ -56,6 +60,7 @@ void add_case_options(CLI::App& command, case_wishes& into) {
   list("--backend", into.backends, "automatic,cpu,cuda");
   list("--isa", into.isas, "rows of 'sigmax-bench info', all, best");
   list("--threads", into.threads, "1,2,all");
+  list("--cache", into.caches, "hot, cold (the tensors leave the caches before every call), or both");
   command.add_flag("--in-place", into.in_place, "the output overwrites the input");
   command.add_option("--max-bytes", into.max_bytes,
                      "bytes of a case's tensors (1Gi): what needs more is halved from its first extent on");
@@ -110,6 +115,7 @@ std::string words_of(const bench_case& c) {
   if (c.where != sigmax::backend::cpu) words += fmt::format(" --backend {}", name_of(c.where));
   if (!c.isa.empty()) words += " --isa " + c.isa;
   if (c.threads != 1) words += fmt::format(" --threads {}", c.threads);
+  if (c.cold) words += " --cache cold";
   return words + (c.in_place ? " --in-place" : "");
 }
 

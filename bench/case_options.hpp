@@ -14,13 +14,13 @@ class App;
 namespace sigmax_bench {
 
 struct case_wishes {
-  std::vector<std::string> ops, dtypes, sizes, shapes, backends, isas, threads;
+  std::vector<std::string> ops, dtypes, sizes, shapes, backends, isas, threads, caches;
   std::string filter, max_bytes, batch;
   bool in_place = false;
 
   bool any_axis() const {
     return in_place || !(ops.empty() && dtypes.empty() && sizes.empty() && shapes.empty() && backends.empty() &&
-                         isas.empty() && threads.empty());
+                         isas.empty() && threads.empty() && caches.empty());
   }
 };
 

@@ -30,6 +30,7 @@ std::vector<std::string> lines_of(const case_wishes& w) {
   std::vector<std::string> lines;
   for (bench_case& c : cases) {
     if (w.isas.empty() && w.batch.empty()) c.isa.clear();
+    if (c.cold) throw usage_error("gate times hot caches only");
     lines.push_back(words_of(c));
   }
   if (!w.any_axis() && w.batch.empty()) {
@@ -123,7 +124,11 @@ int gate(wishes& w) {
   watch_interrupt();
   const gate_result result = [&] {
     progress shown(w.quiet);
-    return run_gate(w.base, w.candidate, w.baseline, lines, w.settings, shown);
+    try {
+      return run_gate(w.base, w.candidate, w.baseline, lines, w.settings, shown);
+    } catch (const nlohmann::json::exception& error) {  // a program that is another one, or much older
+      throw usage_error(fmt::format("one of the two answers with what 'gate' does not understand: {}", error.what()));
+    }
   }();
   for (const std::string& path : w.out) write_text(path, text_of(result, form_of(path)));
   write_text("", text_of(result, w.output));

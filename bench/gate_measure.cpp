@@ -143,7 +143,8 @@ gate_result empty_result(const gate_settings& s) {
 // The stored base, if it may be compared with what this machine measures.
 gate_baseline fitting_baseline(const std::string& path, const json& machine, bool force, std::string& unfit) {
   gate_baseline stored = read_baseline(path);
-  const std::string theirs = stored.machine.value("machine_id", ""), ours = machine.value("machine_id", "");
+  const std::string theirs = stored.machine.value("machine_id", ""),
+                    ours = machine.is_object() ? machine.value("machine_id", "") : "";
   if (theirs != ours) {
     unfit = fmt::format("'{}' is from another machine ({}, this one is {})", path, theirs.empty() ? "unnamed" : theirs,
                         ours);

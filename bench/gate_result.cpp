@@ -19,7 +19,10 @@ double percent(double log_ratio) { return 100 * std::expm1(log_ratio); }
 std::string range_text(const interval& i) { return fmt::format("[{:+.1f}, {:+.1f}]", percent(i.low), percent(i.high)); }
 
 std::string build_text(const json& machine, const std::string& path) {
-  const auto text = [&](const char* key) { return machine.value(key, std::string("unknown")); };
+  const auto text = [&](const char* key) {
+    return machine.is_object() && machine.contains(key) && machine[key].is_string() ? machine[key].get<std::string>()
+                                                                                    : std::string("unknown");
+  };
   return fmt::format("{}: commit {}, {}, {}", path, text("commit"), text("compiler"), text("flags"));
 }
 
@@ -217,6 +220,7 @@ gate_baseline parse_baseline(std::string_view content, const std::string& path) 
   try {
     const json all = json::parse(content);
     baseline.machine = all.at("base").at("machine");
+    if (!baseline.machine.is_object()) throw refuse("it does not say which machine it is from");
     if (const json& sides = all.at("environment").at("calibration_ns"); !sides.empty())
       baseline.calibration = sides.front().get<std::vector<double>>();
     for (const json& entry : all.at("cases")) {

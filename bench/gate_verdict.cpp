@@ -42,6 +42,7 @@ judgement estimate(const paired_times& times, double quantum, const gate_rules& 
   const std::vector<double> change = log_ratios(times.candidate, times.base);
   const std::vector<double> null = log_ratios(times.control, times.control_of);
   judgement j;
+  j.range = {-HUGE_VAL, HUGE_VAL};
   if (change.size() < 5) return j;  // five signs that agree have p = 1/16: nothing can be found
   const auto interval_of = [&](const std::vector<double>& logs) {
     return bca_interval(logs, hodges_lehmann, rules.resamples, 20261);

@@ -4,6 +4,7 @@
 
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstdio>
 
 namespace sigmax_bench {
@@ -19,9 +20,17 @@ void progress::enter(std::string stage) { stage_ = std::move(stage); }
 
 void progress::done_of(std::size_t done, std::size_t all) {
   if (done == 0) steps_start_ = clock::now();
-  done_ = done;
-  all_ = all;
+  done_ = static_cast<double>(done);
+  all_ = static_cast<double>(all);
 }
+
+void progress::part(std::size_t first, std::size_t last, std::size_t all) {
+  done_of(first, all);
+  part_first_ = done_;
+  part_length_ = static_cast<double>(last - first);
+}
+
+void progress::within(double share) { done_ = part_first_ + std::min(share, 1.0) * part_length_; }
 
 void progress::working_on(std::string_view what) {
   using namespace std::chrono_literals;
@@ -36,14 +45,15 @@ void progress::working_on(std::string_view what) {
   std::fflush(stderr);
 }
 
-std::string progress_bar(std::size_t done, std::size_t all, double seconds_so_far) {
-  const std::size_t width = 10, full = all == 0 ? 0 : done * width / all;
-  std::string bar = "[" + std::string(full, '=') + (full < width ? ">" : "") +
-                    std::string(full < width ? width - full - 1 : 0, ' ') + "]";
-  if (done == 0 || done >= all) return bar;
-  const auto left =
-      static_cast<long>(seconds_so_far * static_cast<double>(all - done) / static_cast<double>(done) + 0.5);
-  return bar + fmt::format(" {}:{:02} left", left / 60, left % 60);
+std::string progress_bar(double done, double all, double seconds_so_far) {
+  constexpr std::size_t width = 10;
+  const double share = all > 0 ? std::clamp(done / all, 0.0, 1.0) : 0;
+  const auto full = static_cast<std::size_t>(share * width);
+  const std::string bar =
+      full == width ? std::string(width, '=') : std::string(full, '=') + ">" + std::string(width - full - 1, ' ');
+  if (share <= 0 || share >= 1) return "[" + bar + "]";
+  const auto left = static_cast<long>(seconds_so_far * (1 - share) / share + 0.5);
+  return fmt::format("[{}] {}:{:02} left", bar, left / 60, left % 60);
 }
 
 }  // namespace sigmax_bench

@@ -115,6 +115,18 @@ std::vector<result_row> rows_of(const json& entries) {
   return rows;
 }
 
+// What is read from it later, of the right kind: a broken file must not end a report half way.
+void require_machine(const json& machine) {
+  if (!machine.is_object()) throw usage_error("its machine is no object");
+  if (!machine.contains("caches")) return;
+  for (const json& cache : machine["caches"]) {
+    for (const char* key : {"level", "size", "num_sharing"}) {
+      if (!cache.at(key).is_number_unsigned()) throw usage_error(fmt::format("a cache's {} is no number", key));
+    }
+    if (!cache.at("type").is_string()) throw usage_error("a cache has no type");
+  }
+}
+
 }  // namespace
 
 double result_row::time() const { return median(samples); }
@@ -140,7 +152,8 @@ result_file parse_results(std::string_view content, const std::string& path) {
   try {
     const json all = json::parse(content);
     file.context = all.at("context");
-    if (file.context.contains("machine")) file.machine = file.context["machine"];
+    file.machine = file.context.value("machine", json::object());  // throws unless the context is an object
+    require_machine(file.machine);
     file.rows = rows_of(all.at("benchmarks"));
   } catch (const json::exception& error) {
     throw usage_error(fmt::format("'{}' is not a result of 'run': {}", path, error.what()));

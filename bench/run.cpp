@@ -1,7 +1,9 @@
+#include "calibration.hpp"
 #include "case_options.hpp"
 #include "command.hpp"
 #include "comparison.hpp"
 #include "comparison_output.hpp"
+#include "cpu_list.hpp"
 #include "interrupt.hpp"
 #include "operands.hpp"
 #include "peer.hpp"
@@ -22,7 +24,7 @@ namespace {
 struct wishes {
   case_wishes cases;
   std::vector<std::string> vs;
-  std::string output, out;
+  std::string output, out, cpus;
   bool quiet = false, names_only = false;
   measure_settings timing;
 };
@@ -107,6 +109,7 @@ int run(wishes& w, const std::vector<std::string>& extras) {
   }
   const std::vector<peer> others = peers_of(w);
   require_memory(cases);
+  if (!w.cpus.empty()) pin_to(w.cpus);  // before OpenMP starts its threads
   start_measuring(w.timing);
   std::ofstream file;
   if (!w.out.empty()) {
@@ -117,6 +120,8 @@ int run(wishes& w, const std::vector<std::string>& extras) {
   watch_interrupt();
   const comparison result = [&] {
     progress shown(w.quiet);
+    shown.working_on("warming up");
+    warm_up();
     return compare_cases(cases, others, w.timing, shown);
   }();
   // With --out the terminal still gets the table.
@@ -124,6 +129,12 @@ int run(wishes& w, const std::vector<std::string>& extras) {
   if (!w.out.empty()) {
     file << text_of(result, w.output);
     if (!file.flush()) throw std::runtime_error(fmt::format("writing '{}' failed", w.out));
+  }
+  if (const int noisy = result.noisy(); noisy > 0) {
+    fmt::print(
+        stderr,
+        "sigmax-bench: the repetitions of {} of {} cases spread by more than {:.0f} %: something else was busy\n",
+        noisy, result.outcomes.size(), 100 * comparison::noisy_spread);
   }
   if (!result.all_correct()) {
     report_wrong(result);
@@ -150,11 +161,17 @@ void add_run(CLI::App& app, int& result) {
       ->capture_default_str();
   command->add_option("--output", w->output, "md, csv or json; from the name of --out if not given");
   command->add_option("--out", w->out, "write there, and the table to the terminal");
+  command->add_option("--cpus", w->cpus, "run on these CPUs only: 0-3,8");
   command->add_flag("--quiet", w->quiet, "no progress on stderr");
   command->allow_extras();
   command->footer(
       "Flags of Google Benchmark (--benchmark_...=...) are taken too. Exit: 0 ok, 2 usage, 5 wrong results, 130 "
-      "interrupted.");
+      "interrupted.\n"
+      "Examples:\n"
+      "  sigmax-bench run --out here.json\n"
+      "  sigmax-bench run --op gelu,silu --size 1Ki:64Mi*2 --isa all --threads 1,all\n"
+      "  sigmax-bench run --op softmax --shape 64x1024,4096x32000 --cache hot,cold --cpus 2\n"
+      "  sigmax-bench run --batch cases.txt --out cases.json");
   command->callback([command, w, &result] { result = run(*w, command->remaining()); });
 }
 
