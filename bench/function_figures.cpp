@@ -14,7 +14,7 @@
 namespace sigmax_bench {
 namespace {
 
-constexpr std::size_t points = 241;
+constexpr std::size_t points = 161;
 
 struct domain {
   float low = -5, high = 5;
@@ -68,18 +68,18 @@ std::vector<float> slopes_of(sigmax::activation function, const std::vector<floa
   return dx;
 }
 
-// A jump of the derivative is a gap, not a slope that is not there.
-curve derivative_curve(const std::vector<float>& x, const std::vector<float>& slopes) {
-  curve c{"derivative", {}, {}, {}, {}, true};
-  const auto [low, high] = std::minmax_element(slopes.begin(), slopes.end());
-  const float jump = std::max(0.08f * (*high - *low), 1e-6f);
+// A jump is a gap, not a slope that is not there.
+curve broken_curve(const char* name, const std::vector<float>& x, const std::vector<float>& values) {
+  curve c{name};
+  const auto [low, high] = std::minmax_element(values.begin(), values.end());
+  const float jump = std::max(0.2f * (*high - *low), 1e-6f);
   for (std::size_t i = 0; i < x.size(); ++i) {
-    if (i > 0 && std::fabs(slopes[i] - slopes[i - 1]) > jump) {
+    if (i > 0 && std::fabs(values[i] - values[i - 1]) > jump) {
       c.x.push_back(static_cast<double>(x[i]));
       c.y.push_back(std::numeric_limits<double>::quiet_NaN());
     }
     c.x.push_back(static_cast<double>(x[i]));
-    c.y.push_back(static_cast<double>(slopes[i]));
+    c.y.push_back(static_cast<double>(values[i]));
   }
   return c;
 }
@@ -96,8 +96,9 @@ figure function_figure(sigmax::activation function) {
   const domain d = domain_of(function);
   f.x_low = static_cast<double>(d.low), f.x_high = static_cast<double>(d.high);
   const std::vector<float> x = spread_over(d);
-  f.curves.push_back({"f(x)", widened(x), widened(values_of(function, x))});
-  f.curves.push_back(derivative_curve(x, slopes_of(function, x)));
+  f.curves.push_back(broken_curve("f(x)", x, values_of(function, x)));
+  f.curves.push_back(broken_curve("derivative", x, slopes_of(function, x)));
+  f.curves.back().dashed = true;
   return f;
 }
 

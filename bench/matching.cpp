@@ -51,8 +51,8 @@ bool takes_part(const result_row& row, compared_by by, bool with_roofs) {
   return true;
 }
 
-// The case without what the columns differ in. Of several machines in one table every case says whose it is.
-std::string case_of(const result_file& file, const result_row& row, compared_by by, bool one_file) {
+// The case without what the columns differ in; where there are several machines, with the one that it was measured on.
+std::string case_of(const std::string& machine, const result_row& row, compared_by by) {
   if (by == compared_by::file) return row.name;
   std::string name = row.op;
   const auto add = [&](const std::string& part, compared_by without) {
@@ -64,7 +64,7 @@ std::string case_of(const result_file& file, const result_row& row, compared_by 
   if (!takes_fastest_isa(by)) add(row.isa, compared_by::isa);
   add(row.threads.empty() ? "" : row.threads + "t", compared_by::threads);
   add(row.form, compared_by::file);
-  if (by != compared_by::machine && !one_file) name += " on " + file.label;
+  if (by != compared_by::machine && !machine.empty()) name += " on " + machine;
   return name;
 }
 
@@ -113,7 +113,10 @@ void put_first(collected& all, const std::string& reference) {
 
 collected collect(std::span<const result_file> files, compared_by by, bool with_roofs, matching& into) {
   collected all;
+  const bool one_machine = std::all_of(
+      files.begin(), files.end(), [&](const result_file& f) { return f.machine_id() == files.front().machine_id(); });
   for (const result_file& file : files) {
+    const std::string machine = one_machine ? "" : machine_column(files, file);
     for (const result_row& row : file.rows) {
       if (!takes_part(row, by, with_roofs)) continue;
       if (row.samples.empty()) {
@@ -122,7 +125,7 @@ collected collect(std::span<const result_file> files, compared_by by, bool with_
       }
       const std::string column = column_of(files, file, row, by);
       if (column.empty()) continue;  // a peer has no ISA
-      take(all, case_of(file, row, by, files.size() == 1), column, row);
+      take(all, case_of(machine, row, by), column, row);
     }
   }
   return all;

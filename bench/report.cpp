@@ -75,12 +75,21 @@ void report(const wishes& w) {
   const std::vector<result_file> files = read_all(w.files);
   std::string body;
   if (!can_draw()) body += paragraph("Without figures: they are drawn by gnuplot, which was not found.");
-  if (files.size() > 1) {
-    const matching m = match(files, parse_compared_by(w.by), false, w.reference);
-    body += heading(2, "Comparison") + machine_table(files).html() + drawn({ratio_figure(m, "")}) +
-            matching_table(m).html() + paragraph(matching_legend(m));
+  const compared_by by = parse_compared_by(w.by);
+  const auto comparison = [&] {
+    const matching m = match(files, by, false, w.reference);
+    body += machine_table(files).html() + drawn({ratio_figure(m, "")}) + matching_table(m).html() +
+            paragraph(matching_legend(m));
     if (const std::string rest = left_out(m, 20); !rest.empty())
       body += fmt::format("<pre class=\"soft\">{}</pre>\n", html_escaped(rest));
+  };
+  if (files.size() > 1) {
+    body += heading(2, "Comparison");
+    try {
+      comparison();
+    } catch (const usage_error& error) {  // the files have a page of their own each, all the same
+      body += paragraph(fmt::format("None: {}.", error.what()));
+    }
   }
   for (const result_file& f : files) body += part_of(f);
   body += paragraph(

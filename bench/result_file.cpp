@@ -92,7 +92,7 @@ result_row row_of(const json& entry) {
     s *= unit;
     if (!std::isfinite(s) || s <= 0) throw usage_error(fmt::format("'{}' has a time of {} ns", row.name, s));
   }
-  row.bytes = number(entry, "bytes_per_second") * row.time() / 1e9;
+  row.bytes = std::round(number(entry, "bytes_per_second") * row.time() / 1e9);
   return row;
 }
 

@@ -158,19 +158,20 @@ bool has_copy(copy_kind kind, bool in_place) {
   return chosen().by_kind[static_cast<std::size_t>(kind)] != nullptr;
 }
 
-void copy(copy_kind kind, const void* source, void* destination, std::int64_t bytes, int threads) {
+void copy(copy_kind kind, const void* source, void* destination, std::int64_t bytes, int threads, int times) {
   const char* s = static_cast<const char*>(source);
   char* d = static_cast<char*>(destination);
   // Slices of whole pages keep the aligned loads and stores aligned.
   for_slices(threads, bytes, 4096, [=](std::int64_t begin, std::int64_t end) {
-    if (kind == copy_kind::library) {
-      std::memcpy(d + begin, s + begin, static_cast<std::size_t>(end - begin));
-      return;
+    const std::int64_t blocks = (end - begin) / chosen().width, done = begin + blocks * chosen().width;
+    for (int i = 0; i < times; ++i) {
+      if (kind == copy_kind::library) {
+        std::memcpy(d + begin, s + begin, static_cast<std::size_t>(end - begin));
+        continue;
+      }
+      chosen().by_kind[static_cast<std::size_t>(kind)](s + begin, d + begin, blocks);
+      if (s != d) std::memcpy(d + done, s + done, static_cast<std::size_t>(end - done));
     }
-    const std::int64_t blocks = (end - begin) / chosen().width;
-    chosen().by_kind[static_cast<std::size_t>(kind)](s + begin, d + begin, blocks);
-    const std::int64_t done = begin + blocks * chosen().width;
-    if (s != d) std::memcpy(d + done, s + done, static_cast<std::size_t>(end - done));
   });
 }
 
@@ -185,10 +186,11 @@ const char* name_of(one_way kind) {
 
 bool has_one_way(one_way kind) { return chosen().one_way[static_cast<std::size_t>(kind)] != nullptr; }
 
-void move_one_way(one_way kind, void* data, std::int64_t bytes, int threads) {
+void move_one_way(one_way kind, void* data, std::int64_t bytes, int threads, int times) {
   char* d = static_cast<char*>(data);
   for_slices(threads, bytes, 4096, [=](std::int64_t begin, std::int64_t end) {
-    chosen().one_way[static_cast<std::size_t>(kind)](d + begin, d + begin, (end - begin) / chosen().width);
+    for (int i = 0; i < times; ++i)
+      chosen().one_way[static_cast<std::size_t>(kind)](d + begin, d + begin, (end - begin) / chosen().width);
   });
 }
 

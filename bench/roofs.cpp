@@ -42,8 +42,9 @@ struct roof_row {
   int threads;
   std::int64_t bytes;       // moved by a call; 0 of arithmetic
   std::int64_t operations;  // of a call; 0 of a move
-  std::int64_t elements;
-  std::string name;
+  std::int64_t elements;    // of all that a call does
+  std::int64_t size;        // of the tensor, in elements
+  std::string name = {};
   samples time = {};
 
   double per_second() const { return time.empty() ? 0 : static_cast<double>(bytes + operations) / time.median() * 1e9; }
@@ -79,29 +80,33 @@ class roof_run {
 
   void add_moves(const level& l, int threads) {
     const std::int64_t bytes = bytes_with(l, threads);
+    // A call that is long beside starting and joining the threads.
+    const int times = static_cast<int>(std::max<std::int64_t>(1, (std::int64_t{8} << 20) * threads / bytes));
     for (const auto kind : {one_way::read, one_way::write, one_way::write_nontemporal}) {
       if (has_one_way(kind))
-        add({name_of(kind), l.name, threads, bytes, 0, bytes / 4, ""},
-            [=, this] { move_one_way(kind, a_.data(), bytes, threads); });
+        add({name_of(kind), l.name, threads, times * bytes, 0, times * bytes / 4, bytes / 4},
+            [=, this] { move_one_way(kind, a_.data(), bytes, threads, times); });
     }
     for (const copy_kind kind : copy_kinds) {
       if (has_copy(kind, false))
-        add({name_of(kind), l.name, threads, 2 * bytes, 0, bytes / 4, ""},
-            [=, this] { copy(kind, a_.data(), b_.data(), bytes, threads); });
+        add({name_of(kind), l.name, threads, 2 * times * bytes, 0, times * bytes / 4, bytes / 4},
+            [=, this] { copy(kind, a_.data(), b_.data(), bytes, threads, times); });
     }
   }
 
   void add_arithmetic(int threads) {
-    constexpr std::int64_t rounds = 4096;
+    constexpr std::int64_t rounds = 1 << 18;
     const std::int64_t operations = multiply_adds(1, 1) * rounds * threads;
     if (operations > 0)
-      add({"multiply-add", "", threads, 0, operations, operations, ""}, [=] { multiply_adds(rounds, threads); });
-    constexpr std::int64_t count = 2048;  // 8 KiB in, 8 KiB out, for each thread
-    add({"exp", "", threads, 0, count * threads, count * threads, ""}, [=, this] {
+      add({"multiply-add", "", threads, 0, operations, operations, operations},
+          [=] { multiply_adds(rounds, threads); });
+    constexpr std::int64_t count = 2048, times = 512;  // 8 KiB in, 8 KiB out, for each thread
+    add({"exp", "", threads, 0, times * count * threads, times * count * threads, count * threads}, [=, this] {
       for_slices(threads, threads, 1, [&](std::int64_t i, std::int64_t) {
         auto *x = static_cast<float*>(a_.data()) + i * count, *y = static_cast<float*>(b_.data()) + i * count;
-        static_cast<void>(sigmax::activate(sigmax::activation::exp, sigmax::const_view(x, count),
-                                           sigmax::view(y, count), {.where = sigmax::backend::cpu}));
+        for (std::int64_t t = 0; t < times; ++t)
+          static_cast<void>(sigmax::activate(sigmax::activation::exp, sigmax::const_view(x, count),
+                                             sigmax::view(y, count), {.where = sigmax::backend::cpu}));
       });
     });
   }
@@ -115,7 +120,7 @@ class roof_run {
 
  private:
   void add(roof_row row, std::function<void()> call) {
-    row.name = fmt::format("{}/f32/{}/{}t", row.kind, format_size(row.elements), row.threads);
+    row.name = fmt::format("{}/f32/{}/{}t", row.kind, format_size(row.size), row.threads);
     calls_.push_back({row.name, std::move(call)});
     rows_.push_back(std::move(row));
   }
@@ -129,7 +134,7 @@ table table_of(const std::vector<roof_row>& rows) {
   table t{{{"what"}, {"where"}, {"threads", true}, {"bytes", true}, {"per second", true}, {"±%", true}}, {}};
   for (const roof_row& r : rows) {
     const double speed = r.per_second() / 1e9;
-    t.rows.push_back({r.kind, r.level, fmt::format("{}", r.threads), r.bytes > 0 ? format_size(r.elements * 4) : "",
+    t.rows.push_back({r.kind, r.level, fmt::format("{}", r.threads), r.bytes > 0 ? format_size(r.size * 4) : "",
                       r.time.empty() ? ""
                                      : fmt::format("{:.1f} {}", speed,
                                                    r.bytes > 0       ? "GB"
