@@ -68,13 +68,15 @@ std::vector<float> slopes_of(sigmax::activation function, const std::vector<floa
   return dx;
 }
 
-// A jump is a gap, not a slope that is not there.
+// A jump is a gap, not a slope that is not there: a step that dwarfs the steps beside it.
 curve broken_curve(const char* name, const std::vector<float>& x, const std::vector<float>& values) {
   curve c{name};
+  const auto step = [&](std::size_t i) {
+    return i == 0 || i >= values.size() ? 0.0f : std::fabs(values[i] - values[i - 1]);
+  };
   const auto [low, high] = std::minmax_element(values.begin(), values.end());
-  const float jump = std::max(0.2f * (*high - *low), 1e-6f);
   for (std::size_t i = 0; i < x.size(); ++i) {
-    if (i > 0 && std::fabs(values[i] - values[i - 1]) > jump) {
+    if (i > 0 && step(i) > 3 * std::max(step(i - 1), step(i + 1)) && step(i) > 0.02f * (*high - *low)) {
       c.x.push_back(static_cast<double>(x[i]));
       c.y.push_back(std::numeric_limits<double>::quiet_NaN());
     }

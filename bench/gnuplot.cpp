@@ -44,7 +44,8 @@ std::string data_block(const std::string& name, const std::vector<std::vector<do
 std::string axes(const figure& f) {
   std::string text = fmt::format(
       "set terminal svg noenhanced size {},{} font \"sans-serif,12\"\nset encoding utf8\nset title {}\nset xlabel {}\n"
-      "set ylabel {}\nset key below center horizontal\nset offsets graph 0, 0, 0.05, 0.05\nset grid lc \"#888888\" lw "
+      "set ylabel {}\nset key below center horizontal\nset offsets graph 0, graph 0, graph 0.05, graph 0.05\nset grid "
+      "lc \"#888888\" lw "
       "0.5 dt 3\nset border 3\nset tics nomirror\n",
       f.width, f.height, quoted(f.title), quoted(f.x_title), quoted(f.y_title));
   if (f.log_x) text += "set logscale x 2\n";
@@ -60,7 +61,7 @@ std::string axes(const figure& f) {
   for (const mark& m : f.x_marks) {
     text += fmt::format(
         "set arrow from first {0},graph 0 to first {0},graph 1 nohead lc \"#888888\" dt 2\n"
-        "set label {1} at first {0},graph 0.02 rotate left offset -0.9,0 tc \"#888888\"\n",
+        "set label {1} at first {0},graph 0.02 rotate left offset 0.9,0 tc \"#888888\"\n",
         number(m.at), quoted(m.text));
   }
   return text;

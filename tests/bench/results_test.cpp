@@ -72,6 +72,15 @@ TEST(results, google_benchmarks_own_files) {
   EXPECT_EQ(f.rows[0].samples, (std::vector{2000.0, 4000.0}));
 }
 
+TEST(results, of_aggregates_the_median) {
+  const result_file f = parse_results(R"({"context": {}, "benchmarks": [
+    {"name": "BM_x_mean", "run_name": "BM_x", "run_type": "aggregate", "aggregate_name": "mean", "real_time": 3},
+    {"name": "BM_x_median", "run_name": "BM_x", "run_type": "aggregate", "aggregate_name": "median", "real_time": 2}]})",
+                                      "a.json");
+  ASSERT_EQ(f.rows.size(), 1u);
+  EXPECT_EQ(f.rows[0].time(), 2);
+}
+
 TEST(results, broken_files_are_refused_in_one_line) {
   for (const char* text :
        {"", "x", "[]", "{}", "null", "{\"context\": {}}", "{\"context\": {}, \"benchmarks\": 7}",
@@ -172,8 +181,9 @@ TEST(formats, github_action_benchmark) {
 TEST(formats, bencher) {
   const auto all = converted(parse_results(document(two_ops), "a.json"), foreign_format::bencher);
   EXPECT_EQ(all.size(), 3u);  // no roofs
-  EXPECT_EQ(all["relu/f32/1Ki/avx2/1t"].dump(),
-            R"({"latency":{"value":10.0,"lower_value":10.0,"upper_value":10.0},"throughput":{"value":8000000000.0}})");
+  EXPECT_EQ(
+      all["gelu/f32/1Ki/avx2/1t"].dump(),
+      R"({"latency":{"value":100.0,"lower_value":90.0,"upper_value":110.0},"throughput":{"value":8000000000.0}})");
 }
 
 TEST(formats, comparison_csv) {
