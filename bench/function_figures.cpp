@@ -154,6 +154,7 @@ figure gelu_difference() {
 figure negative_sides() {
   const domain d{-4, 1.5f};
   figure f = overlay("negative-side", "what is left of negative inputs", d);
+  f.width = 480, f.height = 380;
   const std::vector<float> x = spread_over(d);
   for (const auto function :
        {sigmax::activation::relu, sigmax::activation::leaky_relu, sigmax::activation::elu, sigmax::activation::selu,
