@@ -47,8 +47,10 @@ std::string extent::name() const {
 
 std::string bench_case::name() const {
   return fmt::format("{}/{}/{}/{}/{}t{}", op.name(), name_of(type), size.name(), isa.empty() ? name_of(where) : isa,
-                     threads, in_place ? "/in_place" : "");
+                     threads, form());
 }
+
+std::string bench_case::form() const { return fmt::format("{}{}", in_place ? "/in_place" : "", cold ? "/cold" : ""); }
 
 std::int64_t bench_case::bytes() const {
   const std::int64_t all = size.elements(), read = op.by_rows() ? visible_elements(op, size) : all;

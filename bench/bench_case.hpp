@@ -77,9 +77,11 @@ struct bench_case {
   std::string isa;  // empty where no CPU ISA applies
   int threads = 1;
   bool in_place = false;
+  bool cold = false;    // nothing of its tensors is in a cache when a call begins
   extent asked = size;  // `size` before it was scaled down to fit the memory
 
   std::string name() const;  // "gelu/f32/64Ki/avx512/1t"
+  std::string form() const;  // "", "/in_place", "/cold" or both
   /// Algorithmic bytes: every input read once, every output written once. What a causal softmax does not see is not
   /// read, and a mask for all rows is read once.
   std::int64_t bytes() const;

@@ -20,7 +20,7 @@ namespace {
 // Cases that share their roofs are timed together: same elements, dtype, threads, and in place or not.
 bool together(const bench_case& a, const bench_case& b) {
   return a.size.elements() == b.size.elements() && a.type == b.type && a.threads == b.threads &&
-         a.in_place == b.in_place;
+         a.in_place == b.in_place && a.cold == b.cold;
 }
 
 // For what does not ask where in a batch a row lies.
@@ -63,12 +63,24 @@ class group_run {
  private:
   timed_call kernel_of(const bench_case& c) {
     timed_call timed{c.name(), [call = kernel_call(c, memory_)] { static_cast<void>(call()); }};
-    if (c.in_place) timed.restore = [this, &c] { memory_.restore(c); };
+    timed.restore = before(c);
     return timed;
   }
 
-  int add_yardstick(yardstick y, std::function<void()> call) {
-    extra_calls_.push_back({y.name, std::move(call)});
+  // What must happen, untimed, before every call; empty if nothing must.
+  std::function<void()> before(const bench_case& c) const {
+    if (!c.in_place && !c.cold) return {};
+    return [this, &c] {
+      if (c.in_place) memory_.restore(c);
+      if (c.cold) memory_.evict(c);
+    };
+  }
+
+  // Under the conditions of `c`, but for the restoring: a yardstick may destroy its input.
+  int add_yardstick(const bench_case& c, yardstick y, std::function<void()> call) {
+    timed_call timed{y.name, std::move(call)};
+    if (c.cold) timed.restore = [this, &c] { memory_.evict(c); };
+    extra_calls_.push_back(std::move(timed));
     into_.yardsticks.push_back(std::move(y));
     return static_cast<int>(into_.yardsticks.size()) - 1;
   }
@@ -82,9 +94,9 @@ class group_run {
         if (!has_copy(kind, c.in_place)) continue;
         const std::int64_t bytes = c.size.elements() * size_of(c.type);
         const std::string name = fmt::format("{}/{}/{}/{}t{}", name_of(kind), name_of(c.type),
-                                             format_size(c.size.elements()), c.threads, c.in_place ? "/in_place" : "");
+                                             format_size(c.size.elements()), c.threads, c.form());
         const void* source = c.in_place ? memory_.y() : memory_.x();
-        roofs_[k] = add_yardstick({"roof", name, 2 * bytes, c.size.elements()},
+        roofs_[k] = add_yardstick(c, {"roof", name, 2 * bytes, c.size.elements()},
                                   [=, this, threads = c.threads] { copy(kind, source, memory_.y(), bytes, threads); });
       }
     }
@@ -112,11 +124,11 @@ class group_run {
       at = at + 2 * slice <= count ? at + slice : 0;
     };
     const std::int64_t elements = slice * cols;
-    const std::string name = fmt::format("naive:{}/{}/{}/{}t{}", c.op.name(), name_of(c.type), c.size.name(), c.threads,
-                                         c.in_place ? "/in_place" : "");
+    const std::string name =
+        fmt::format("naive:{}/{}/{}/{}t{}", c.op.name(), name_of(c.type), c.size.name(), c.threads, c.form());
     const double share = static_cast<double>(slice) / static_cast<double>(count);
     const auto bytes = static_cast<std::int64_t>(static_cast<double>(c.bytes()) * share);
-    o.naive = add_yardstick({"naive", name, bytes, elements}, call);
+    o.naive = add_yardstick(c, {"naive", name, bytes, elements}, call);
   }
 
   // Elements or rows [begin, end) of the case; empty where nobody has written it.
@@ -146,10 +158,11 @@ class group_run {
         o.peers.push_back(-1);
         continue;
       }
-      const std::string name = fmt::format("{}:{}/{}/{}/{}t", p.name, c.op.name(), name_of(c.type), c.size.name(), 1);
+      const std::string name =
+          fmt::format("{}:{}/{}/{}/{}t{}", p.name, c.op.name(), name_of(c.type), c.size.name(), 1, c.form());
       shown.working_on("checking " + name);
       const double error = verify(c, memory_, call).max_error;
-      o.peers.push_back(add_yardstick({"peer", name, c.bytes(), c.size.elements(), {}, error}, [=, this] {
+      o.peers.push_back(add_yardstick(c, {"peer", name, c.bytes(), c.size.elements(), {}, error}, [=, this] {
         call(static_cast<const float*>(memory_.x()), static_cast<float*>(memory_.y()));
       }));
     }
@@ -178,6 +191,11 @@ class group_run {
 
 bool comparison::all_correct() const {
   return std::all_of(outcomes.begin(), outcomes.end(), [](const outcome& o) { return o.checked.ok; });
+}
+
+int comparison::noisy() const {
+  return static_cast<int>(
+      std::count_if(outcomes.begin(), outcomes.end(), [](const outcome& o) { return o.time.spread() > noisy_spread; }));
 }
 
 double comparison::ns_per_element(const outcome& o) const {
@@ -218,7 +236,7 @@ double comparison::vs_peer(const outcome& o, std::size_t peer) const {
 double comparison::vs_first(const outcome& o) const {
   for (const outcome& first : outcomes) {
     const bench_case &a = first.what, &b = o.what;
-    if (a.op != b.op || a.type != b.type || a.size != b.size || a.in_place != b.in_place) continue;
+    if (a.op != b.op || a.type != b.type || a.size != b.size || a.in_place != b.in_place || a.cold != b.cold) continue;
     return first.time.empty() || o.time.empty() ? 0 : first.time.median() / o.time.median();
   }
   return 0;
@@ -235,8 +253,11 @@ comparison compare_cases(std::span<const bench_case> cases, const std::vector<pe
 
   comparison result{.peers = peers};
   operands memory(cases);
+  std::size_t done = 0;
   for (std::size_t g = 0; g < groups.size() && !interrupted(); ++g) {
     const bench_case& c = *groups[g].front();
+    shown.part(done, done + groups[g].size(), cases.size());
+    done += groups[g].size();
     shown.enter(fmt::format("{}/{} {} {} {}t, {} cases", g + 1, groups.size(), name_of(c.type),
                             format_size(c.size.elements()), c.threads, groups[g].size()));
     group_run run(result, memory);

@@ -49,6 +49,8 @@ struct comparison {
   bool complete = true;  // false after SIGINT
 
   bool all_correct() const;
+  int noisy() const;  // cases whose repetitions spread by more than noisy_spread
+  static constexpr double noisy_spread = 0.05;
   double ns_per_element(const outcome& o) const;
   double bytes_per_second(const outcome& o) const;
   // 0 where not measured, here and below.

@@ -1,3 +1,4 @@
+#include "case_options.hpp"
 #include "comparison_output.hpp"
 #include "machine.hpp"
 #include "row_op.hpp"
@@ -16,8 +17,9 @@ using json = nlohmann::ordered_json;
 // Zero means not measured everywhere in `comparison`.
 json number(double value) { return value > 0 ? json(value) : json(nullptr); }
 
-// The fields that Google Benchmark's tools read, for the median of the repetitions.
-json entry(const std::string& name, const samples& time) {
+}  // namespace
+
+json json_entry(const std::string& name, const samples& time) {
   return {{"name", name + "_median"},
           {"run_name", name},
           {"run_type", "aggregate"},
@@ -33,7 +35,7 @@ json entry(const std::string& name, const samples& time) {
           {"spread", time.spread()}};
 }
 
-json context(const comparison& result) {
+json json_context(bool complete) {
   const benchmark::CPUInfo& cpu = benchmark::CPUInfo::Get();
   const auto now = std::chrono::system_clock::to_time_t(std::chrono::system_clock::now());
   json machine = machine_block();
@@ -52,19 +54,17 @@ json context(const comparison& result) {
 #endif
          {"json_schema_version", 1},
          {"sigmax_schema_version", 1},
-         {"complete", result.complete}};
+         {"complete", complete}};
   c["machine"] = std::move(machine);
   return c;
 }
-
-}  // namespace
 
 std::string as_json(const comparison& result) {
   json all = json::array();
   for (const outcome& o : result.outcomes) {
     const bench_case& c = o.what;
     json e = o.time.empty() ? json{{"name", c.name()}, {"run_name", c.name()}, {"run_type", "iteration"}}
-                            : entry(c.name(), o.time);
+                            : json_entry(c.name(), o.time);
     if (o.time.empty()) {  // as Google Benchmark marks a run without a time
       e["error_occurred"] = true;
       e["error_message"] = o.checked.ok ? "interrupted" : o.checked.message;
@@ -83,6 +83,8 @@ std::string as_json(const comparison& result) {
     e["isa"] = c.isa;
     e["threads"] = c.threads;
     e["in_place"] = c.in_place;
+    e["cache"] = c.cold ? "cold" : "hot";
+    e["repro"] = "sigmax-bench run " + words_of(c);
     e["verified"] = o.checked.ok;
     e["max_ulp_seen"] = o.checked.max_error;  // infinite becomes null
     e["elements_checked"] = o.checked.checked;
@@ -103,14 +105,16 @@ std::string as_json(const comparison& result) {
   }
   for (const yardstick& y : result.yardsticks) {
     if (y.time.empty()) continue;
-    json e = entry(y.name, y.time);
+    json e = json_entry(y.name, y.time);
     e["kind"] = y.kind;
     e["elements"] = y.elements;
     e["ns_per_element"] = number(y.ns_per_element());
     e["bytes_per_second"] = number(y.bytes_per_second());
     all.push_back(std::move(e));
   }
-  const json document{{"context", context(result)}, {"benchmarks", std::move(all)}};
+  json about_run = json_context(result.complete);
+  about_run["noisy_cases"] = result.noisy();
+  const json document{{"context", std::move(about_run)}, {"benchmarks", std::move(all)}};
   return document.dump(2) + "\n";
 }
 

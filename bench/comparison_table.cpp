@@ -49,8 +49,9 @@ std::string as_markdown(const comparison& result) {
   for (const peer& p : result.peers) t.columns.push_back({"vs " + p.name, true});
   for (const outcome& o : result.outcomes) {
     const bench_case& c = o.what;
-    std::vector<std::string> row{c.op.name() + (c.in_place ? " (in place)" : ""), std::string(name_of(c.type)),
-                                 c.size.name(), backend_or_isa(c), fmt::format("{}", c.threads)};
+    std::vector<std::string> row{c.op.name() + (c.in_place ? " (in place)" : "") + (c.cold ? " (cold)" : ""),
+                                 std::string(name_of(c.type)), c.size.name(), backend_or_isa(c),
+                                 fmt::format("{}", c.threads)};
     if (!o.checked.ok) {
       row.insert(row.end(), {"WRONG", "", "", "", "", "", "", error_text(o.checked.max_error)});
     } else if (o.time.empty()) {
@@ -94,6 +95,7 @@ std::string as_csv(const comparison& result) {
            {"isa"},
            {"threads"},
            {"in_place"},
+           {"cache"},
            {"verified"},
            {"ns_per_element"},
            {"spread"},
@@ -112,7 +114,8 @@ std::string as_csv(const comparison& result) {
     const bench_case& c = o.what;
     t.rows.push_back({c.op.name(), std::string(name_of(c.type)), c.size.name(), fmt::format("{}", c.size.elements()),
                       std::string(name_of(c.where)), c.isa, fmt::format("{}", c.threads), c.in_place ? "1" : "0",
-                      o.checked.ok ? "1" : "0", o.time.empty() ? "" : plain(result.ns_per_element(o)),
+                      c.cold ? "cold" : "hot", o.checked.ok ? "1" : "0",
+                      o.time.empty() ? "" : plain(result.ns_per_element(o)),
                       o.time.empty() ? "" : fmt::format("{:.6g}", o.time.spread()), plain(result.bytes_per_second(o)),
                       plain(result.roof(o, false)), plain(result.roof(o, true)), plain(result.vs_naive(o)),
                       plain(result.vs_first(o)), fmt::format("{:.6g}", o.checked.max_error)});

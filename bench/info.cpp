@@ -2,6 +2,7 @@
 #include "machine.hpp"
 
 #include <fmt/core.h>
+#include <fmt/ranges.h>
 
 #include <memory>
 
@@ -26,6 +27,8 @@ void print_text(const json& block) {
                                     row["usable"].get<bool>() ? "usable" : "not usable here",
                                     block["isa"] == name ? ", chosen" : ""));
       }
+    } else if (key == "simd_flags") {
+      line("simd", fmt::format("{}", fmt::join(value.get<std::vector<std::string>>(), " ")));
     } else if (key == "peers") {
       for (const auto& [name, version] : value.items()) line("peer", name + ": " + version.get<std::string>());
     } else if (key == "memory_bytes") {

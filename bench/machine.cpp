@@ -2,6 +2,7 @@
 
 #include "arguments.hpp"
 #include "peer.hpp"
+#include "processor.hpp"
 
 #include <sigmax/sigmax.hpp>
 
@@ -10,9 +11,11 @@
 
 #include <sys/utsname.h>
 #include <unistd.h>
+#ifdef __GLIBC__
+#include <gnu/libc-version.h>
+#endif
 
 #include <cstdlib>
-#include <fstream>
 #include <stdexcept>
 
 // Set by CMakeLists.txt at configure time.
@@ -31,23 +34,29 @@ namespace {
 
 using json = nlohmann::ordered_json;
 
-// The value of the first "key : value" line of a /proc file; "" if there is none.
-std::string proc_value(const char* file, std::string_view key) {
-  std::ifstream in(file);
-  for (std::string line; std::getline(in, line);) {
-    if (!line.starts_with(key)) continue;
-    const std::size_t colon = line.find(':');
-    if (colon == std::string::npos) continue;
-    const std::size_t first = line.find_first_not_of(" \t", colon + 1);
-    if (first != std::string::npos) return line.substr(first);
-  }
-  return "";
+// FNV-1a: the same on every build.
+std::string hash_of(const std::string& text) {
+  std::uint64_t hash = 0xcbf29ce484222325u;
+  for (const char c : text) hash = (hash ^ static_cast<unsigned char>(c)) * 0x100000001b3u;
+  return fmt::format("{:016x}", hash);
 }
 
-std::string first_line(const char* file) {
-  std::string line;
-  std::getline(std::ifstream(file) >> std::ws, line);
-  return line;
+// Two results with the same id may be compared as times. The system's own machine-id is secret outside the machine
+// (man machine-id), so it goes in only hashed together with the rest.
+std::string machine_id(const json& block) {
+  std::string all = first_line("/etc/machine-id");
+  for (const char* field : {"cpu", "cpu_family", "cpu_model", "stepping", "part", "cores"}) {
+    if (block.contains(field)) all += "\n" + block[field].dump();
+  }
+  return hash_of(all + block["caches"].dump());
+}
+
+json isa_list() {
+  json list = json::array();
+  for (const sigmax::isa_info& row : sigmax::cpu_isas()) {
+    list.push_back({{"name", row.name}, {"lanes", row.lanes}, {"fma", row.fma}, {"usable", row.usable}});
+  }
+  return list;
 }
 
 }  // namespace
@@ -63,40 +72,26 @@ json machine_block() {
   // Google Benchmark reads sysfs already: caches with sharing, clock, scaling.
   const benchmark::CPUInfo& cpu = benchmark::CPUInfo::Get();
 
-  json block;
-  std::string model = proc_value("/proc/cpuinfo", "model name");
-  block["cpu"] = model.empty() ? std::string(system.machine) : model;
-  block["architecture"] = system.machine;
-  for (const auto& [field, key] : {std::pair{"cpu_family", "cpu family"},
-                                   {"cpu_model", "model\t"},
-                                   {"stepping", "stepping"},
-                                   {"microcode", "microcode"}}) {
-    if (const std::string value = proc_value("/proc/cpuinfo", key); !value.empty()) block[field] = value;
-  }
-  block["cores"] = cpu.num_cpus;
+  json block = processor_block();
   block["mhz"] = static_cast<std::int64_t>(cpu.cycles_per_second / 1e6);
-  if (const std::string governor = first_line("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor");
-      !governor.empty()) {
-    block["governor"] = governor;
-  }
-  block["virtual_machine"] = proc_value("/proc/cpuinfo", "flags").find(" hypervisor") != std::string::npos;
   block["caches"] = json::array();
   for (const auto& cache : cpu.caches) {
     block["caches"].push_back(
         {{"type", cache.type}, {"level", cache.level}, {"size", cache.size}, {"num_sharing", cache.num_sharing}});
   }
+  block["machine_id"] = machine_id(block);
   block["memory_bytes"] = memory_bytes();
   block["huge_pages"] = first_line("/sys/kernel/mm/transparent_hugepage/enabled");
   block["kernel"] = fmt::format("{} {}", system.sysname, system.release);
+#ifdef __GLIBC__
+  block["libc"] = fmt::format("glibc {}", gnu_get_libc_version());
+#endif
   block["compiler"] = SIGMAX_BENCH_COMPILER;
   block["flags"] = SIGMAX_BENCH_FLAGS;
   block["sigmax_version"] = sigmax::version();
   block["commit"] = SIGMAX_BENCH_COMMIT;
 
-  block["isas"] = json::array();
-  for (const sigmax::isa_info& row : sigmax::cpu_isas()) {
-    block["isas"].push_back({{"name", row.name}, {"lanes", row.lanes}, {"fma", row.fma}, {"usable", row.usable}});
-  }
+  block["isas"] = isa_list();
   block["peers"] = json::object();
   for (const peer& p : peers()) block["peers"][p.name] = p.version;
   const char* forced = std::getenv("SIGMAX_ISA");
@@ -107,6 +102,7 @@ json machine_block() {
     block["isa"] = nullptr;
     block["isa_problem"] = error.what();
   }
+  // A device is described when a backend offers it.
   const sigmax::status cuda = sigmax::cuda_available();
   block["cuda"] = {{"available", cuda.ok()}, {"message", cuda.message}};
   return block;
@@ -114,7 +110,10 @@ json machine_block() {
 
 std::string machine_line() {
   const json block = machine_block();
-  return fmt::format("{}, {} cores, {:.0f} GiB, {}; sigmax {} ({}), isa {}, {}", block["cpu"].get<std::string>(),
+  return fmt::format("{}{}, {} cores, {:.0f} GiB, {}; sigmax {} ({}), isa {}, {}", block["cpu"].get<std::string>(),
+                     block["microarchitecture"] == "unknown"
+                         ? ""
+                         : fmt::format(" ({})", block["microarchitecture"].get<std::string>()),
                      block["cores"].get<int>(), block["memory_bytes"].get<double>() / 0x1p30,
                      block["kernel"].get<std::string>(), sigmax::version(), SIGMAX_BENCH_COMMIT,
                      block["isa"].is_null() ? "none" : block["isa"].get<std::string>(), SIGMAX_BENCH_COMPILER);

@@ -13,7 +13,7 @@ namespace {
 // CLI11's texts may span lines; scripts and CI logs are better served by one.
 void complain(std::string text) {
   for (char& c : text) {
-    if (c == '\n') c = ' ';
+    if (static_cast<unsigned char>(c) < 32 || c == 127) c = ' ';  // it may quote a broken file
   }
   fmt::print(stderr, "sigmax-bench: {}\n", text);
 }

@@ -2,6 +2,7 @@
 
 #include "command.hpp"
 #include "interrupt.hpp"
+#include "statistics.hpp"
 
 #include <benchmark/benchmark.h>
 #include <fmt/core.h>
@@ -13,13 +14,6 @@
 
 namespace sigmax_bench {
 namespace {
-
-double median_of(std::vector<double> values) {
-  if (values.empty()) return 0;
-  std::sort(values.begin(), values.end());
-  const std::size_t middle = values.size() / 2;
-  return values.size() % 2 == 1 ? values[middle] : (values[middle - 1] + values[middle]) / 2;
-}
 
 template <class Run>
 bool failed(const Run& run) {
@@ -80,8 +74,8 @@ bool given(const measure_settings& settings, std::string_view flag) {
 
 }  // namespace
 
-double samples::median() const { return median_of(real_ns); }
-double samples::cpu_median() const { return median_of(cpu_ns); }
+double samples::median() const { return sigmax_bench::median(real_ns); }
+double samples::cpu_median() const { return sigmax_bench::median(cpu_ns); }
 double samples::spread() const {
   if (real_ns.size() < 2) return 0;
   const auto [low, high] = std::minmax_element(real_ns.begin(), real_ns.end());
@@ -101,8 +95,12 @@ void start_measuring(const measure_settings& settings) {
 
 std::vector<samples> measure(std::span<const timed_call> calls, const measure_settings& settings, progress& shown) {
   benchmark::ClearRegisteredBenchmarks();
+  // Google Benchmark searches for the number of iterations in some four runs of a call before its repetitions.
+  const double runs = static_cast<double>(calls.size()) * (settings.repetitions + 4);
+  double done = 0;
   for (const timed_call& timed : calls) {
-    auto* registered = benchmark::RegisterBenchmark(timed.name.c_str(), [&timed, &shown](benchmark::State& state) {
+    auto* registered = benchmark::RegisterBenchmark(timed.name.c_str(), [&](benchmark::State& state) {
+      shown.within(done++ / runs);
       shown.working_on(timed.name);
       time_loop(state, timed);
     });

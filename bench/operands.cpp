@@ -1,6 +1,7 @@
 #include "operands.hpp"
 
 #include "command.hpp"
+#include "evict.hpp"
 #include "kernel_call.hpp"
 #include "row_op.hpp"
 #include "storage.hpp"
@@ -121,6 +122,13 @@ void operands::run_forward(const bench_case& c) {
 }
 
 void operands::poison(const bench_case& c) { std::memset(y_.data(), 0xff, tensor_bytes(c)); }
+
+void operands::evict(const bench_case& c) const {
+  for (const mapped_pages* tensor : {&x_, &dy_, &y_, &forward_}) {
+    const bool has = tensor == &x_ || tensor == &y_ || (tensor == &dy_ ? c.op.takes_dy() : c.op.takes_forward_result());
+    if (has) sigmax_bench::evict(tensor->data(), tensor_bytes(c));
+  }
+}
 
 void operands::restore(const bench_case& c) {
   std::memcpy(y_.data(), c.op.takes_dy() ? dy_.data() : x_.data(), tensor_bytes(c));

@@ -41,6 +41,8 @@ class operands {
   void prepare(const bench_case& c);
   /// Fills y with bytes that are NaN in every dtype, so that an element never written is found.
   void poison(const bench_case& c);
+  /// Takes the tensors of c out of the caches.
+  void evict(const bench_case& c) const;
   /// In-place calls destroy their input: copies it into y again.
   void restore(const bench_case& c);
 

@@ -56,8 +56,10 @@ std::vector<bench_case> expand(const request& wanted) {
           for (const operation op : wanted.ops) {
             if (wanted.in_place) require_in_place(op);
             for (const std::string& isa : on_cpu ? wanted.isas : std::vector<std::string>{""}) {
-              cases.push_back(
-                  scaled_down({op, type, fitted(size, op), where, isa, threads, wanted.in_place}, wanted.max_bytes));
+              for (const bool cold : wanted.cold) {
+                const bench_case c{op, type, fitted(size, op), where, isa, threads, wanted.in_place, cold};
+                cases.push_back(scaled_down(c, wanted.max_bytes));
+              }
             }
           }
         }

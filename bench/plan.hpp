@@ -18,6 +18,7 @@ struct request {
   std::vector<std::string> isas;  // of the CPU backend
   std::vector<int> threads = {1};
   bool in_place = false;
+  std::vector<bool> cold = {false};
   std::int64_t max_bytes = 0;  // of a case's tensors; 0: no limit
 };
 

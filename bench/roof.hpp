@@ -24,6 +24,18 @@ const char* name_of(copy_kind kind);
 /// Whether this build and machine have the loop. memcpy(p, p) is undefined, so in place there is no `library`.
 bool has_copy(copy_kind kind, bool in_place);
 /// source == destination reads and rewrites every line. Both must be 64-byte aligned.
-void copy(copy_kind kind, const void* source, void* destination, std::int64_t bytes, int threads);
+/// `times` in a row, without waiting for the other threads in between.
+void copy(copy_kind kind, const void* source, void* destination, std::int64_t bytes, int threads, int times = 1);
+
+/// One direction alone, and arithmetic alone.
+enum class one_way { read, write, write_nontemporal };
+const char* name_of(one_way kind);
+bool has_one_way(one_way kind);
+/// `data` must be 64-byte aligned; `bytes` are rounded down to whole blocks of 256.
+void move_one_way(one_way kind, void* data, std::int64_t bytes, int threads, int times = 1);
+
+/// `rounds` of twelve independent multiply-adds of the widest vectors: returns how many floating-point operations
+/// that was, on each of the threads.
+std::int64_t multiply_adds(std::int64_t rounds, int threads);
 
 }  // namespace sigmax_bench

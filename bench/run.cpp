@@ -1,7 +1,9 @@
-#include "arguments.hpp"
+#include "calibration.hpp"
+#include "case_options.hpp"
 #include "command.hpp"
 #include "comparison.hpp"
 #include "comparison_output.hpp"
+#include "cpu_list.hpp"
 #include "interrupt.hpp"
 #include "operands.hpp"
 #include "peer.hpp"
@@ -20,24 +22,12 @@ namespace sigmax_bench {
 namespace {
 
 struct wishes {
-  std::vector<std::string> ops, dtypes, sizes, shapes, backends, isas, threads, vs;
-  std::string filter, output, out, max_bytes;
-  bool in_place = false, quiet = false, names_only = false;
+  case_wishes cases;
+  std::vector<std::string> vs;
+  std::string output, out, cpus;
+  bool quiet = false, names_only = false;
   measure_settings timing;
-
-  bool any_axis() const {
-    return in_place || !(ops.empty() && dtypes.empty() && sizes.empty() && shapes.empty() && backends.empty() &&
-                         isas.empty() && threads.empty());
-  }
 };
-
-// `fallback` where nothing was given.
-template <class Parse>
-auto parsed(const std::vector<std::string>& words, std::vector<std::string> fallback, Parse parse) {
-  std::vector<decltype(parse(std::string_view{}))> values;
-  for (const std::string& word : words.empty() ? fallback : words) values.push_back(parse(word));
-  return values;
-}
 
 // The loop over <cmath> has its own column, in affordable slices: of "all" it would be the slowest by far.
 std::vector<peer> peers_of(const wishes& w) {
@@ -45,29 +35,6 @@ std::vector<peer> peers_of(const wishes& w) {
   if (std::find(w.vs.begin(), w.vs.end(), "libm") == w.vs.end())
     std::erase_if(chosen, [](const peer& p) { return p.name == "libm"; });
   return chosen;
-}
-
-std::int64_t max_bytes_of(const wishes& w) { return w.max_bytes.empty() ? 0 : parse_size(w.max_bytes); }
-
-request request_of(const wishes& w) {
-  const auto or_else = [](const auto& words, const char* word) {
-    return words.empty() ? std::vector<std::string>{word} : words;
-  };
-  request r;
-  r.ops = parse_operations(or_else(w.ops, "all"));
-  r.types = parsed(w.dtypes, {"f32"}, parse_dtype);
-  r.sizes = parsed(w.shapes, {}, parse_shape);
-  for (const std::int64_t n :
-       parsed(w.sizes, w.shapes.empty() ? std::vector<std::string>{"64Ki", "64Mi"} : std::vector<std::string>{},
-              parse_size)) {
-    r.sizes.push_back({0, n});
-  }
-  r.backends = parsed(w.backends, {"cpu"}, parse_backend);
-  r.isas = parse_isas(or_else(w.isas, "best"));
-  r.threads = parsed(w.threads, {"1"}, parse_threads);
-  r.in_place = w.in_place;
-  r.max_bytes = max_bytes_of(w);
-  return r;
 }
 
 // Google Benchmark's flags: those that choose cases or output mean ours, the rest goes to it.
@@ -78,7 +45,7 @@ void take_benchmark_flags(wishes& w, const std::vector<std::string>& extras) {
       return flag.starts_with(name) ? flag.c_str() + name.size() : nullptr;
     };
     if (const char* pattern = value_of("--benchmark_filter=")) {
-      w.filter = pattern;
+      w.cases.filter = pattern;
     } else if (const char* file = value_of("--benchmark_out=")) {
       w.out = file;
     } else if (const char* form = value_of("--benchmark_format=")) {
@@ -125,17 +92,24 @@ void report_wrong(const comparison& result) {
   fmt::print(stderr, "sigmax-bench: {} of {} cases are wrong\n", count, result.outcomes.size());
 }
 
+std::vector<bench_case> cases_of(const case_wishes& w) {
+  std::vector<bench_case> cases = wished_cases(w);
+  if (cases.empty()) cases = default_plan(max_bytes_of(w));
+  cases = select(std::move(cases), w.filter);
+  if (cases.empty()) throw usage_error(fmt::format("no case's name matches '{}'", w.filter));
+  return cases;
+}
+
 int run(wishes& w, const std::vector<std::string>& extras) {
   take_benchmark_flags(w, extras);
-  const std::vector<bench_case> cases =
-      select(w.any_axis() ? expand(request_of(w)) : default_plan(max_bytes_of(w)), w.filter);
-  if (cases.empty()) throw usage_error(fmt::format("no case's name matches '{}'", w.filter));
+  const std::vector<bench_case> cases = cases_of(w.cases);
   if (w.names_only) {
     for (const bench_case& c : cases) fmt::print("{}\n", c.name());
     return exit_ok;
   }
   const std::vector<peer> others = peers_of(w);
   require_memory(cases);
+  if (!w.cpus.empty()) pin_to(w.cpus);  // before OpenMP starts its threads
   start_measuring(w.timing);
   std::ofstream file;
   if (!w.out.empty()) {
@@ -146,6 +120,8 @@ int run(wishes& w, const std::vector<std::string>& extras) {
   watch_interrupt();
   const comparison result = [&] {
     progress shown(w.quiet);
+    shown.working_on("warming up");
+    warm_up();
     return compare_cases(cases, others, w.timing, shown);
   }();
   // With --out the terminal still gets the table.
@@ -153,6 +129,12 @@ int run(wishes& w, const std::vector<std::string>& extras) {
   if (!w.out.empty()) {
     file << text_of(result, w.output);
     if (!file.flush()) throw std::runtime_error(fmt::format("writing '{}' failed", w.out));
+  }
+  if (const int noisy = result.noisy(); noisy > 0) {
+    fmt::print(
+        stderr,
+        "sigmax-bench: the repetitions of {} of {} cases spread by more than {:.0f} %: something else was busy\n",
+        noisy, result.outcomes.size(), 100 * comparison::noisy_spread);
   }
   if (!result.all_correct()) {
     report_wrong(result);
@@ -166,36 +148,30 @@ int run(wishes& w, const std::vector<std::string>& extras) {
 void add_run(CLI::App& app, int& result) {
   CLI::App* command = app.add_subcommand("run", "Verify and time; without arguments, a picture of this machine");
   const auto w = std::make_shared<wishes>();
-  const auto list = [&](const char* name, std::vector<std::string>& into, const char* text) {
-    command->add_option(name, into, text)->delimiter(',')->allow_extra_args(false)->take_all();
-  };
-  list("--op", w->ops,
-       "gelu,silu:fast,silu:gradient,softmax+scale+causal,cross_entropy:gradient+lse,all,all:fast,all:gradient; "
-       "'sigmax-bench list' shows ops and options");
-  list("--dtype", w->dtypes, "f32,f16,bf16");
-  list("--size", w->sizes, "elements: 4096,64Ki,64Mi");
-  list("--shape", w->shapes, "[BATCHx]ROWSxCOLS, for attention batch x queries x keys: 64x1024,4Kix32000,32x4096x4096");
-  list("--backend", w->backends, "automatic,cpu,cuda");
-  list("--isa", w->isas, "rows of 'sigmax-bench info', all, best");
-  list("--threads", w->threads, "1,2,all");
-  list("--vs", w->vs, "f32 on one thread: also time onednn,xnnpack,sleef,eigen,libmvec, all; see 'info'");
-  command->add_option("--max-bytes", w->max_bytes,
-                      "bytes of a case's tensors (1Gi): what needs more is halved from its first extent on");
-  command->add_flag("--in-place", w->in_place, "the output overwrites the input");
+  add_case_options(*command, w->cases);
+  command->add_option("--vs", w->vs, "f32 on one thread: also time onednn,xnnpack,sleef,eigen,libmvec, all; see 'info'")
+      ->delimiter(',')
+      ->allow_extra_args(false)
+      ->take_all();
   command->add_option("--min-time", w->timing.min_time, "seconds a repetition")
       ->check(CLI::Range(1e-6, 3600.0))
       ->capture_default_str();
   command->add_option("--repetitions", w->timing.repetitions, "samples a case")
       ->check(CLI::Range(1, 10000))
       ->capture_default_str();
-  command->add_option("--filter", w->filter, "only cases whose name contains this regular expression");
   command->add_option("--output", w->output, "md, csv or json; from the name of --out if not given");
   command->add_option("--out", w->out, "write there, and the table to the terminal");
+  command->add_option("--cpus", w->cpus, "run on these CPUs only: 0-3,8");
   command->add_flag("--quiet", w->quiet, "no progress on stderr");
   command->allow_extras();
   command->footer(
       "Flags of Google Benchmark (--benchmark_...=...) are taken too. Exit: 0 ok, 2 usage, 5 wrong results, 130 "
-      "interrupted.");
+      "interrupted.\n"
+      "Examples:\n"
+      "  sigmax-bench run --out here.json\n"
+      "  sigmax-bench run --op gelu,silu --size 1Ki:64Mi*2 --isa all --threads 1,all\n"
+      "  sigmax-bench run --op softmax --shape 64x1024,4096x32000 --cache hot,cold --cpus 2\n"
+      "  sigmax-bench run --batch cases.txt --out cases.json");
   command->callback([command, w, &result] { result = run(*w, command->remaining()); });
 }
 

@@ -73,4 +73,33 @@ std::string table::csv() const {
   return out;
 }
 
+std::string html_escaped(const std::string& text) {
+  std::string out;
+  for (const char c : text) {
+    switch (c) {
+      case '&': out += "&amp;"; break;
+      case '<': out += "&lt;"; break;
+      case '>': out += "&gt;"; break;
+      case '"': out += "&quot;"; break;
+      default: out += c;
+    }
+  }
+  return out;
+}
+
+std::string table::html() const {
+  std::string out = "<div class=\"table\"><table>\n<thead><tr>";
+  const auto cell = [&](const char* tag, std::size_t i, const std::string& text) {
+    out += fmt::format("<{}{}>{}</{}>", tag, columns[i].number ? " class=\"number\"" : "", html_escaped(text), tag);
+  };
+  for (std::size_t i = 0; i < columns.size(); ++i) cell("th", i, columns[i].title);
+  out += "</tr></thead>\n<tbody>\n";
+  for (const auto& row : rows) {
+    out += "<tr>";
+    for (std::size_t i = 0; i < columns.size(); ++i) cell("td", i, row[i]);
+    out += "</tr>\n";
+  }
+  return out + "</tbody></table></div>\n";
+}
+
 }  // namespace sigmax_bench

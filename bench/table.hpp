@@ -1,4 +1,4 @@
-// Rows of text as Markdown with aligned columns, or as CSV.
+// Rows of text as Markdown with aligned columns, as CSV, or as HTML.
 #pragma once
 
 #include <string>
@@ -16,6 +16,9 @@ struct table {
 
   std::string markdown() const;
   std::string csv() const;
+  std::string html() const;
 };
+
+std::string html_escaped(const std::string& text);
 
 }  // namespace sigmax_bench

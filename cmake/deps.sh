@@ -4,7 +4,7 @@ set -eu
 
 usage() {
   cat <<'END'
-usage: cmake/deps.sh [--peers] [--qemu] [--fit] [--mpi]
+usage: cmake/deps.sh [--peers] [--qemu] [--fit] [--mpi] [--plot]
 
 Unpacks the build dependencies under .deps/usr, where the CMake presets look for them. Needs no
 root and changes nothing outside .deps/. A second run with nothing new to do ends at once.
@@ -13,6 +13,7 @@ root and changes nothing outside .deps/. A second run with nothing new to do end
   --qemu    also qemu-user and a cross compiler for aarch64, to run the rows of other machines
   --fit     also sollya, to compare the polynomials' coefficients with what kernels/fit prints
   --mpi     also Open MPI, for the test of softmax over several processes
+  --plot    also gnuplot, which draws the benchmark's figures
   --help    this text
 
 An option stays chosen in later runs; remove .deps/ to start again.
@@ -32,6 +33,7 @@ qemu='qemu-user-static g++-aarch64-linux-gnu'
 fit=sollya
 mpi='libopenmpi3 openmpi-common'
 mpi_alone='openmpi-bin libopenmpi-dev'  # without what they depend on: ssh, three Fortran compilers
+plot=gnuplot-nox
 assumed='g++ apt'  # with all that they depend on: already on the machine, so never unpacked
 
 root=$(cd "$(dirname "$0")/.." && pwd)
@@ -40,7 +42,7 @@ groups=' '
 [ ! -r "$deps/groups" ] || groups=$(cat "$deps/groups")
 for argument in "$@"; do
   case $argument in
-    --peers | --qemu | --fit | --mpi)
+    --peers | --qemu | --fit | --mpi | --plot)
       case $groups in *" ${argument#--} "*) ;; *) groups="$groups${argument#--} " ;; esac ;;
     --help | -h) usage; exit 0 ;;
     *) usage >&2; exit 2 ;;
@@ -52,6 +54,7 @@ case $groups in *' peers '*) wanted="$wanted $peers" ;; esac
 case $groups in *' qemu '*) wanted="$wanted $qemu" ;; esac
 case $groups in *' fit '*) wanted="$wanted $fit" ;; esac
 case $groups in *' mpi '*) wanted="$wanted $mpi" alone=$mpi_alone ;; esac
+case $groups in *' plot '*) wanted="$wanted $plot" ;; esac
 
 # The stamp is the wanted list, this script's own text and the system that it ran on.
 stamp=$({
@@ -290,6 +293,19 @@ exec "\$self.openmpi" "\$@"
 END
       chmod +x "$work/root/usr/bin/$tool"
     done ;;
+esac
+
+case $groups in
+  *' plot '*)
+    # Debian names it by its variant, and it looks for its libraries in the system's folders only.
+    cat >"$work/root/usr/bin/gnuplot" <<END
+#!/bin/sh
+self=\$(readlink -f "\$0")
+root=\${self%/usr/bin/*}
+export LD_LIBRARY_PATH="\$root/usr/lib/$(uname -m)-linux-gnu:\$root/lib/$(uname -m)-linux-gnu\${LD_LIBRARY_PATH:+:\$LD_LIBRARY_PATH}"
+exec "\$self-nox" "\$@"
+END
+    chmod +x "$work/root/usr/bin/gnuplot" ;;
 esac
 
 # --- check, then put in place --------------------------------------------------------------------

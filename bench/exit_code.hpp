@@ -1,0 +1,25 @@
+// How a command ends.
+#pragma once
+
+#include <stdexcept>
+
+namespace sigmax_bench {
+
+// CI jobs act on these: never renumber. 1, 3, 4 and 77 are `gate`'s.
+enum exit_code : int {
+  exit_ok = 0,
+  exit_regression = 1,
+  exit_usage = 2,
+  exit_undecided = 3,
+  exit_unfit = 4,  // the machine was too busy or too unsteady to say anything
+  exit_wrong_result = 5,
+  exit_skipped = 77,  // nothing here that could be measured
+  exit_interrupted = 130
+};
+
+/// The caller asked for something that cannot be: main prints the text as one line and exits with exit_usage.
+struct usage_error : std::runtime_error {
+  using std::runtime_error::runtime_error;
+};
+
+}  // namespace sigmax_bench

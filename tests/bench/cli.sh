@@ -1,0 +1,133 @@
+#!/bin/sh
+# cli.sh BENCH: what sigmax-bench does with its words, files and exit codes. Measures next to nothing.
+set -u
+bench=$1
+here=$(cd "$(dirname "$0")" && pwd)
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+failed=0
+export SIGMAX_GNUPLOT=  # set per check
+
+# is STATUS COMMAND...: and where the status is 2, stderr is one line that begins with the program's name.
+is() {
+  want=$1
+  shift
+  "$@" >"$work/out" 2>"$work/err"
+  got=$?
+  if [ "$got" -ne "$want" ]; then
+    echo "status $got, not $want: $*"
+    tail -n 5 "$work/out" "$work/err"
+    failed=$((failed + 1))
+  elif [ "$want" -eq 2 ] && ! { [ "$(wc -l <"$work/err")" -eq 1 ] && grep -q '^sigmax-bench: ' "$work/err"; }; then
+    echo "not one line: $*"
+    cat "$work/err"
+    failed=$((failed + 1))
+  fi
+}
+# says TEXT: in the output of the command before.
+says() {
+  grep -qF -e "$1" "$work/out" || { echo "not in the output: $1"; head -n 20 "$work/out"; failed=$((failed + 1)); }
+}
+
+# --- bad input ---
+echo '{"context": {}, "benchmarks": [' >"$work/cut.json"
+head -c 2000 /dev/urandom >"$work/noise.json"
+for file in /nonexistent "$work" "$work/cut.json" "$work/noise.json"; do
+  is 2 "$bench" compare "$file" "$file"
+  is 2 "$bench" report "$file" --out "$work/r.html"
+  is 2 "$bench" plot sweep "$file"
+  is 2 "$bench" convert "$file" --to bencher
+  is 2 "$bench" gate --baseline "$file" --candidate "$bench"
+  is 2 "$bench" run --batch "$file.txt"
+done
+is 2 "$bench"
+is 2 "$bench" nonsense
+is 2 "$bench" run --size 1Mi:1Ki
+is 2 "$bench" run --size 1Ki:1Mi*1
+is 2 "$bench" run --cache warm
+is 2 "$bench" run --op relu --size 1Ki --cpus 9-1
+is 2 "$bench" run --op relu --size 1Ki --cpus 1000
+is 2 "$bench" run --op relu --size 1Ki --out /nonexistent/x.json
+is 2 "$bench" roofs --output xml
+is 2 "$bench" plot pie
+is 2 "$bench" gate
+is 2 "$bench" gate --base /nonexistent --candidate "$bench"
+is 2 "$bench" gate --base "$work/noise.json" --candidate "$bench"
+is 2 "$bench" gate --base "$bench" --candidate "$bench" --out x.txt
+is 2 "$bench" gate --base "$bench" --candidate "$bench" --op relu --size 1Ki --cache cold
+is 2 "$bench" gate --base /bin/true --candidate "$bench" --op relu --size 1Ki
+is 77 "$bench" gate --base "$bench" --candidate "$bench" --backend cuda
+
+# --- from a measurement to every form of it ---
+cat >"$work/cases.txt" <<'END'
+# two requests
+--op relu,silu --size 1Ki:4Ki*2 --isa all
+
+--op softmax --shape 4x64,8x64,4x128,8x128 --cache hot,cold
+END
+is 0 "$bench" run --batch "$work/cases.txt" --benchmark_list_tests
+says relu/f32/2Ki
+says /cold
+is 0 "$bench" run --batch "$work/cases.txt" --min-time 0.0001 --repetitions 3 --quiet --out "$work/a.json"
+[ ! -s "$work/err" ] || ! grep -qv '^sigmax-bench: the repetitions' "$work/err" || { echo 'not silent'; failed=$((failed + 1)); }
+repro=$(sed -n 's/.*"repro": "sigmax-bench \(run .*cold\)".*/\1/p' "$work/a.json" | head -n 1)
+# shellcheck disable=SC2086  # words
+is 0 "$bench" $repro --benchmark_list_tests
+says /cold
+cp "$work/a.json" "$work/b.json"
+for form in md csv json html; do is 0 "$bench" compare "$work/a.json" "$work/b.json" --out "$work/c.$form"; done
+is 0 "$bench" compare "$work/a.json" --by library --reference naive
+says 'geometric mean'
+is 2 "$bench" compare "$work/a.json" --by backend
+for form in google-benchmark github-action-benchmark bencher; do is 0 "$bench" convert "$work/a.json" --to "$form"; done
+for form in csv json gnuplot; do
+  is 0 "$bench" plot functions --filter leaky --format "$form"
+  is 0 "$bench" plot sweep "$work/a.json" --format "$form"
+  is 0 "$bench" plot heat "$work/a.json" --format "$form"
+  is 0 "$bench" plot compare "$work/a.json" "$work/b.json" --format "$form"
+done
+is 0 "$bench" plot error --op relu --format csv
+is 0 "$bench" report "$work/a.json" "$work/b.json" --out "$work/report.html"
+SIGMAX_GNUPLOT=/nonexistent is 2 "$bench" plot functions --filter relu6
+SIGMAX_GNUPLOT=/nonexistent is 0 "$bench" report "$work/a.json" --out "$work/report.html"
+if gnuplot --version >/dev/null 2>&1; then
+  is 0 "$bench" plot functions --filter leaky --out "$work/figures"
+  grep -q '<style>svg{color' "$work/figures/leaky_relu.svg" || { echo 'no theme in the SVG'; failed=$((failed + 1)); }
+  is 0 "$bench" report "$work/a.json" "$work/b.json" --gallery --out "$work/report.html"
+  grep -q '<svg' "$work/report.html" || { echo 'no figure in the report'; failed=$((failed + 1)); }
+fi
+
+# --- the gate's verdicts, on programs that answer with what they are told ---
+fake() { # NAME sed-expression
+  sed "$2" "$here/fake_bench.sh" >"$work/$1"
+  chmod +x "$work/$1"
+}
+fake base ''
+fake slower 's/time=100/time=110/'
+fake faster 's/time=100/time=80/'
+fake wrong 's/wrong=/wrong=yes/'
+fake busy 's/steady=yes/steady=no/'
+gate() { status=$1 base=$2; shift 2; is "$status" "$bench" gate --base "$work/$base" "$@" --op relu,gelu --size 1Ki; }
+gate 0 base --candidate "$work/base" --out "$work/g.json" --out "$work/g.xml" --out "$work/g.md"
+says 'PASSED: 0 regressed, 0 improved, 2 same'
+gate 1 base --candidate "$work/slower"
+says '+10.0%'
+says again
+gate 0 base --candidate "$work/faster"
+says '2 improved'
+gate 5 base --candidate "$work/wrong"
+gate 4 base --candidate "$work/busy"
+gate 0 base --candidate "$work/busy" --force
+is 0 "$bench" gate --baseline "$work/g.json" --candidate "$work/base"
+is 1 "$bench" gate --baseline "$work/g.json" --candidate "$work/slower"
+sed 's/"machine_id": "m"/"machine_id": "other"/' "$work/g.json" >"$work/other.json"
+is 4 "$bench" gate --baseline "$work/other.json" --candidate "$work/base"
+is 0 "$bench" gate --baseline "$work/other.json" --candidate "$work/base" --force
+# the real program once; a threshold that no noise reaches
+is 0 "$bench" gate --base "$bench" --op relu,softmax --size 1Ki --blocks 5 --max-blocks 5 --threshold 10 --force
+
+# --- help ---
+for command in info list run accuracy compare gate plot report convert roofs explain; do is 0 "$bench" "$command" --help; done
+
+[ "$failed" -eq 0 ] && echo 'all as it should be'
+exit "$failed"
