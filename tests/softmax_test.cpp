@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cstdio>
+#include <random>
 
 #include "harness.hpp"
 #include "pools.hpp"
@@ -65,6 +66,35 @@ void check_accuracy(sigmax::accuracy tier) {
 
 TEST(softmax, accuracy) { check_accuracy(sigmax::accuracy::high); }
 TEST(softmax, accuracy_fast) { check_accuracy(sigmax::accuracy::fast); }
+
+/// Rows of two and three elements, where nothing averages out.
+TEST(softmax, accuracy_of_pairs) {
+  std::mt19937 random(7);
+  std::uniform_real_distribution<float> unit(0, 1);
+  double worst = 0, worst_log = 0, worst_fast = 0;
+  for (int i = 0; i < 200000; ++i) {
+    const std::size_t n = 2 + random() % 2;
+    const float middle = std::pow(10.0f, unit(random) * 9 - 2) * (i % 2 ? 1.0f : -1.0f), width = 10 * unit(random);
+    std::vector<float> x(n);
+    for (float& v : x) v = (i % 3 ? middle : 0.0f) + width * (2 * unit(random) - 1);
+    const auto exact = reference::softmax(x);
+    const float max = *std::max_element(x.begin(), x.end());
+    const auto y = rows_of(sigmax::softmax, x, std::ssize(x), {}), l = rows_of(log_softmax, x, std::ssize(x), {}),
+               fast = rows_of(sigmax::softmax, x, std::ssize(x), with(sigmax::accuracy::fast));
+    for (std::size_t j = 0; j < n; ++j) {
+      worst = std::max(worst, reference::ulp_error(y[j], exact.probability[j]));
+      if (exact.logarithm[j] < -0x1p-22L)
+        worst_log = std::max(worst_log, reference::ulp_error(l[j], exact.logarithm[j]));
+      worst_fast =
+          std::max(worst_fast, reference::ulp_error(fast[j], exact.probability[j]) - static_cast<double>(max - x[j]));
+    }
+  }
+  std::printf("  softmax %.3f ULP, log_softmax %.3f, fast %.3f + |x - max|\n", worst, worst_log, worst_fast);
+  if (!cpu_isas().front().fma) GTEST_SKIP() << "the bounds are those of rows with FMA";
+  EXPECT_LE(worst, 2.5);
+  EXPECT_LE(worst_log, 1.75);
+  EXPECT_LE(worst_fast, 3.75);
+}
 
 void check_edge_rows(sigmax::accuracy tier) {
   const float inf = INFINITY, big = 0x1.fffffep127f;

@@ -255,12 +255,12 @@ constexpr gate_views<Pointer> split(const basic_view<Pointer>& packed, gate_layo
 
 /// y = exp(x - max) / sum(exp(x - max)) along `axis` (negative: from the end). The same bits for every number of
 /// threads, batch, position and FMA-capable ISA; each f32 result within 2.5 ULP of the exact one, under accuracy::fast
-/// 3.5 + |x - max| (and 0 below 2^-126). A row that holds NaN or +inf, or only -inf, becomes NaN. In place as in
+/// 3.75 + |x - max| (and 0 below 2^-126). A row that holds NaN or +inf, or only -inf, becomes NaN. In place as in
 /// `activate`. No parameters.
 [[nodiscard]] SIGMAX_API status softmax(const const_view& x, const view& y, int axis = -1,
                                         const options& how = {}) noexcept;
 
-/// y = (x - max) - log(sum(exp(x - max))) along `axis`, within 1.5 ULP where y < -2^-22 and 2^-46 above; under
+/// y = (x - max) - log(sum(exp(x - max))) along `axis`, within 1.75 ULP where y < -2^-22 and 2^-46 above; under
 /// accuracy::fast within 2 ULP or 2^-22, whichever is more. Otherwise as `softmax`.
 [[nodiscard]] SIGMAX_API status log_softmax(const const_view& x, const view& y, int axis = -1,
                                             const options& how = {}) noexcept;
