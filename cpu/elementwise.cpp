@@ -85,24 +85,14 @@ elementwise_plan plan_elementwise(const kernel_table& table, activation op, cons
                                   const const_view* const* views, int inputs, extent_of_call extent,
                                   const options& how) noexcept {
   elementwise_plan plan;  // filled below: clearing its loop nest would take longer than a short call
+  describe_call(plan, op, p, views, inputs, extent, how);
   const const_view& output = *views[inputs];
   plan.table = &table;
-  plan.op = op;
-  plan.tier = how.accuracy;
-  plan.p = p;
-  plan.inputs = inputs;
-  plan.out_type = output.type;
-  if (extent.dense)
-    plan.nest.make_dense(extent.count, inputs + 1);
-  else
-    plan.nest = make_nest(views, inputs + 1, inputs, -1);
   plan.direct = inputs == 1 || output.type == dtype::f32;  // gradients are compiled for f32 alone
   // Past the caches when the output cannot stay in them anyway. Not in place: there the line is in the cache already,
   // and a store past it would first have to throw it out.
   plan.streaming = extent.count > last_level_cache_bytes() / size_of(output.type);
   for (int v = 0; v < inputs; ++v) {
-    plan.in[v] = views[v]->data;
-    plan.in_type[v] = views[v]->type;
     plan.streaming = plan.streaming && views[v]->data != output.data;
     plan.direct = plan.direct && views[v]->type == output.type;
   }

@@ -1,8 +1,15 @@
 // Stands in for the CUDA backend where it is not built.
-#include "../kernels/dispatch.hpp"
+#include "../kernels/cuda_backend.hpp"
+#include "../kernels/validate.hpp"
 
 namespace sigmax {
 
 const char* cuda_missing_because() noexcept { return "this build of sigmax has no CUDA backend"; }
+
+const char* cuda_elementwise_kernel(const elementwise_call&) noexcept { return ""; }
+
+status cuda_run_elementwise(const elementwise_call&, const options&) noexcept {
+  return failure(status_code::unavailable, "CUDA backend: %s", cuda_missing_because());
+}
 
 }  // namespace sigmax

@@ -24,20 +24,18 @@ constexpr std::int64_t divide_up(std::int64_t a, std::int64_t b) noexcept { retu
 
 struct launch_shape {
   unsigned blocks, threads;
-  int per_thread;       ///< vectors of each thread in a tile
-  std::int64_t tiles;   ///< a block takes every blocks-th
-  std::int64_t stride;  ///< items between tiles: threads * per_thread
+  int per_thread;      ///< items of each thread in a tile
+  std::int64_t tiles;  ///< a block takes every blocks-th
 };
 
 /// Tiles as large as they may be, smaller where there would be fewer than two for each multiprocessor.
 constexpr launch_shape shape_of(std::int64_t items, int per_thread, int multiprocessors) noexcept {
-  launch_shape s{.blocks = 0, .threads = most_threads, .per_thread = per_thread, .tiles = 0, .stride = 0};
+  launch_shape s{.blocks = 0, .threads = most_threads, .per_thread = per_thread, .tiles = 0};
   const std::int64_t enough = 2 * std::int64_t{multiprocessors};
   const auto tiles = [&] { return divide_up(items, std::int64_t{s.threads} * s.per_thread); };
   while (s.per_thread > 1 && tiles() < enough) s.per_thread /= 2;
   while (s.threads > least_threads && tiles() < enough) s.threads /= 2;
   s.tiles = tiles();
-  s.stride = std::int64_t{s.threads} * s.per_thread;
   s.blocks = static_cast<unsigned>(s.tiles < most_blocks ? s.tiles : most_blocks);
   return s;
 }
@@ -54,12 +52,12 @@ struct contiguous_arguments {
   std::int64_t n, vectors, whole_begin, whole_end, tiles;
 };
 
-constexpr contiguous_arguments cut_into_vectors(const std::uintptr_t* in, int inputs, std::uintptr_t out, int size,
-                                                std::int64_t n) noexcept {
+constexpr contiguous_arguments cut_into_vectors(const std::uintptr_t* in, int inputs, std::uintptr_t out,
+                                                std::int64_t size, std::int64_t n) noexcept {
   contiguous_arguments a{};
   const std::int64_t per_vector = vector_bytes / size;
   a.n = n;
-  a.head = static_cast<std::int32_t>(out % vector_bytes) / size;
+  a.head = static_cast<std::int32_t>(static_cast<std::int64_t>(out % vector_bytes) / size);
   const std::uintptr_t lead = static_cast<std::uintptr_t>(a.head) * static_cast<std::uintptr_t>(size);
   a.out = out - lead;
   a.vectors = n > 0 ? divide_up(n + a.head, per_vector) : 0;
@@ -105,5 +103,22 @@ struct strided_arguments {
   divider by[max_rank];              ///< if narrow, for all but the outermost loop
   std::int64_t stride[3][max_rank];  ///< in bytes: the inputs', the output's last
 };
+
+/// What a nest over inputs and an output, of elements so many bytes wide, tells a strided kernel.
+inline strided_arguments walk(const loop_nest& nest, const std::int64_t* element_bytes, std::int64_t begin,
+                              std::int64_t end) noexcept {
+  strided_arguments a{};
+  a.rank = nest.rank;
+  a.begin = begin;
+  a.end = end;
+  a.narrow = nest.count() <= std::int64_t{1} << 31;
+  for (int d = 0; d < nest.rank; ++d) {
+    a.extent[d] = nest.extent[d];
+    if (a.narrow && d > 0) a.by[d] = divider_of(static_cast<std::uint32_t>(nest.extent[d]));
+    for (int v = 0; v < nest.views; ++v)
+      a.stride[v == nest.views - 1 ? 2 : v][d] = nest.stride[v][d] * element_bytes[v];
+  }
+  return a;
+}
 
 }  // namespace sigmax

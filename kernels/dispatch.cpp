@@ -13,7 +13,7 @@ namespace {
 
 struct choice {
   backend where;
-  const kernel_table* table;
+  const kernel_table* table;  // null on CUDA
   const char* isa_reason;
 };
 
@@ -42,8 +42,11 @@ status choose_backend(const options& how, memory where, backend& chosen) noexcep
     }
   }
   if (chosen == backend::automatic) chosen = where == memory::cuda ? backend::cuda : backend::cpu;
-  if (chosen == backend::cuda)
+  if (chosen == backend::cuda) {
     if (const char* why = cuda_missing_because()) return failure(unavailable, "CUDA backend: %s", why);
+    if (where == memory::host)
+      return failure(unsupported, "the CUDA backend takes device and managed memory, not host");
+  }
   if (chosen == backend::cpu && where == memory::cuda)
     return failure(unsupported, "the CPU backend cannot reach CUDA device memory");
   return {};
@@ -77,11 +80,25 @@ status choose_isa(const options& how, choice& out) noexcept {
 
 status choose(const options& how, memory where, choice& out) noexcept {
   if (status s = choose_backend(how, where, out.where); !s) return s;
-  return choose_isa(how, out);
+  out.table = nullptr;
+  return out.where == backend::cuda ? status{} : choose_isa(how, out);
+}
+
+/// For what has no CUDA kernels yet.
+status choose_cpu(const char* what, const options& how, memory where, choice& out) noexcept {
+  if (status s = choose(how, where, out); !s) return s;
+  if (out.where == backend::cuda)
+    return failure(status_code::unsupported, "%s: the CUDA backend has the elementwise functions only", what);
+  return {};
 }
 
 void tell(const choice& c, memory where, explanation& out) noexcept {
   out.where = c.where;
+  if (c.where == backend::cuda) {
+    std::snprintf(out.reason, sizeof out.reason, "%s memory runs on CUDA",
+                  where == memory::managed ? "managed" : "device");
+    return;
+  }
   out.isa = c.table->name;
   std::snprintf(out.reason, sizeof out.reason, "%s memory runs on the CPU%s%s; ISA %s is %s",
                 where == memory::managed ? "managed" : "host", cuda_missing_because() ? ": " : "",
@@ -109,6 +126,21 @@ status prepare(activation op, const named_view* views, int n, const options& how
   return choose(how, views[n - 1].view->where, c);
 }
 
+/// `extent` is that of at least one element.
+status run_on(const choice& c, activation op, const parameters& p, const const_view* const* views, int inputs,
+              extent_of_call extent, void* out, const options& how) noexcept {
+  if (c.where == backend::cuda) {
+    elementwise_call call;
+    describe_call(call, op, p, views, inputs, extent, how);
+    call.out = out;
+    return cuda_run_elementwise(call, how);
+  }
+  auto plan = plan_elementwise(*c.table, op, p, views, inputs, extent, how);
+  plan.out = out;
+  run_elementwise(plan, how);
+  return {};
+}
+
 status softmax_options(const options& how) noexcept {
   if (how.parameters.first == how.parameters.first || how.parameters.second == how.parameters.second)
     return failure(status_code::invalid_argument, "softmax takes no parameters");
@@ -121,7 +153,7 @@ status prepare_softmax(const const_view& x, const const_view& y, int& axis, cons
   const named_view views[] = {{"x", &x}, {"y", &y}};
   if (status s = validate_views(views, 2, extent); !s) return s;
   if (status s = resolve_axis(x, axis); !s) return s;
-  return choose(how, y.where, c);
+  return choose_cpu("softmax", how, y.where, c);
 }
 
 /// `y` null: there is none.
@@ -132,7 +164,7 @@ status run_softmax_form(softmax_pass pass, const const_view& x, const view* y, i
   if (status s = validate_form(x, y != nullptr ? &out : nullptr, axis, form, pass == softmax_pass::finish); !s)
     return s;
   choice c;
-  if (status s = choose(how, x.where, c); !s) return s;
+  if (status s = choose_cpu("softmax", how, x.where, c); !s) return s;
   run_softmax(plan_softmax(*c.table, pass, form.logarithm, &form, nullptr, x, out, axis, how), how);
   return {};
 }
@@ -156,7 +188,7 @@ status run_gradient(bool logarithm, const const_view& dy, const const_view& y, c
   if (status s = resolve_axis(out, axis); !s) return s;
   if (status s = validate_finite("scale", scale); !s) return s;
   choice c;
-  if (status s = choose(how, out.where, c); !s) return s;
+  if (status s = choose_cpu("softmax_gradient", how, out.where, c); !s) return s;
   if (extent.count > 0)
     run_softmax_gradient(plan_softmax_gradient(*c.table, logarithm, dy, y, out, axis, scale, how), how);
   return {};
@@ -169,7 +201,7 @@ status run_cross_entropy(const const_view* dloss, const const_view& x, const con
   const const_view out = y;
   if (status s = validate_cross_entropy(dloss, x, targets, out, axis, form); !s) return s;
   choice c;
-  if (status s = choose(how, x.where, c); !s) return s;
+  if (status s = choose_cpu("cross_entropy", how, x.where, c); !s) return s;
   if (element_count(targets) == 0) return {};
   if (status s = validate_targets(targets, x.shape[axis], form); !s) return s;
   loss_terms loss{
@@ -189,6 +221,23 @@ status run_cross_entropy(const const_view* dloss, const const_view& x, const con
 }
 
 }  // namespace
+
+void describe_call(elementwise_call& call, activation op, const parameters& p, const const_view* const* views,
+                   int inputs, extent_of_call extent, const options& how) noexcept {
+  call.op = op;
+  call.tier = how.accuracy;
+  call.p = p;
+  call.inputs = inputs;
+  call.out_type = views[inputs]->type;
+  for (int v = 0; v < inputs; ++v) {
+    call.in[v] = views[v]->data;
+    call.in_type[v] = views[v]->type;
+  }
+  if (extent.dense)
+    call.nest.make_dense(extent.count, inputs + 1);
+  else
+    call.nest = make_nest(views, inputs + 1, inputs, -1);
+}
 
 work_split split_work(std::int64_t total, std::int64_t grain, std::int64_t smallest, const options& how) noexcept {
   // 128-bit: total times a slice number may pass 2^63.
@@ -247,12 +296,7 @@ status activate(activation op, const const_view& x, const view& y, const options
   choice c;
   if (status s = prepare(op, views, 2, how, p, extent, c); !s) return s;
   const const_view* const all[] = {&x, &out};
-  if (extent.count > 0) {
-    auto plan = plan_elementwise(*c.table, op, p, all, 1, extent, how);
-    plan.out = y.data;
-    run_elementwise(plan, how);
-  }
-  return {};
+  return extent.count > 0 ? run_on(c, op, p, all, 1, extent, y.data, how) : status{};
 }
 
 status activation_gradient(activation op, const const_view& dy, const const_view& x, const view& dx,
@@ -264,12 +308,7 @@ status activation_gradient(activation op, const const_view& dy, const const_view
   choice c;
   if (status s = prepare(op, views, 3, how, p, extent, c); !s) return s;
   const const_view* const all[] = {&dy, &x, &out};
-  if (extent.count > 0) {
-    auto plan = plan_elementwise(*c.table, op, p, all, 2, extent, how);
-    plan.out = dx.data;
-    run_elementwise(plan, how);
-  }
-  return {};
+  return extent.count > 0 ? run_on(c, op, p, all, 2, extent, dx.data, how) : status{};
 }
 
 status softmax(const const_view& x, const view& y, int axis, const options& how) noexcept {
@@ -320,7 +359,7 @@ status top_k_gating(const const_view& x, const view& weights, const view& expert
   const const_view w = weights, e = experts;
   if (status s = validate_gating(x, w, e, axis, form); !s) return s;
   choice c;
-  if (status s = choose(how, x.where, c); !s) return s;
+  if (status s = choose_cpu("top_k_gating", how, x.where, c); !s) return s;
   if (element_count(w) > 0) run_gating(plan_gating(*c.table, x, w, e, axis, form, how), how);
   return {};
 }
@@ -343,6 +382,14 @@ status explain(activation op, const const_view& x, const view& y, const options&
   if (describe(op).bound_fast) out.accuracy = how.accuracy;
   if (extent.count == 0) return {};
   const const_view* const all[] = {&x, &output};
+  if (c.where == backend::cuda) {
+    elementwise_call call;
+    describe_call(call, op, p, all, 1, extent, how);
+    call.out = y.data;
+    out.kernel = cuda_elementwise_kernel(call);
+    out.tasks = 1;
+    return {};
+  }
   const auto plan = plan_elementwise(*c.table, op, p, all, 1, extent, how);
   out.kernel = plan.direct && plan.nest.contiguous() ? "contiguous" : "blocks";
   out.streaming = plan.streaming;

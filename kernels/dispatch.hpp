@@ -2,14 +2,12 @@
 // the CPU drivers follow.
 #pragma once
 
+#include "cuda_backend.hpp"
 #include "kernel_table.hpp"
 #include "layout.hpp"
 #include "validate.hpp"
 
 namespace sigmax {
-
-/// Null if the CUDA backend can be used, else why not.
-const char* cuda_missing_because() noexcept;
 
 /// A unit of parallel work: [begin, end) of `total` elements or rows, cut into `tasks` pieces.
 struct work_split {
@@ -24,8 +22,8 @@ using range_task = void (*)(const void* argument, std::int64_t begin, std::int64
 void run_split(const work_split& work, std::int64_t grain, const options& how, range_task task,
                const void* argument) noexcept;
 
-struct elementwise_plan {
-  const kernel_table* table;
+/// What to compute, whichever backend does it.
+struct elementwise_call {
   activation op;
   accuracy tier;
   parameters p;
@@ -35,6 +33,13 @@ struct elementwise_plan {
   void* out;
   dtype out_type;
   loop_nest nest;
+};
+/// All of it but `out`.
+void describe_call(elementwise_call& call, activation op, const parameters& p, const const_view* const* views,
+                   int inputs, extent_of_call extent, const options& how) noexcept;
+
+struct elementwise_plan : elementwise_call {
+  const kernel_table* table;
   bool direct;  ///< the kernel reads and writes the views' memory itself where their innermost loop is contiguous
   bool streaming;
   work_split work;

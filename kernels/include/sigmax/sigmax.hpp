@@ -138,6 +138,7 @@ enum class status_code : std::int32_t {
   overlap,           ///< output overlaps itself, or an input it is not identical with
   unsupported,       ///< valid, but not offered: a dtype or a memory kind by this backend
   unavailable,       ///< a backend or ISA that this machine or build does not have
+  backend_error,     ///< the CUDA runtime refused; it may be the fault of earlier work on the device
 };
 
 /// What a call returns. `message` says what was wrong, in words with the offending numbers; it is never null and
@@ -176,12 +177,18 @@ struct options {
   backend where = backend::automatic;
   /// The CPU ISA by name ("sse2", "avx2", "avx512", "neon64" ...); null: SIGMAX_ISA if set, else the best there is.
   const char* isa = nullptr;
-  void* stream = nullptr;  ///< cudaStream_t; CUDA calls are asynchronous on it
+  /// cudaStream_t of the current device. CUDA calls are asynchronous on it, can be captured in a graph, and report only
+  /// what goes wrong before and at the launch.
+  void* stream = nullptr;
   parallel_for threads{};
   /// Does only this part of the work, for callers that run one call on each of their own threads: slice i of n
   /// covers a contiguous part of the elements (of the rows for softmax); all n slices together do everything.
   std::int32_t slice = 0;
   std::int32_t slices = 1;
+  /// CUDA, sm_90 and later: the kernel may be brought onto the device while the one before it on the stream still ends
+  /// (programmatic dependent launch); it waits for that one's results before it reads. Saves microseconds in chains of
+  /// short kernels.
+  bool dependent_launch = false;
 };
 
 /// y[i] = op(x[i]). Shapes must be equal; dtypes may differ. In place: y identical with x (data, type, shape,
@@ -325,8 +332,9 @@ struct gating_form {
 /// What a call would do and why, without doing it.
 struct explanation {
   backend where = backend::cpu;
-  const char* isa = "";     ///< name of the ISA row; "" where none applies
-  const char* kernel = "";  ///< which loop: "contiguous", "blocks" (strided or mixed dtype), "rows", "columns"
+  const char* isa = "";  ///< name of the ISA row; "" where none applies
+  /// Which loop: "contiguous"; "blocks" or, on CUDA, "strided" (any strides and dtypes); "rows", "columns".
+  const char* kernel = "";
   sigmax::accuracy accuracy = sigmax::accuracy::high;  ///< `fast` where a second form runs
   bool streaming = false;                              ///< non-temporal stores
   std::int64_t tasks = 0;                              ///< how many pieces `threads.run` would be given; 1 when serial
