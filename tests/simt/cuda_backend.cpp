@@ -1,0 +1,33 @@
+// The CUDA backend with its launches run by the emulator: takes the place of cuda/launch.cpp and cuda/absent.cpp, so
+// that the public calls go through dispatch, policy and the kernels on the CPU. Its device memory is the host's.
+#include "emulator.hpp"
+
+#include "../../cuda/launch.hpp"
+#include "cuda_backend.hpp"
+
+namespace sigmax_test {
+emulated_device device;
+}
+
+namespace sigmax {
+
+const char* cuda_missing_because() noexcept { return sigmax_test::device.missing; }
+
+status count_multiprocessors(int& count) noexcept {
+  count = sigmax_test::device.multiprocessors;
+  return {};
+}
+
+template <class... Arguments>
+status launch(void (*kernel)(Arguments...), const launch_shape& shape, const options&, Arguments... arguments) {
+  sigmax_test::emulated_device& device = sigmax_test::device;
+  ++device.launches;
+  const std::string error = simt::run(
+      {.grid = {shape.blocks < device.most_blocks ? shape.blocks : device.most_blocks}, .block = {shape.threads}},
+      simt::schedule::forward, 1, [&] { kernel(arguments...); });
+  return error.empty() ? status{} : failure(status_code::backend_error, "%s", error.c_str());
+}
+
+}  // namespace sigmax
+
+#include "../../cuda/elementwise.cpp"
