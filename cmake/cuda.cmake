@@ -1,6 +1,7 @@
 # The CUDA backend: cuda/kernels.cu compiled once per dtype and the host code that launches it. Without nvcc
 # cuda/absent.cpp stands in.
 set(SIGMAX_CUDA_FOUND OFF)
+option(SIGMAX_CUDA_NEWTON "Reciprocals in CUDA kernels without branches; right where the test cuda_reciprocal passes" OFF)
 if(NOT SIGMAX_CUDA STREQUAL "OFF")
   include(CheckLanguage)
   check_language(CUDA)
@@ -45,7 +46,8 @@ function(sigmax_cuda_kernels table element)
   add_library(${target} OBJECT ${PROJECT_SOURCE_DIR}/cuda/kernels.cu)
   target_include_directories(${target} PRIVATE ${PROJECT_SOURCE_DIR}/kernels/include)
   target_link_libraries(${target} PRIVATE sigmax_cuda_flags)
-  target_compile_definitions(${target} PRIVATE SIGMAX_CUDA_TABLE=${table} SIGMAX_CUDA_ELEMENT=${element})
+  target_compile_definitions(${target} PRIVATE SIGMAX_CUDA_TABLE=${table} SIGMAX_CUDA_ELEMENT=${element}
+    $<$<BOOL:${SIGMAX_CUDA_NEWTON}>:SIGMAX_CUDA_NEWTON>)
   set_target_properties(${target} PROPERTIES POSITION_INDEPENDENT_CODE ON CUDA_VISIBILITY_PRESET hidden)
   target_sources(sigmax PRIVATE $<TARGET_OBJECTS:${target}>)
 endfunction()

@@ -76,7 +76,7 @@ constexpr contiguous_arguments cut_into_vectors(const std::uintptr_t* in, int in
     a.whole_begin = first_word > a.whole_begin ? first_word : a.whole_begin;
     a.whole_end = end_word - 1 < a.whole_end ? end_word - 1 : a.whole_end;
   }
-  if (a.whole_end < a.whole_begin) a.whole_end = a.whole_begin;
+  if (a.whole_end <= a.whole_begin) a.whole_begin = a.whole_end = 0;
   return a;
 }
 

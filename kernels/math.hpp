@@ -233,7 +233,7 @@ SIGMAX_FN logistic_tail<V> logistic(V a, V low) {
   V e_up = fma(e.scale, e.m, e.scale);
   V d = fma(e_up, V(down), V(1.0f));
   V d_low = fma(e_up, V(down), V(1.0f) - d);
-  V y = divide(V(1.0f), d);
+  V y = reciprocal(d);
   return {e, y, fma(negate(d_low), y, fma_exact(negate(d), y, V(1.0f)))};
 }
 
