@@ -34,12 +34,12 @@ command -v nvidia-smi >/dev/null && step device 20 nvidia-smi -q
 step configure 60 cmake --preset cuda $architecture "$@"
 step build 300 cmake --build $build --target sigmax_cuda_tests sigmax-bench
 step info 20 $build/bench/sigmax-bench info --output json
-step tests 150 ctest --test-dir $build -L gpu --output-on-failure --output-junit "$out/tests.xml"
+step tests 150 ctest --test-dir $build -L gpu -j 4 --output-on-failure --output-junit "$out/tests.xml"
 tests=$build/tests/sigmax_cuda_tests
-short='--gtest_filter=cuda_layout.*:cuda_stream.*:*sizes_and_alignments/gelu:*strided_and_mixed/gelu'
+short='--gtest_filter=cuda_layout.any*:cuda_layout.every_short*:cuda_layout.slices*:cuda_stream.*:*sizes_and_alignments/gelu:*strided_and_mixed/gelu'
 if command -v compute-sanitizer >/dev/null; then
   for tool in memcheck racecheck initcheck; do
-    step $tool 60 compute-sanitizer --tool $tool --error-exitcode 9 $tests "$short"
+    step $tool 75 compute-sanitizer --tool $tool --error-exitcode 9 $tests "$short"
   done
 else
   echo 'compute-sanitizer: not found' | tee -a "$out/summary"

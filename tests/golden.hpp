@@ -1,6 +1,6 @@
 // One number for the bits of many results. Each pair (index, result) is mixed to 64 random-looking bits and these are
-// added, so threads, processes and GPUs may visit the pairs in any order and still meet in the same sum. Also for device
-// code, with nvcc's --expt-relaxed-constexpr.
+// added, so threads, processes and GPUs may visit the pairs in any order and still meet in the same sum. Also for
+// device code, with nvcc's --expt-relaxed-constexpr.
 #pragma once
 
 #include <bit>
