@@ -8,7 +8,7 @@ out=${1:?usage: cuda/measure.sh OUT_DIR [CMake options]}
 shift
 mkdir -p "$out"
 out=$(cd "$out" && pwd)
-cd "$(dirname "${BASH_SOURCE[0]}")/.."
+cd "$(dirname "${BASH_SOURCE[0]}")/.." || exit
 end=$((SECONDS + 480)) failed=0
 : >"$out/summary"
 
