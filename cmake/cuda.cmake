@@ -32,9 +32,11 @@ if(NOT CMAKE_CUDA20_STANDARD_COMPILE_OPTION)  # CMake 3.25 does not know how to 
 endif()
 set(CMAKE_CUDA_STANDARD 20)
 
-# --fmad=false: as -ffp-contract=off on the CPU. Registers that do not suffice are a warning, and so an error here.
+# --fmad=false: as -ffp-contract=off on the CPU. Registers that do not suffice are a warning, and so an error here. 1675:
+# a pragma for g++ in a header that both compilers read.
 add_library(sigmax_cuda_flags INTERFACE)
 target_compile_options(sigmax_cuda_flags INTERFACE $<$<COMPILE_LANGUAGE:CUDA>:--fmad=false -Xptxas=--warn-on-spills
+  --diag-suppress=1675
   $<$<BOOL:${SIGMAX_WERROR}>:-Werror=all-warnings>>)
 if(CMAKE_CUDA_COMPILER_VERSION VERSION_GREATER_EQUAL 12.8)
   target_compile_options(sigmax_cuda_flags INTERFACE $<$<COMPILE_LANGUAGE:CUDA>:--compress-mode=size>)
