@@ -8,8 +8,18 @@ const char* cuda_missing_because() noexcept { return "this build of sigmax has n
 
 const char* cuda_elementwise_kernel(const elementwise_call&) noexcept { return ""; }
 
-status cuda_run_elementwise(const elementwise_call&, const options&) noexcept {
+namespace {
+
+status unavailable() noexcept {
   return failure(status_code::unavailable, "CUDA backend: %s", cuda_missing_because());
 }
+
+}  // namespace
+
+status cuda_run_elementwise(const elementwise_call&, const options&) noexcept { return unavailable(); }
+status cuda_softmax_kernel(const softmax_call&, const char*&) noexcept { return unavailable(); }
+status cuda_run_softmax(const softmax_call&, const options&) noexcept { return unavailable(); }
+status cuda_run_softmax_gradient(const softmax_gradient_call&, const options&) noexcept { return unavailable(); }
+status cuda_run_gating(const gating_call&, const options&) noexcept { return unavailable(); }
 
 }  // namespace sigmax

@@ -35,16 +35,47 @@ status count_multiprocessors(int& count) noexcept {
   return error == cudaSuccess ? status{} : refused("CUDA device", error);
 }
 
+status query_device(device_limits& device) noexcept {
+  int number = 0, major = 0, minor = 0, shared = 0;
+  cudaError_t error = cudaGetDevice(&number);
+  const auto ask = [&](int& value, cudaDeviceAttr what) {
+    if (error == cudaSuccess) error = cudaDeviceGetAttribute(&value, what, number);
+  };
+  ask(major, cudaDevAttrComputeCapabilityMajor);
+  ask(minor, cudaDevAttrComputeCapabilityMinor);
+  ask(device.multiprocessors, cudaDevAttrMultiProcessorCount);
+  ask(shared, cudaDevAttrMaxSharedMemoryPerBlockOptin);
+  device.architecture = 10 * major + minor;
+  device.shared_bytes = shared;
+  return error == cudaSuccess ? status{} : refused("CUDA device", error);
+}
+
 status launch_untyped(const void* kernel, const launch_shape& shape, void** arguments, const options& how) noexcept {
-  cudaLaunchAttribute attribute{};
-  attribute.id = cudaLaunchAttributeProgrammaticStreamSerialization;
-  attribute.val.programmaticStreamSerializationAllowed = 1;
+  cudaLaunchAttribute attributes[2] = {};
+  unsigned count = 0;
+  if (how.dependent_launch) {
+    attributes[count].id = cudaLaunchAttributeProgrammaticStreamSerialization;
+    attributes[count++].val.programmaticStreamSerializationAllowed = 1;
+  }
+  if (shape.cluster > 1) {
+    attributes[count].id = cudaLaunchAttributeClusterDimension;
+    attributes[count].val.clusterDim.x = shape.cluster;
+    attributes[count].val.clusterDim.y = attributes[count].val.clusterDim.z = 1;
+    ++count;
+  }
   cudaLaunchConfig_t config{};
   config.gridDim = dim3(shape.blocks);
   config.blockDim = dim3(shape.threads);
+  config.dynamicSmemBytes = static_cast<std::size_t>(shape.shared_bytes);
   config.stream = static_cast<cudaStream_t>(how.stream);
-  config.attrs = &attribute;
-  config.numAttrs = how.dependent_launch ? 1 : 0;
+  config.attrs = attributes;
+  config.numAttrs = count;
+  constexpr std::int64_t without_asking = 40 * 1024;  // of 48 KiB: kernels have static shared memory as well
+  if (shape.shared_bytes > without_asking) {
+    const cudaError_t error = cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize,
+                                                   static_cast<int>(shape.shared_bytes));
+    if (error != cudaSuccess) return refused("CUDA shared memory", error);
+  }
   const cudaError_t error = cudaLaunchKernelExC(&config, kernel, arguments);
   return error == cudaSuccess ? status{} : refused("CUDA launch", error);
 }

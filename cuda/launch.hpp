@@ -8,6 +8,8 @@ namespace sigmax {
 
 /// How many multiprocessors the current device has.
 status count_multiprocessors(int& count) noexcept;
+/// All that decides about rows.
+status query_device(device_limits& device) noexcept;
 
 #if defined(SIGMAX_SIMT_EMULATOR)
 /// The emulator's: a test says how.

@@ -24,8 +24,17 @@ constexpr std::int64_t divide_up(std::int64_t a, std::int64_t b) noexcept { retu
 
 struct launch_shape {
   unsigned blocks, threads;
-  int per_thread;      ///< items of each thread in a tile
-  std::int64_t tiles;  ///< a block takes every blocks-th
+  int per_thread;                 ///< items of each thread in a tile
+  std::int64_t tiles;             ///< a block takes every blocks-th
+  unsigned cluster = 1;           ///< blocks
+  std::int64_t shared_bytes = 0;  ///< dynamic, of a block
+};
+
+/// What of a device decides.
+struct device_limits {
+  int architecture;  ///< 90 is sm_90
+  int multiprocessors;
+  std::int64_t shared_bytes;  ///< that one block may have
 };
 
 /// Tiles as large as they may be, smaller where there would be fewer than two for each multiprocessor.

@@ -16,4 +16,15 @@ const char* cuda_elementwise_kernel(const elementwise_call& call) noexcept;
 /// Launches on how.stream and returns.
 status cuda_run_elementwise(const elementwise_call& call, const options& how) noexcept;
 
+// The same for rows.
+struct softmax_call;
+struct softmax_gradient_call;
+struct gating_call;
+
+/// Which kernel cuda_run_softmax would launch on the current device.
+status cuda_softmax_kernel(const softmax_call& call, const char*& name) noexcept;
+status cuda_run_softmax(const softmax_call& call, const options& how) noexcept;
+status cuda_run_softmax_gradient(const softmax_gradient_call& call, const options& how) noexcept;
+status cuda_run_gating(const gating_call& call, const options& how) noexcept;
+
 }  // namespace sigmax

@@ -292,9 +292,10 @@ struct cross_entropy_form {
   view lse{};                        ///< a row's lse(t): written by `cross_entropy`, read by `cross_entropy_gradient`
 };
 
-/// `targets` is i32 or i64, each in [0, n) or ignore_index; it, `loss` and lse have the shape of x with an extent of 1
-/// along the axis. |error| of the loss: 2 ULP + 2^-44 (1 + |lse - t[target]|), with smoothing 2 ULP of the larger of
-/// its two terms. NaN, +inf or nothing but -inf in a row makes NaN. No output may overlap anything.
+/// `targets` is i32 or i64, each in [0, n) or ignore_index (on CUDA nobody checks: another makes the loss NaN); it,
+/// `loss` and lse have the shape of x with an extent of 1 along the axis. |error| of the loss: 2 ULP + 2^-44 (1 + |lse
+/// - t[target]|), with smoothing 2 ULP of the larger of its two terms. NaN, +inf or nothing but -inf in a row makes
+/// NaN. No output may overlap anything.
 [[nodiscard]] SIGMAX_API status cross_entropy(const const_view& x, const const_view& targets, const view& loss,
                                               int axis = -1, const cross_entropy_form& form = {},
                                               const options& how = {}) noexcept;
