@@ -182,8 +182,8 @@ TEST(cuda_dispatch, where_memory_lives_decides) {
   how.where = backend::cuda;
   EXPECT_EQ(activate(activation::relu, z, z, how).code, status_code::unsupported);
   EXPECT_EQ(activate(activation::relu, z, y).code, status_code::invalid_argument);
-  EXPECT_EQ(softmax(y, y).code, status_code::unsupported);
-  EXPECT_EQ(softmax_gradient(y, y, y).code, status_code::unsupported);
+  EXPECT_EQ(softmax(z, z, 0, how).code, status_code::unsupported);
+  EXPECT_EQ(softmax(z, y).code, status_code::invalid_argument);
   how.isa = "no such row";
   EXPECT_TRUE(activate(activation::relu, y, y, how).ok());
   EXPECT_TRUE(cuda_available().ok());

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# cuda_resources.sh NVCC LIST [--write]: what the kernels of cuda/kernels.cu need on sm_90, from ptxas and the size of
+# cuda_resources.sh NVCC LIST [--write]: what the kernels of cuda/ need on sm_90, from ptxas and the size of
 # their code. Fails on any spill, on more registers than LIST allows a table, and, for the compiler that made LIST, on a
 # kernel with 5 % more instructions than there. --write prints a new list.
 set -euo pipefail
@@ -29,7 +29,28 @@ measure() {
       }
     }' "$scratch/$1.sizes" "$scratch/$1.log"
 }
-{ measure f32 float & measure f16 float16; wait; measure bf16 bfloat16 & measure strided void; wait; } | sort >"$scratch/found"
+
+# The kernels for rows: "file form kernel registers spilled instructions".
+measure_rows() {
+  "$nvcc" -std=c++20 -O3 --fmad=false -cubin -arch=sm_90 -Xptxas -v "-I$here/kernels/include" "$here/cuda/$1.cu" \
+    -o "$scratch/$1.cubin" 2>"$scratch/$1.log"
+  objdump -h "$scratch/$1.cubin" 2>/dev/null | awk '$2 ~ /^[.]text[.]/ {sub("^[.]text[.]", "", $2); print $2, $3}' |
+    while read -r name size; do echo "$name $((16#$size / 16))"; done >"$scratch/$1.sizes"
+  awk -v table="$1" '
+    FNR == NR {size[$1] = $2; next}
+    /Function properties for/ {name = $NF}
+    /bytes stack frame/ {split($0, w, " "); spilled[name] = w[1] + w[5] + w[9]}
+    /Used [0-9]+ registers/ {match($0, /Used [0-9]+/); registers[name] = substr($0, RSTART + 5, RLENGTH - 5)}
+    END {
+      for (name in registers) {
+        match(name, /softmax_(gradient_)?(long_rows|rows|columns)|gate_rows/); kernel = substr(name, RSTART, RLENGTH)
+        if (match(name, /ILi[0-9]+E/)) kernel = kernel "_" substr(name, RSTART + 3, RLENGTH - 4)
+        print table, name ~ /Lb1E/ ? "fused" : "plain", kernel, registers[name], spilled[name], size[name]
+      }
+    }' "$scratch/$1.sizes" "$scratch/$1.log"
+}
+{ measure f32 float & measure f16 float16; wait; measure bf16 bfloat16 & measure strided void; wait
+  measure_rows softmax & measure_rows softmax_gradient; measure_rows gating; wait; } | sort >"$scratch/found"
 
 if [[ ${3:-} == --write ]]; then
   grep '^#\|^limit' "$list" || true

@@ -18,16 +18,26 @@ status count_multiprocessors(int& count) noexcept {
   return {};
 }
 
+status query_device(device_limits& limits) noexcept {
+  const sigmax_test::emulated_device& device = sigmax_test::device;
+  limits = {device.architecture, device.multiprocessors, device.shared_bytes};
+  return {};
+}
+
 template <class... Arguments>
 status launch(void (*kernel)(Arguments...), const launch_shape& shape, const options&, Arguments... arguments) {
   sigmax_test::emulated_device& device = sigmax_test::device;
   ++device.launches;
-  const std::string error = simt::run(
-      {.grid = {shape.blocks < device.most_blocks ? shape.blocks : device.most_blocks}, .block = {shape.threads}},
-      simt::schedule::forward, 1, [&] { kernel(arguments...); });
+  const unsigned most = device.most_blocks / shape.cluster * shape.cluster;
+  const std::string error = simt::run({.grid = {shape.blocks < most ? shape.blocks : most},
+                                       .block = {shape.threads},
+                                       .cluster = shape.cluster,
+                                       .dynamic_shared = static_cast<std::size_t>(shape.shared_bytes)},
+                                      device.order, device.seed, [&] { kernel(arguments...); });
   return error.empty() ? status{} : failure(status_code::backend_error, "%s", error.c_str());
 }
 
 }  // namespace sigmax
 
 #include "../../cuda/elementwise.cpp"
+#include "../../cuda/softmax.cpp"
