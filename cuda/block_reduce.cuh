@@ -12,19 +12,19 @@ namespace {
 inline constexpr unsigned whole_warp = 0xffffffffu;
 
 template <int lanes, class T>
-SIGMAX_FN T largest_of_lanes(T v) {
+SIGMAX_DEVICE T largest_of_lanes(T v) {
 #pragma unroll
   for (int step = lanes / 2; step > 0; step /= 2) v = __builtin_fmaxf(v, __shfl_xor_sync(whole_warp, v, step));
   return v;
 }
 template <int lanes, class T>
-SIGMAX_FN T sum_of_lanes(T v) {
+SIGMAX_DEVICE T sum_of_lanes(T v) {
 #pragma unroll
   for (int step = lanes / 2; step > 0; step /= 2) v += __shfl_xor_sync(whole_warp, v, step);
   return v;
 }
 template <int lanes>
-SIGMAX_FN bool any_lane(bool v) {
+SIGMAX_DEVICE bool any_lane(bool v) {
   const unsigned ballot = __ballot_sync(whole_warp, v);
   if constexpr (lanes == 32) return ballot != 0;
   return (ballot >> (threadIdx.x % 32u / lanes * lanes) & static_cast<unsigned>((std::uint64_t{1} << lanes) - 1)) != 0;
@@ -42,7 +42,7 @@ struct row_exchange {
   std::int64_t *top, *high, *low;
   double* number;
 
-  SIGMAX_FN exact_total total(unsigned i) const { return {top[i], high[i], low[i]}; }
+  SIGMAX_DEVICE exact_total total(unsigned i) const { return {top[i], high[i], low[i]}; }
 };
 #define SIGMAX_ROW_EXCHANGE(name, count)           \
   SIGMAX_SHARED(float, name##_largest, count);     \
@@ -60,7 +60,7 @@ struct row_group {
   unsigned together = 1, rank = 0;
   bool started = true;  ///< all blocks of the cluster have
 
-  SIGMAX_FN explicit row_group(const row_exchange& places) : exchange(places) {
+  SIGMAX_DEVICE explicit row_group(const row_exchange& places) : exchange(places) {
     if constexpr (clusters) {
       together = cluster_size(), rank = cluster_rank();
       if (together > 1 && SIGMAX_BARRIER_IS_THERE(cluster_start)) cluster_arrive();
@@ -68,7 +68,7 @@ struct row_group {
     }
   }
 
-  SIGMAX_FN void barrier() {
+  SIGMAX_DEVICE void barrier() {
 #if defined(SIGMAX_SIMT_EMULATOR)
     if (block_barrier_for_cluster) return __syncthreads();
 #endif
@@ -77,13 +77,13 @@ struct row_group {
     cluster_arrive();
     cluster_wait();
   }
-  SIGMAX_FN void start() {
+  SIGMAX_DEVICE void start() {
     if (!started && SIGMAX_BARRIER_IS_THERE(cluster_start)) cluster_wait();
     started = true;
   }
   /// Each warp's value goes to every block.
   template <class T>
-  SIGMAX_FN void tell(T* place, T value) {
+  SIGMAX_DEVICE void tell(T* place, T value) {
     const unsigned lane = threadIdx.x % 32u, at = rank * warps + threadIdx.x / 32u;
     if (!clusters || together == 1) {
       if (lane == 0) place[at] = value;
@@ -94,7 +94,7 @@ struct row_group {
   }
   /// Calls work(i) so that the lanes of a warp together see every part, and returns over how many lanes they lie.
   template <class F>
-  SIGMAX_FN unsigned for_parts(F work) const {
+  SIGMAX_DEVICE unsigned for_parts(F work) const {
     const unsigned n = warps * together, lane = threadIdx.x % 32u;
     if (n <= 32u) {
       work(lane & (n - 1u));
@@ -106,13 +106,13 @@ struct row_group {
   }
   /// A sum of what for_parts gave the lanes.
   template <class T>
-  SIGMAX_FN T sum_parts(unsigned lanes, T v) const {
+  SIGMAX_DEVICE T sum_parts(unsigned lanes, T v) const {
 #pragma unroll 1
     while ((lanes /= 2u) > 0) v += __shfl_xor_sync(whole_warp, v, static_cast<int>(lanes));
     return v;
   }
 
-  SIGMAX_FN float largest(float v) {
+  SIGMAX_DEVICE float largest(float v) {
     tell(exchange.largest, largest_of_lanes<32>(v));
     if (SIGMAX_BARRIER_IS_THERE(maximum)) barrier();
     float m = -__builtin_inff();
@@ -121,7 +121,7 @@ struct row_group {
     while ((lanes /= 2u) > 0) m = __builtin_fmaxf(m, __shfl_xor_sync(whole_warp, m, static_cast<int>(lanes)));
     return m;
   }
-  SIGMAX_FN exact_total add(exact_total t, bool nan) {
+  SIGMAX_DEVICE exact_total add(exact_total t, bool nan) {
     t.carry();
     t.low += nan ? poison : 0;
     tell(exchange.top, sum_of_lanes<32>(t.top));
@@ -132,7 +132,7 @@ struct row_group {
     const unsigned lanes = for_parts([&](unsigned i) { t.add(exchange.total(i)); });
     return {sum_parts(lanes, t.top), sum_parts(lanes, t.high), sum_parts(lanes, t.low)};
   }
-  SIGMAX_FN double add(double v) {
+  SIGMAX_DEVICE double add(double v) {
     tell(exchange.number, sum_of_lanes<32>(v));
     barrier();
     v = 0;
@@ -140,7 +140,7 @@ struct row_group {
     return sum_parts(lanes, v);
   }
   /// Blocks must not leave before all of the cluster have started.
-  SIGMAX_FN void leave() {
+  SIGMAX_DEVICE void leave() {
     if (clusters && together > 1) start();
   }
 };
@@ -150,15 +150,15 @@ template <int lanes>
 struct lane_group {
   static constexpr unsigned together = 1, rank = 0;
 
-  SIGMAX_FN explicit lane_group(const row_exchange&) {}
-  SIGMAX_FN float largest(float v) { return largest_of_lanes<lanes>(v); }
-  SIGMAX_FN exact_total add(exact_total t, bool nan) {
+  SIGMAX_DEVICE explicit lane_group(const row_exchange&) {}
+  SIGMAX_DEVICE float largest(float v) { return largest_of_lanes<lanes>(v); }
+  SIGMAX_DEVICE exact_total add(exact_total t, bool nan) {
     const std::int64_t high = sum_of_lanes<lanes>(t.high + (t.low >> 23));
     const auto low = sum_of_lanes<lanes>(static_cast<std::int32_t>(t.low & ((std::int64_t{1} << 23) - 1)));
     return {0, high, low + (any_lane<lanes>(nan) ? poison : 0)};
   }
-  SIGMAX_FN double add(double v) { return sum_of_lanes<lanes>(v); }
-  SIGMAX_FN void leave() {}
+  SIGMAX_DEVICE double add(double v) { return sum_of_lanes<lanes>(v); }
+  SIGMAX_DEVICE void leave() {}
 };
 
 /// The threads threadIdx.x = c (mod 32) of a block.
@@ -167,21 +167,21 @@ struct column_group {
   unsigned warps;
 
   template <class T>
-  SIGMAX_FN void tell(T* place, T value) {
+  SIGMAX_DEVICE void tell(T* place, T value) {
     place[threadIdx.x] = value;
   }
   template <class F>
-  SIGMAX_FN void for_parts(F work) const {
+  SIGMAX_DEVICE void for_parts(F work) const {
 #pragma unroll 1
     for (unsigned w = 0; w < warps; ++w) work(w * 32u + threadIdx.x % 32u);
   }
-  SIGMAX_FN float largest(float v) {
+  SIGMAX_DEVICE float largest(float v) {
     tell(exchange.largest, v);
     if (SIGMAX_BARRIER_IS_THERE(maximum)) __syncthreads();
     for_parts([&](unsigned i) { v = __builtin_fmaxf(v, exchange.largest[i]); });
     return v;
   }
-  SIGMAX_FN exact_total add(exact_total t, bool nan) {
+  SIGMAX_DEVICE exact_total add(exact_total t, bool nan) {
     t.carry();
     t.low += nan ? poison : 0;
     tell(exchange.top, t.top), tell(exchange.high, t.high), tell(exchange.low, t.low);
@@ -190,7 +190,7 @@ struct column_group {
     for_parts([&](unsigned i) { t.add(exchange.total(i)); });
     return t;
   }
-  SIGMAX_FN double add(double v) {
+  SIGMAX_DEVICE double add(double v) {
     tell(exchange.number, v);
     __syncthreads();
     v = 0;

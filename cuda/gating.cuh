@@ -11,13 +11,13 @@ namespace sigmax {
 namespace {
 
 /// Numbers in the order of x, NaN above all, equals by falling column; 0 for what is taken or not there.
-SIGMAX_FN std::uint64_t gate_key(float x, int column) {
+SIGMAX_DEVICE std::uint64_t gate_key(float x, int column) {
   const std::uint32_t u = bits_of(x + 0.0f);  // -0 is 0
   const std::uint32_t order = x != x ? 0xffffffffu : (u >> 31) != 0 ? ~u : u | 0x80000000u;
   return (std::uint64_t{order} << 32) | (0xffffffffu - static_cast<std::uint32_t>(column));
 }
 template <int lanes>
-SIGMAX_FN std::uint64_t largest_key(std::uint64_t key) {
+SIGMAX_DEVICE std::uint64_t largest_key(std::uint64_t key) {
 #pragma unroll
   for (int step = lanes / 2; step > 0; step /= 2) {
     const std::uint64_t other = __shfl_xor_sync(whole_warp, key, step);
@@ -32,7 +32,7 @@ struct gate_row {
   float v[count];
 
   /// The softmax over all numbers, of which `most` is the largest: their total and, if asked for, numerators in place.
-  SIGMAX_FN double exponentiate(lane_group<lanes>& group, float most, bool keep) {
+  SIGMAX_DEVICE double exponentiate(lane_group<lanes>& group, float most, bool keep) {
     bool nan = most == infinity || most == no_score;
     const math::row_maximum<float> reference = math::reduce_maximum(most);
     numerator_sum sum;

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "load_store.cuh"
+#include "simt.cuh"
 #include "softmax_policy.hpp"
 
 namespace sigmax {
@@ -10,7 +11,7 @@ namespace {
 inline constexpr float no_score = -__builtin_inff();
 
 template <int operands>
-SIGMAX_FN std::int64_t row_offset(const row_nest<operands>& rows, std::int64_t row, int which) {
+SIGMAX_DEVICE std::int64_t row_offset(const row_nest<operands>& rows, std::int64_t row, int which) {
   if (rows.rank == 1) return row * rows.stride[which][0];
   std::int64_t offset = 0;
 #pragma unroll 1
@@ -28,10 +29,10 @@ SIGMAX_FN std::int64_t row_offset(const row_nest<operands>& rows, std::int64_t r
 }
 
 /// Bytes of an element.
-SIGMAX_FN std::int64_t bytes_of(dtype type) {
+SIGMAX_DEVICE std::int64_t bytes_of(dtype type) {
   return type == dtype::boolean ? 1 : type == dtype::f16 || type == dtype::bf16 ? 2 : type == dtype::i64 ? 8 : 4;
 }
-SIGMAX_FN std::int64_t clamp(std::int64_t v, std::int64_t low, std::int64_t high) {
+SIGMAX_DEVICE std::int64_t clamp(std::int64_t v, std::int64_t low, std::int64_t high) {
   return v < low ? low : v > high ? high : v;
 }
 
@@ -42,7 +43,7 @@ enum class lane_layout {
   eights,    ///< a lane has eight neighbours, 16 bytes of a 16-bit type
 };
 /// `addresses`: all that the layout serves, or-ed; `type` is that of what is loaded.
-SIGMAX_FN lane_layout layout_of(int columns, dtype type, std::uintptr_t addresses) {
+SIGMAX_DEVICE lane_layout layout_of(int columns, dtype type, std::uintptr_t addresses) {
   const bool wide = type == dtype::f32;
   if (addresses % vector_bytes != 0 || columns % (wide ? 4 : 8) != 0) return lane_layout::elements;
   return wide ? lane_layout::fours : lane_layout::eights;
@@ -58,38 +59,38 @@ struct row_tile {
 
   /// Element i of chunk 0 of lane 0 in the row, as the layout is known when the kernel is compiled, or runs.
   template <lane_layout l>
-  SIGMAX_FN static constexpr int at(int i) {
+  SIGMAX_DEVICE static constexpr int at(int i) {
     return l == lane_layout::elements ? i * lanes : l == lane_layout::fours ? i / 4 * 4 * lanes + i % 4 : i;
   }
   template <lane_layout l>
-  SIGMAX_FN int first() const {
+  SIGMAX_DEVICE int first() const {
     return lane * (l == lane_layout::elements ? 1 : l == lane_layout::fours ? 4 : 8);
   }
-  SIGMAX_FN int place(int c, int i) const {
+  SIGMAX_DEVICE int place(int c, int i) const {
     const int own = layout == lane_layout::elements ? first<lane_layout::elements>() + at<lane_layout::elements>(i)
                     : layout == lane_layout::fours  ? first<lane_layout::fours>() + at<lane_layout::fours>(i)
                                                     : first<lane_layout::eights>() + at<lane_layout::eights>(i);
     return c * chunk_columns + own;
   }
 
-  SIGMAX_FN row_tile(lane_layout chosen, unsigned l) : lane(static_cast<int>(l)), layout(chosen) {}
+  SIGMAX_DEVICE row_tile(lane_layout chosen, unsigned l) : lane(static_cast<int>(l)), layout(chosen) {}
 
   template <class F>
-  SIGMAX_FN static void for_chunks(F work) {
+  SIGMAX_DEVICE static void for_chunks(F work) {
 #pragma unroll
     for (int c = 0; c < chunks; ++c) work(c);
   }
 
   /// Elements [begin, end) of the row at x; the others become 0 or -inf. The addresses of a thread's elements are one
   /// register and constants.
-  SIGMAX_FN void load(const std::byte* x, dtype type, int begin, int end, bool zeros) {
+  SIGMAX_DEVICE void load(const std::byte* x, dtype type, int begin, int end, bool zeros) {
     const std::uint32_t rest = zeros ? 0u : type == dtype::f32 ? 0xff800000u : type == dtype::f16 ? 0xfc00u : 0xff80u;
     if (layout == lane_layout::fours) return load_fours(reinterpret_cast<const float*>(x), begin, end, rest);
     if (layout == lane_layout::eights) return load_eights(x, type, begin, end, rest);
     if (type == dtype::f32) return load_elements<float>(x, begin, end, rest);
     type == dtype::f16 ? load_elements<float16>(x, begin, end, rest) : load_elements<bfloat16>(x, begin, end, rest);
   }
-  SIGMAX_FN void load_fours(const float* x, int begin, int end, std::uint32_t rest) {
+  SIGMAX_DEVICE void load_fours(const float* x, int begin, int end, std::uint32_t rest) {
     const int column = first<lane_layout::fours>();
     x += column;
     for_chunks([&](int c) {
@@ -104,7 +105,7 @@ struct row_tile {
       }
     });
   }
-  SIGMAX_FN void load_eights(const std::byte* x, dtype type, int begin, int end, std::uint32_t rest) {
+  SIGMAX_DEVICE void load_eights(const std::byte* x, dtype type, int begin, int end, std::uint32_t rest) {
     const int column = first<lane_layout::eights>();
     x += column * 2;
     rest *= 0x10001u;
@@ -118,7 +119,7 @@ struct row_tile {
     for_chunks([&](int c) { type == dtype::f16 ? unpack(raw[c], t[c], float16{}) : unpack(raw[c], t[c], bfloat16{}); });
   }
   template <class T>
-  SIGMAX_FN void load_elements(const std::byte* row, int begin, int end, std::uint32_t rest) {
+  SIGMAX_DEVICE void load_elements(const std::byte* row, int begin, int end, std::uint32_t rest) {
     const auto* const x = reinterpret_cast<const bits<T>*>(row) + lane;
     bits<T> raw[chunks][chunk_size];
     for_chunks([&](int c) {
@@ -141,7 +142,7 @@ struct row_tile {
   }
 
   /// The elements of chunk c before number `columns`, to the row at y.
-  SIGMAX_FN void store_chunk(int c, std::byte* y, dtype type, int columns) const {
+  SIGMAX_DEVICE void store_chunk(int c, std::byte* y, dtype type, int columns) const {
     const bool vectors = layout != lane_layout::elements;
     if (type == dtype::f32)
       vectors ? store_fours(c, reinterpret_cast<float*>(y), columns) : store_elements<float>(c, y, columns);
@@ -151,7 +152,7 @@ struct row_tile {
       vectors ? store_halves(c, y, columns, pack(t[c], bfloat16{})) : store_elements<bfloat16>(c, y, columns);
   }
   template <class T>
-  SIGMAX_FN void store_elements(int c, std::byte* row, int columns) const {
+  SIGMAX_DEVICE void store_elements(int c, std::byte* row, int columns) const {
     bits<T>* const y = reinterpret_cast<bits<T>*>(row) + lane;
 #pragma unroll
     for (int i = 0; i < chunk_size; ++i) {
@@ -165,7 +166,7 @@ struct row_tile {
         sigmax::store(y + offset, v.bits);
     }
   }
-  SIGMAX_FN void store_fours(int c, float* y, int columns) const {
+  SIGMAX_DEVICE void store_fours(int c, float* y, int columns) const {
     const int column = place(0, 0);
     y += column;
 #pragma unroll
@@ -176,7 +177,7 @@ struct row_tile {
     }
   }
   /// Eight neighbours, or twice four.
-  SIGMAX_FN void store_halves(int c, std::byte* y, int columns, const vector& v) const {
+  SIGMAX_DEVICE void store_halves(int c, std::byte* y, int columns, const vector& v) const {
     struct alignas(8) half_vector {
       std::uint32_t word[2];
     };

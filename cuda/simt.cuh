@@ -6,6 +6,9 @@
 #include <cstdint>
 #include <cstring>
 
+/// For functions that only kernels may call.
+#define SIGMAX_DEVICE __device__ __forceinline__
+
 #if defined(__CUDACC__)
 
 #define SIGMAX_SHARED(type, name, count) __shared__ type name[count]

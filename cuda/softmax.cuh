@@ -18,8 +18,8 @@ struct row_window {
   int columns;         ///< that are written
   int begin, end;      ///< that are read
 };
-SIGMAX_FN row_window window_of(const softmax_arguments& a, const softmax_row& r, std::int64_t first,
-                               std::int64_t columns) {
+SIGMAX_DEVICE row_window window_of(const softmax_arguments& a, const softmax_row& r, std::int64_t first,
+                                   std::int64_t columns) {
   row_window w;
   w.first = first;
   w.x = r.x + first * bytes_of(a.type[operand_x]);
@@ -36,18 +36,18 @@ struct score_tile : row_tile<lanes, chunks> {
   using base = row_tile<lanes, chunks>;
   using base::for_chunks, base::place, base::t;
 
-  SIGMAX_FN score_tile(const softmax_arguments& a, const row_window& w, unsigned l)
+  SIGMAX_DEVICE score_tile(const softmax_arguments& a, const row_window& w, unsigned l)
       : base(layout_of(w.columns, a.type[operand_x],
                        reinterpret_cast<std::uintptr_t>(w.x) | reinterpret_cast<std::uintptr_t>(w.y)),
              l) {}
 
-  SIGMAX_FN bool is_read(const row_window& w, int c, int i) const {
+  SIGMAX_DEVICE bool is_read(const row_window& w, int c, int i) const {
     const int column = place(c, i);
     return column >= w.begin && column < w.end;
   }
   /// Loads scores; there are none but where the row is read.
   template <bool fused>
-  SIGMAX_FN void load_scores(const softmax_arguments& a, const softmax_row& r, const row_window& w) {
+  SIGMAX_DEVICE void load_scores(const softmax_arguments& a, const softmax_row& r, const row_window& w) {
     base::load(w.x, a.type[operand_x], w.begin, w.end, false);
     if constexpr (!fused) return;
     for_chunks([&](int c) {
@@ -57,7 +57,7 @@ struct score_tile : row_tile<lanes, chunks> {
     });
   }
 
-  SIGMAX_FN float largest(bool& nan) {
+  SIGMAX_DEVICE float largest(bool& nan) {
     float m = no_score;
     for_chunks([&](int c) {
 #pragma unroll
@@ -71,7 +71,8 @@ struct score_tile : row_tile<lanes, chunks> {
 
   /// Scores become numerators, which are added up if `add`; a logarithm needs the scores themselves.
   /// Returns what was added.
-  SIGMAX_FN exact_total exponentiate(const softmax_arguments& a, const math::row_maximum<float>& reference, bool add) {
+  SIGMAX_DEVICE exact_total exponentiate(const softmax_arguments& a, const math::row_maximum<float>& reference,
+                                         bool add) {
     numerator_sum sum;
     for_chunks([&](int c) {
       float e[chunk_size];
@@ -86,8 +87,8 @@ struct score_tile : row_tile<lanes, chunks> {
   }
 
   template <bool fused>
-  SIGMAX_FN void write(const softmax_arguments& a, const softmax_row& r, const row_window& w,
-                       const row_result& result) {
+  SIGMAX_DEVICE void write(const softmax_arguments& a, const softmax_row& r, const row_window& w,
+                           const row_result& result) {
     const dtype type = a.type[operand_y];
     for_chunks([&](int c) {
       finish_elements<fused>(a, r, result, t[c], [&](int i) { return w.first + place(c, i); });
@@ -96,7 +97,7 @@ struct score_tile : row_tile<lanes, chunks> {
   }
 
   /// The sum of the scores that are read, for a smoothed loss.
-  SIGMAX_FN double score_sum(const row_window& w) {
+  SIGMAX_DEVICE double score_sum(const row_window& w) {
     double sum = 0;
     for_chunks([&](int c) {
 #pragma unroll
@@ -109,8 +110,8 @@ struct score_tile : row_tile<lanes, chunks> {
 
 /// The total of a row from what each thread has of it; `first`, for one thread, adds the sink.
 template <class Group>
-SIGMAX_FN exact_total total_of(const softmax_arguments& a, const softmax_row& r, const row_scale& s, Group& group,
-                               exact_total mine, bool nan, bool first) {
+SIGMAX_DEVICE exact_total total_of(const softmax_arguments& a, const softmax_row& r, const row_scale& s, Group& group,
+                                   exact_total mine, bool nan, bool first) {
   if (first && a.data[operand_sinks] != nullptr) {
     numerator_sum sum;
     const float sink[1] = {math::scaled_exp_below<true>(r.sink, s.reference)};

@@ -16,7 +16,7 @@ struct term_scale {
   float factor;
   double unit;  ///< 1 / factor
 };
-SIGMAX_FN term_scale scale_of_terms(float largest) {
+SIGMAX_DEVICE term_scale scale_of_terms(float largest) {
   std::uint32_t exponent = bits_of(largest) >> 23;
   exponent = exponent < 1u ? 1u : exponent > 254u ? 254u : exponent;
   const std::uint32_t factor = exponent <= 252u   ? (253u - exponent) << 23
@@ -29,8 +29,8 @@ using term_sum = exact_sum<0>;
 
 /// n terms: dy y, or dy alone if it is the logarithm's.
 template <int n>
-SIGMAX_FN float largest_term(const gradient_arguments& a, const float (&dy)[n], const float (&y)[n], float largest,
-                             bool& nan) {
+SIGMAX_DEVICE float largest_term(const gradient_arguments& a, const float (&dy)[n], const float (&y)[n], float largest,
+                                 bool& nan) {
 #pragma unroll
   for (int i = 0; i < n; ++i) {
     const float term = a.logarithm ? dy[i] : dy[i] * y[i];
@@ -41,8 +41,8 @@ SIGMAX_FN float largest_term(const gradient_arguments& a, const float (&dy)[n], 
 }
 /// Of up to 256 terms. Their second and third pieces count twice where products are rounded.
 template <int n>
-SIGMAX_FN void add_terms(const gradient_arguments& a, const float (&dy)[n], const float (&y)[n], float factor,
-                         term_sum& sum) {
+SIGMAX_DEVICE void add_terms(const gradient_arguments& a, const float (&dy)[n], const float (&y)[n], float factor,
+                             term_sum& sum) {
   float term[n], rest[n];
 #pragma unroll
   for (int i = 0; i < n; ++i) {
@@ -53,19 +53,20 @@ SIGMAX_FN void add_terms(const gradient_arguments& a, const float (&dy)[n], cons
   sum.add(term, a.fine);
   if (a.fine) sum.add_small(rest);
 }
-SIGMAX_FN exact_total total_of(const gradient_arguments& a, const term_sum& sum, std::uint32_t count) {
+SIGMAX_DEVICE exact_total total_of(const gradient_arguments& a, const term_sum& sum, std::uint32_t count) {
   return sum.total(count, a.fine ? 2 * count : count, a.fine ? 2 * count : 0);
 }
 
 /// The sum of a row, in two parts; not a number unless it is finite.
-SIGMAX_FN factors sum_of(exact_total total, const term_scale& s, float largest) {
+SIGMAX_DEVICE factors sum_of(exact_total total, const term_scale& s, float largest) {
   if (total.low >= poison || largest == __builtin_inff()) return {from_bits(0x7fc00000u), 0};
   total.carry();
   return two_parts(as_double(total) * 0x1p-45 * s.unit);
 }
 
 template <int n>
-SIGMAX_FN void finish_gradient(const gradient_arguments& a, const float (&y)[n], const factors& sum, float (&dy)[n]) {
+SIGMAX_DEVICE void finish_gradient(const gradient_arguments& a, const float (&y)[n], const factors& sum,
+                                   float (&dy)[n]) {
 #pragma unroll
   for (int i = 0; i < n; ++i) {
     if (a.logarithm) {
@@ -83,14 +84,14 @@ struct gradient_row {
   const std::byte *dy, *y;
   std::byte* dx;
 
-  SIGMAX_FN gradient_row(const gradient_arguments& a, std::int64_t row, std::int64_t begin) {
+  SIGMAX_DEVICE gradient_row(const gradient_arguments& a, std::int64_t row, std::int64_t begin) {
     std::byte* place[gradient_operands];
 #pragma unroll
     for (int v = 0; v < gradient_operands; ++v)
       place[v] = a.data[v] + row_offset(a.rows, row, v) + begin * a.stride[v] * bytes_of(a.type[v]);
     dy = place[gradient_dy], y = place[gradient_y], dx = place[gradient_dx];
   }
-  SIGMAX_FN lane_layout layout(const gradient_arguments& a, int columns) const {
+  SIGMAX_DEVICE lane_layout layout(const gradient_arguments& a, int columns) const {
     const bool alike = (a.type[gradient_dy] == dtype::f32) == (a.type[gradient_y] == dtype::f32);
     return alike ? layout_of(columns, a.type[gradient_dy],
                              reinterpret_cast<std::uintptr_t>(dy) | reinterpret_cast<std::uintptr_t>(y) |
@@ -103,23 +104,23 @@ template <int lanes, int chunks>
 struct gradient_tile {
   row_tile<lanes, chunks> dy, y;
 
-  SIGMAX_FN gradient_tile(const gradient_arguments& a, const gradient_row& r, int columns, unsigned lane)
+  SIGMAX_DEVICE gradient_tile(const gradient_arguments& a, const gradient_row& r, int columns, unsigned lane)
       : dy(r.layout(a, columns), lane), y(dy.layout, lane) {
     dy.load(r.dy, a.type[gradient_dy], 0, columns, true);
     y.load(r.y, a.type[gradient_y], 0, columns, true);
   }
-  SIGMAX_FN float largest(const gradient_arguments& a, float most, bool& nan) const {
+  SIGMAX_DEVICE float largest(const gradient_arguments& a, float most, bool& nan) const {
 #pragma unroll
     for (int c = 0; c < chunks; ++c) most = largest_term(a, dy.t[c], y.t[c], most, nan);
     return most;
   }
-  SIGMAX_FN exact_total total(const gradient_arguments& a, float factor) const {
+  SIGMAX_DEVICE exact_total total(const gradient_arguments& a, float factor) const {
     term_sum sum;
 #pragma unroll
     for (int c = 0; c < chunks; ++c) add_terms(a, dy.t[c], y.t[c], factor, sum);
     return total_of(a, sum, chunks * chunk_size);
   }
-  SIGMAX_FN void write(const gradient_arguments& a, const gradient_row& r, int columns, const factors& sum) {
+  SIGMAX_DEVICE void write(const gradient_arguments& a, const gradient_row& r, int columns, const factors& sum) {
 #pragma unroll
     for (int c = 0; c < chunks; ++c) {
       finish_gradient(a, y.t[c], sum, dy.t[c]);

@@ -12,18 +12,18 @@
 namespace sigmax {
 namespace {
 
-SIGMAX_FN float load_mask(const std::byte* p, dtype type) {
+SIGMAX_DEVICE float load_mask(const std::byte* p, dtype type) {
   if (type == dtype::boolean) return to_float(*reinterpret_cast<const boolean*>(p));
   return load_element(p, type);
 }
 
-SIGMAX_FN std::byte* place_of(const softmax_arguments& a, std::int64_t row, softmax_operand which) {
+SIGMAX_DEVICE std::byte* place_of(const softmax_arguments& a, std::int64_t row, softmax_operand which) {
   return a.data[which] + row_offset(a.rows, row, which);
 }
-SIGMAX_FN float value_of(const softmax_arguments& a, std::int64_t row, softmax_operand which, float absent) {
+SIGMAX_DEVICE float value_of(const softmax_arguments& a, std::int64_t row, softmax_operand which, float absent) {
   return a.data[which] != nullptr ? load_element(place_of(a, row, which), a.type[which]) : absent;
 }
-SIGMAX_FN void set_value(const softmax_arguments& a, std::int64_t row, softmax_operand which, double v) {
+SIGMAX_DEVICE void set_value(const softmax_arguments& a, std::int64_t row, softmax_operand which, double v) {
   if (a.data[which] != nullptr) store_element(place_of(a, row, which), a.type[which], static_cast<float>(v));
 }
 
@@ -43,7 +43,7 @@ struct softmax_row {
 };
 
 template <bool fused>
-SIGMAX_FN softmax_row begin_row(const softmax_arguments& a, std::int64_t row) {
+SIGMAX_DEVICE softmax_row begin_row(const softmax_arguments& a, std::int64_t row) {
   softmax_row r{};
   r.x = place_of(a, row, operand_x);
   if (a.data[operand_y] != nullptr) r.y = place_of(a, row, operand_y);
@@ -82,7 +82,7 @@ SIGMAX_FN softmax_row begin_row(const softmax_arguments& a, std::int64_t row) {
 
 /// The scores of n elements; column(i) is the place of the i-th along the axis, and is inside the row.
 template <int n, class Column>
-SIGMAX_FN void score(const softmax_arguments& a, const softmax_row& r, float (&t)[n], Column column) {
+SIGMAX_DEVICE void score(const softmax_arguments& a, const softmax_row& r, float (&t)[n], Column column) {
 #pragma unroll
   for (int i = 0; i < n; ++i) t[i] = t[i] * r.scale;
   if (a.softcap != 0) {
@@ -112,7 +112,7 @@ struct row_scale {
   math::row_maximum<float> reference;
 };
 template <bool fused>
-SIGMAX_FN row_scale scale_of(const softmax_arguments& a, const softmax_row& r, float most) {
+SIGMAX_DEVICE row_scale scale_of(const softmax_arguments& a, const softmax_row& r, float most) {
   row_scale s;
   s.max = __builtin_fmaxf(most, r.sink);
   s.shift = fused && s.max == no_score && (a.zeros || r.ignored) ? 0.0f : s.max;
@@ -129,8 +129,8 @@ struct row_result {
 };
 
 /// The loss of one row from the logarithm of its sum.
-SIGMAX_FN double loss_of(const softmax_arguments& a, const softmax_row& r, float shift, double log_sum,
-                         double score_sum) {
+SIGMAX_DEVICE double loss_of(const softmax_arguments& a, const softmax_row& r, float shift, double log_sum,
+                             double score_sum) {
   if (r.ignored) return 0;
   const double e = a.smoothing, m = static_cast<double>(shift);
   const double loss = e < 1 ? (1 - e) * (log_sum - (static_cast<double>(r.target_score) - m)) : 0;
@@ -138,7 +138,7 @@ SIGMAX_FN double loss_of(const softmax_arguments& a, const softmax_row& r, float
 }
 
 /// Column `target` of a loss's gradient, where 1 is subtracted from a probability that may be all but 1: in double.
-SIGMAX_FN float target_gradient(const softmax_arguments& a, const softmax_row& r, const row_scale& s, double sum) {
+SIGMAX_DEVICE float target_gradient(const softmax_arguments& a, const softmax_row& r, const row_scale& s, double sum) {
   const double spread = a.smoothing / static_cast<double>(a.columns);
   const double numerator = static_cast<double>(math::scaled_exp_below<true>(r.target_score, s.reference)) * 0x1p-25;
   return static_cast<float>(r.gradient * ((numerator - sum) / sum + (a.smoothing - spread)));
@@ -146,8 +146,8 @@ SIGMAX_FN float target_gradient(const softmax_arguments& a, const softmax_row& r
 
 /// `first`: this thread speaks for the row. `total` as added up, not carried; of a given state nothing.
 template <bool fused>
-SIGMAX_FN row_result finish_row(const softmax_arguments& a, const softmax_row& r, const row_scale& s, std::int64_t row,
-                                exact_total total, double score_sum, bool first) {
+SIGMAX_DEVICE row_result finish_row(const softmax_arguments& a, const softmax_row& r, const row_scale& s,
+                                    std::int64_t row, exact_total total, double score_sum, bool first) {
   const bool nan = total.low >= poison || s.shift == infinity || s.shift == no_score || s.shift != s.shift;
   total.carry();
   const bool given = fused && a.finish;
@@ -192,8 +192,8 @@ SIGMAX_FN row_result finish_row(const softmax_arguments& a, const softmax_row& r
 
 /// Numerators, or scores if it is a logarithm, become results; column(i) is the place of the i-th along the axis.
 template <bool fused, int n, class Column>
-SIGMAX_FN void finish_elements(const softmax_arguments& a, const softmax_row& r, const row_result& result,
-                               float (&t)[n], Column column) {
+SIGMAX_DEVICE void finish_elements(const softmax_arguments& a, const softmax_row& r, const row_result& result,
+                                   float (&t)[n], Column column) {
   if (a.logarithm) {
 #pragma unroll
     for (int i = 0; i < n; ++i) t[i] = math::log_below(t[i], result.logarithm);
