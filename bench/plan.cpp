@@ -39,7 +39,7 @@ void require_backend(sigmax::backend where) {
   if (const sigmax::status s = sigmax::cuda_available(); !s) {
     throw usage_error(fmt::format("backend cuda cannot be used: {}", s.message));
   }
-  throw usage_error("backend cuda is not measured by this version of sigmax-bench");
+  throw usage_error("run does not measure backend cuda; the command cuda does");
 }
 
 }  // namespace

@@ -1,25 +1,65 @@
-# The CUDA side. Until the backend exists, cuda/absent.cpp stands in for it in the library, and where nvcc is found the
-# definitions of kernels/ are compiled for every supported architecture, so that they stay valid device code.
-target_sources(sigmax PRIVATE ${PROJECT_SOURCE_DIR}/cuda/absent.cpp)
-
+# The CUDA backend: cuda/kernels.cu compiled once per dtype and the host code that launches it. Without nvcc
+# cuda/absent.cpp stands in.
+set(SIGMAX_CUDA_FOUND OFF)
+option(SIGMAX_CUDA_NEWTON "Reciprocals in CUDA kernels without branches; right where the test cuda_reciprocal passes" OFF)
 if(NOT SIGMAX_CUDA STREQUAL "OFF")
   include(CheckLanguage)
   check_language(CUDA)
-  if(CMAKE_CUDA_COMPILER)
-    if(NOT DEFINED CMAKE_CUDA_ARCHITECTURES)
-      set(CMAKE_CUDA_ARCHITECTURES 75-real 80-real 90-real 100-real 120-real)
-    endif()
-    enable_language(CUDA)
-    if(NOT CMAKE_CUDA20_STANDARD_COMPILE_OPTION)  # CMake 3.25 does not know how to ask nvcc 13 for C++20
-      set(CMAKE_CUDA20_STANDARD_COMPILE_OPTION -std=c++20)
-      set(CMAKE_CUDA20_EXTENSION_COMPILE_OPTION -std=c++20)
-    endif()
-    add_library(sigmax_cuda OBJECT ${PROJECT_SOURCE_DIR}/cuda/kernels.cu)
-    target_include_directories(sigmax_cuda PRIVATE ${PROJECT_SOURCE_DIR}/kernels/include)
-    # --fmad=false: as -ffp-contract=off on the CPU.
-    target_compile_options(sigmax_cuda PRIVATE --fmad=false
-      $<$<BOOL:${SIGMAX_WERROR}>:-Werror=all-warnings>)
+  find_package(CUDAToolkit 12.4 QUIET)
+  if(CMAKE_CUDA_COMPILER AND TARGET CUDA::cudart_static)
+    set(SIGMAX_CUDA_FOUND ON)
   elseif(SIGMAX_CUDA STREQUAL "ON")
-    message(FATAL_ERROR "SIGMAX_CUDA is ON but there is no nvcc; put it on PATH or set CMAKE_CUDA_COMPILER")
+    message(FATAL_ERROR "SIGMAX_CUDA is ON but there is no nvcc with libcudart_static.a, 12.4 or later; "
+      "put it on PATH or set CMAKE_CUDA_COMPILER and CUDAToolkit_ROOT")
   endif()
 endif()
+
+if(NOT SIGMAX_CUDA_FOUND)
+  target_sources(sigmax PRIVATE ${PROJECT_SOURCE_DIR}/cuda/absent.cpp)
+  return()
+endif()
+
+if(NOT DEFINED CMAKE_CUDA_ARCHITECTURES)
+  set(CMAKE_CUDA_ARCHITECTURES 75-real 80-real 90-real 100-real 120)  # and PTX for what comes after
+  if(CUDAToolkit_VERSION VERSION_LESS 12.8)
+    set(CMAKE_CUDA_ARCHITECTURES 75-real 80-real 90)
+  endif()
+endif()
+enable_language(CUDA)
+if(NOT CMAKE_CUDA20_STANDARD_COMPILE_OPTION)  # CMake 3.25 does not know how to ask nvcc 13 for C++20
+  set(CMAKE_CUDA20_STANDARD_COMPILE_OPTION -std=c++20)
+  set(CMAKE_CUDA20_EXTENSION_COMPILE_OPTION -std=c++20)
+endif()
+set(CMAKE_CUDA_STANDARD 20)
+
+# --fmad=false: as -ffp-contract=off on the CPU. Registers that do not suffice are a warning, and so an error here. 1675:
+# a pragma for g++ in a header that both compilers read.
+add_library(sigmax_cuda_flags INTERFACE)
+target_compile_options(sigmax_cuda_flags INTERFACE $<$<COMPILE_LANGUAGE:CUDA>:--fmad=false -Xptxas=--warn-on-spills
+  --diag-suppress=1675
+  $<$<BOOL:${SIGMAX_WERROR}>:-Werror=all-warnings>>)
+if(CMAKE_CUDA_COMPILER_VERSION VERSION_GREATER_EQUAL 12.8)
+  target_compile_options(sigmax_cuda_flags INTERFACE $<$<COMPILE_LANGUAGE:CUDA>:--compress-mode=size>)
+endif()
+
+#   sigmax_cuda_kernels(name file definitions...)
+function(sigmax_cuda_kernels name file)
+  set(target sigmax_cuda_${name})
+  add_library(${target} OBJECT ${PROJECT_SOURCE_DIR}/cuda/${file})
+  target_include_directories(${target} PRIVATE ${PROJECT_SOURCE_DIR}/kernels/include)
+  target_link_libraries(${target} PRIVATE sigmax_cuda_flags)
+  target_compile_definitions(${target} PRIVATE ${ARGN} $<$<BOOL:${SIGMAX_CUDA_NEWTON}>:SIGMAX_CUDA_NEWTON>)
+  set_target_properties(${target} PROPERTIES POSITION_INDEPENDENT_CODE ON CUDA_VISIBILITY_PRESET hidden)
+  target_sources(sigmax PRIVATE $<TARGET_OBJECTS:${target}>)
+endfunction()
+sigmax_cuda_kernels(f32 kernels.cu SIGMAX_CUDA_TABLE=f32 SIGMAX_CUDA_ELEMENT=float)
+sigmax_cuda_kernels(f16 kernels.cu SIGMAX_CUDA_TABLE=f16 SIGMAX_CUDA_ELEMENT=float16)
+sigmax_cuda_kernels(bf16 kernels.cu SIGMAX_CUDA_TABLE=bf16 SIGMAX_CUDA_ELEMENT=bfloat16)
+sigmax_cuda_kernels(strided kernels.cu SIGMAX_CUDA_TABLE=strided SIGMAX_CUDA_ELEMENT=void)
+foreach(name softmax softmax_gradient gating)
+  sigmax_cuda_kernels(${name} ${name}.cu)
+endforeach()
+
+target_sources(sigmax PRIVATE ${PROJECT_SOURCE_DIR}/cuda/elementwise.cpp ${PROJECT_SOURCE_DIR}/cuda/launch.cpp
+  ${PROJECT_SOURCE_DIR}/cuda/softmax.cpp)
+target_link_libraries(sigmax PRIVATE CUDA::cudart_static)

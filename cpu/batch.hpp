@@ -43,6 +43,7 @@ SIGMAX_FN vec fma_exact(vec a, vec b, vec c) {
 
 SIGMAX_FN vec negate(vec x) { return vec(-x.data); }  // on the register, so that it melts into an fma
 SIGMAX_FN vec divide(vec a, vec b) { return vec(a.data / b.data); }
+SIGMAX_FN vec reciprocal(vec d) { return divide(vec(1.0f), d); }
 SIGMAX_FN vec sqrt(vec x) {
 #if defined(__aarch64__) && !defined(__ARM_FEATURE_SVE)
   return vec(vsqrtq_f32(x));  // xsimd's is an estimate here, as its division is

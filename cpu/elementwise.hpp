@@ -38,22 +38,6 @@ SIGMAX_FN void map(const T* x, T* y, std::int64_t n, F f) {
   if (i < n) store_partial(y + i, f(i, load_partial(x + i, n - i), n - i), n - i);
 }
 
-template <class Op>
-SIGMAX_FN Op make(const parameters& p) {  // an op's parameters are its only data members, in the public order
-  constexpr std::size_t count = std::extent_v<decltype(Op::params)>;
-  if constexpr (count == 0)
-    return Op{};
-  else if constexpr (count == 1)
-    return Op{p.first};
-  else
-    return Op{p.first, p.second};
-}
-
-template <class Op>
-concept has_residual = requires(const Op& op, vec v) {
-  op.residual(v, v);
-};
-
 /// Where y, being up to `slack` ULP off, may be rounded another way to a type the middles between whose numbers end in
 /// the bit pattern `middle`. The slack is a power of two, or 0 for the middle itself.
 template <std::uint32_t middle, std::uint32_t slack>
@@ -105,7 +89,7 @@ template <class T, bool once_more, accuracy tier, class Op, class... Pairs>
 SIGMAX_FN pair evaluate(const Op& op, Pairs... x) {
   if constexpr (tier == accuracy::fast) {
     return {op.fast(x.first...), op.fast(x.second...)};
-  } else if constexpr (once_more && has_residual<Op>) {
+  } else if constexpr (once_more && has_residual<Op, vec>) {
     pair y = high_pair(op, x...);
     if (xsimd::any(undecided<T, 0>(y.first, y.first) | undecided<T, 0>(y.second, y.second)))
       y = {math::round_to_odd(y.first, op.residual(x.first..., y.first)),

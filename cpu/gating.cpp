@@ -121,21 +121,9 @@ void run_rows(const void* argument, std::int64_t begin, std::int64_t end) noexce
 gating_plan plan_gating(const kernel_table& table, const const_view& x, const const_view& weights,
                         const const_view& experts, int axis, const gating_form& form, const options& how) noexcept {
   gating_plan plan{};
+  describe_gating(plan, x, weights, experts, axis, form, how);
   plan.table = &table;
-  plan.tier = how.accuracy;
   plan.steps = &table.softmax[static_cast<std::size_t>(how.accuracy)];
-  plan.form = form;
-  plan.columns = x.shape[axis];
-  plan.chosen = weights.shape[axis];
-  const_view bias = form.bias;
-  if (bias.data == nullptr) bias = x, bias.data = nullptr;
-  const const_view* const views[] = {&x, &bias, &weights, &experts};
-  plan.rows = make_nest(views, gating_operands, gating_weights, axis);
-  for (int v = 0; v < gating_operands; ++v) {
-    plan.data[v] = static_cast<std::byte*>(const_cast<void*>(views[v]->data));
-    plan.type[v] = views[v]->type;
-    plan.stride[v] = views[v]->strides[axis];
-  }
   plan.tile = side_by_side;
   plan.split = split_rows(element_count(x) / plan.columns, plan.columns, how);
   return plan;

@@ -20,7 +20,7 @@ const kernel_table SIGMAX_JOIN(kernels_, SIGMAX_ISA) = {
     has_fma,
 #define SIGMAX_FORWARD(name, tier)                                                  \
   {forward<name##_op, float, false, tier>, forward<name##_op, float16, true, tier>, \
-   forward<name##_op, bfloat16, true, tier>, forward<name##_op, float, has_residual<name##_op>, tier>},
+   forward<name##_op, bfloat16, true, tier>, forward<name##_op, float, has_residual<name##_op, vec>, tier>},
     {{
 #define SIGMAX_ACTIVATION(name) SIGMAX_FORWARD(name, accuracy::high)
 #include "sigmax/activations.def"

@@ -501,42 +501,9 @@ softmax_plan plan_softmax(const kernel_table& table, softmax_pass pass, bool log
                           const loss_terms* loss, const const_view& x, const const_view& y, int axis,
                           const options& how) noexcept {
   softmax_plan plan;  // filled below: clearing its loop nest would take longer than a short row
+  describe_softmax(plan, pass, logarithm, form, loss, x, y, axis);
   plan.table = &table;
   plan.steps = &table.softmax[static_cast<std::size_t>(how.accuracy)];
-  plan.form = form;
-  plan.loss = loss;
-  plan.logarithm = logarithm;
-  plan.pass = pass;
-  plan.scored = false;
-  plan.columns = x.shape[axis];
-  plan.x_stride = x.strides[axis];
-  plan.y_stride = y.strides[axis];
-  const const_view* views[softmax_operands] = {&x, &y};
-  int count = 2;
-  const_view absent = x, query = x;  // of x only the rank and the extents matter
-  const_view outputs[3];
-  if (form != nullptr) {
-    std::fill_n(absent.strides, max_rank, 0);
-    std::fill_n(query.strides, max_rank, 0);
-    absent.data = query.data = nullptr;
-    if (axis > 0) query.strides[axis - 1] = 1;
-    outputs[0] = form->max, outputs[1] = form->sum, outputs[2] = form->lse;
-    const const_view* const given[] = {&form->mask, &form->row_scale, &form->slopes, &form->sinks,
-                                       &outputs[0], &outputs[1],      &outputs[2]};
-    for (const const_view* v : given) views[count++] = v->data != nullptr ? v : &absent;
-    views[count++] = &query;
-    if (loss != nullptr)
-      for (const const_view* v : {&loss->targets, &loss->loss, &loss->dloss})
-        views[count++] = v->data != nullptr ? v : &absent;
-    plan.mask_stride = form->mask.strides[axis];
-    plan.scored = form->scale != 1 || form->softcap != 0 || form->mask.data != nullptr ||
-                  form->row_scale.data != nullptr || form->slopes.data != nullptr;
-  }
-  plan.rows = make_nest(views, count, operand_y, axis);
-  for (int v = 0; v < softmax_operands; ++v) {
-    plan.data[v] = v < count ? static_cast<std::byte*>(const_cast<void*>(views[v]->data)) : nullptr;
-    plan.type[v] = v < count ? views[v]->type : dtype::f32;
-  }
   plan.direct_input = x.type == dtype::f32 && (plan.x_stride == 1 || plan.columns == 1);
   plan.direct_output = y.type == dtype::f32 && (plan.y_stride == 1 || plan.columns == 1);
   std::int64_t rows = 1;

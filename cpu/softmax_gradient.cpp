@@ -97,19 +97,11 @@ softmax_gradient_plan plan_softmax_gradient(const kernel_table& table, bool loga
                                             const const_view& y, const const_view& dx, int axis, float scale,
                                             const options& how) noexcept {
   softmax_gradient_plan plan{};
+  describe_gradient(plan, logarithm, dy, y, dx, axis, scale);
   plan.table = &table;
-  plan.logarithm = logarithm;
-  plan.scale = scale;
-  plan.columns = dx.shape[axis];
-  const const_view* const views[] = {&dy, &y, &dx};
-  plan.rows = make_nest(views, gradient_operands, gradient_dx, axis);
   plan.direct = true;
-  for (int v = 0; v < gradient_operands; ++v) {
-    plan.data[v] = static_cast<std::byte*>(const_cast<void*>(views[v]->data));
-    plan.type[v] = views[v]->type;
-    plan.stride[v] = views[v]->strides[axis];
+  for (int v = 0; v < gradient_operands; ++v)
     plan.direct = plan.direct && plan.type[v] == dtype::f32 && (plan.stride[v] == 1 || plan.columns == 1);
-  }
   plan.tile = rows_together(plan.stride[gradient_dx], plan.columns);
   const std::int64_t count = element_count(dx);
   plan.streaming =

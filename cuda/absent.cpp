@@ -1,8 +1,25 @@
 // Stands in for the CUDA backend where it is not built.
-#include "../kernels/dispatch.hpp"
+#include "../kernels/cuda_backend.hpp"
+#include "../kernels/validate.hpp"
 
 namespace sigmax {
 
 const char* cuda_missing_because() noexcept { return "this build of sigmax has no CUDA backend"; }
+
+const char* cuda_elementwise_kernel(const elementwise_call&) noexcept { return ""; }
+
+namespace {
+
+status unavailable() noexcept {
+  return failure(status_code::unavailable, "CUDA backend: %s", cuda_missing_because());
+}
+
+}  // namespace
+
+status cuda_run_elementwise(const elementwise_call&, const options&) noexcept { return unavailable(); }
+status cuda_softmax_kernel(const softmax_call&, const char*&) noexcept { return unavailable(); }
+status cuda_run_softmax(const softmax_call&, const options&) noexcept { return unavailable(); }
+status cuda_run_softmax_gradient(const softmax_gradient_call&, const options&) noexcept { return unavailable(); }
+status cuda_run_gating(const gating_call&, const options&) noexcept { return unavailable(); }
 
 }  // namespace sigmax

@@ -1,29 +1,49 @@
-// Every definition of kernels/ as device code, one element a thread. This is the compile check that comes before the
-// backend: it shows that the formulas are valid CUDA and that no architecture spills.
-#include "../kernels/activations.hpp"
+// One table of kernels: compiled once per dtype by cmake/cuda.cmake, with SIGMAX_CUDA_TABLE (its name) and
+// SIGMAX_CUDA_ELEMENT (its type in memory, or void for any).
+#include "elementwise.cuh"
 
+#define SIGMAX_JOIN_(a, b) a##b
+#define SIGMAX_JOIN(a, b) SIGMAX_JOIN_(a, b)
+
+namespace sigmax {
 namespace {
 
-template <class Op>
-__global__ void forward(const float* x, float* y, std::int64_t n, Op op) {
-  const std::int64_t i = static_cast<std::int64_t>(blockIdx.x) * blockDim.x + threadIdx.x;
-  if (i < n) y[i] = op(x[i]);
-}
+using element = SIGMAX_CUDA_ELEMENT;
+using arguments = std::conditional_t<std::is_void_v<element>, strided_arguments, contiguous_arguments>;
 
+template <class Op, accuracy tier>
+constexpr cuda_kernels<arguments>::kernel forward_kernel() {
+  if constexpr (std::is_void_v<element>)
+    return forward_strided<Op, tier>;
+  else
+    return forward<Op, element, tier>;
+}
 template <class Op>
-__global__ void gradient(const float* dy, const float* x, float* dx, std::int64_t n, Op op) {
-  const std::int64_t i = static_cast<std::int64_t>(blockIdx.x) * blockDim.x + threadIdx.x;
-  if (i < n) dx[i] = dy[i] * op.derivative(x[i]);
+constexpr cuda_kernels<arguments>::kernel gradient_kernel() {
+  if constexpr (std::is_void_v<element>)
+    return gradient_strided<Op>;
+  else
+    return gradient<Op, element>;
 }
 
 }  // namespace
 
-// Taking the addresses instantiates every kernel.
-extern const void* const sigmax_cuda_kernels[];
-const void* const sigmax_cuda_kernels[] = {
-#define SIGMAX_ACTIVATION(name)                               \
-  reinterpret_cast<const void*>(&forward<sigmax::name##_op>), \
-      reinterpret_cast<const void*>(&gradient<sigmax::name##_op>),
+extern constinit const cuda_kernels<arguments> SIGMAX_JOIN(cuda_kernels_, SIGMAX_CUDA_TABLE){
+    {{
+#define SIGMAX_ACTIVATION(name) forward_kernel<name##_op, accuracy::high>(),
 #include "sigmax/activations.def"
 #undef SIGMAX_ACTIVATION
+     },
+     {
+#define SIGMAX_ACTIVATION(name) forward_kernel<name##_op, fastest<name##_op>>(),
+#include "sigmax/activations.def"
+#undef SIGMAX_ACTIVATION
+     }},
+    {
+#define SIGMAX_ACTIVATION(name) gradient_kernel<name##_op>(),
+#include "sigmax/activations.def"
+#undef SIGMAX_ACTIVATION
+    },
 };
+
+}  // namespace sigmax

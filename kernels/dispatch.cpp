@@ -13,7 +13,7 @@ namespace {
 
 struct choice {
   backend where;
-  const kernel_table* table;
+  const kernel_table* table;  // null on CUDA
   const char* isa_reason;
 };
 
@@ -42,8 +42,11 @@ status choose_backend(const options& how, memory where, backend& chosen) noexcep
     }
   }
   if (chosen == backend::automatic) chosen = where == memory::cuda ? backend::cuda : backend::cpu;
-  if (chosen == backend::cuda)
+  if (chosen == backend::cuda) {
     if (const char* why = cuda_missing_because()) return failure(unavailable, "CUDA backend: %s", why);
+    if (where == memory::host)
+      return failure(unsupported, "the CUDA backend takes device and managed memory, not host");
+  }
   if (chosen == backend::cpu && where == memory::cuda)
     return failure(unsupported, "the CPU backend cannot reach CUDA device memory");
   return {};
@@ -77,11 +80,30 @@ status choose_isa(const options& how, choice& out) noexcept {
 
 status choose(const options& how, memory where, choice& out) noexcept {
   if (status s = choose_backend(how, where, out.where); !s) return s;
-  return choose_isa(how, out);
+  out.table = nullptr;
+  return out.where == backend::cuda ? status{} : choose_isa(how, out);
+}
+
+/// A softmax in any form, of at least one element or row.
+status run_softmax_on(const choice& c, softmax_pass pass, bool logarithm, const softmax_form* form,
+                      const loss_terms* loss, const const_view& x, const const_view& y, int axis,
+                      const options& how) noexcept {
+  if (c.where == backend::cuda) {
+    softmax_call call;
+    describe_softmax(call, pass, logarithm, form, loss, x, y, axis);
+    return cuda_run_softmax(call, how);
+  }
+  run_softmax(plan_softmax(*c.table, pass, logarithm, form, loss, x, y, axis, how), how);
+  return {};
 }
 
 void tell(const choice& c, memory where, explanation& out) noexcept {
   out.where = c.where;
+  if (c.where == backend::cuda) {
+    std::snprintf(out.reason, sizeof out.reason, "%s memory runs on CUDA",
+                  where == memory::managed ? "managed" : "device");
+    return;
+  }
   out.isa = c.table->name;
   std::snprintf(out.reason, sizeof out.reason, "%s memory runs on the CPU%s%s; ISA %s is %s",
                 where == memory::managed ? "managed" : "host", cuda_missing_because() ? ": " : "",
@@ -110,7 +132,10 @@ status prepare(elementwise_function::kind form, Function function, const named_v
   if (status s = validate_options(how); !s) return s;
   const int n = f.inputs() + f.outputs();
   if (status s = validate_views(views, n, extent, f.outputs()); !s) return s;
-  return choose(how, views[n - 1].view->where, c);
+  if (status s = choose(how, views[n - 1].view->where, c); !s) return s;
+  if (c.where == backend::cuda && f.of_gate())
+    return failure(status_code::unsupported, "the CUDA backend has no gated activations");
+  return {};
 }
 
 /// `outputs`: the memory of the last of the views.
@@ -124,6 +149,11 @@ status run_call(elementwise_function::kind form, Function function, const named_
   if (extent.count == 0) return {};
   const const_view* all[n];
   for (std::size_t i = 0; i < n; ++i) all[i] = views[i].view;
+  if (c.where == backend::cuda) {
+    elementwise_call call = describe_call(f, all, extent, how);
+    call.out = outputs[0];
+    return cuda_run_elementwise(call, how);
+  }
   auto plan = plan_elementwise(*c.table, f, all, extent, how);
   for (std::size_t i = 0; i < m; ++i) plan.out[i] = outputs[i];
   run_elementwise(plan, how);
@@ -143,6 +173,13 @@ status explain_call(elementwise_function::kind form, Function function, const na
   if (extent.count == 0) return {};
   const const_view* all[n];
   for (std::size_t i = 0; i < n; ++i) all[i] = views[i].view;
+  if (c.where == backend::cuda) {
+    elementwise_call call = describe_call(f, all, extent, how);
+    call.out = const_cast<void*>(views[n - 1].view->data);
+    out.kernel = cuda_elementwise_kernel(call);
+    out.tasks = 1;
+    return {};
+  }
   const auto plan = plan_elementwise(*c.table, f, all, extent, how);
   out.kernel = !plan.direct || !(f.of_gate() || plan.nest.contiguous()) ? "blocks"
                : plan.alternating_inputs                                ? "interleaved"
@@ -176,17 +213,15 @@ status run_softmax_form(softmax_pass pass, const const_view& x, const view* y, i
     return s;
   choice c;
   if (status s = choose(how, x.where, c); !s) return s;
-  run_softmax(plan_softmax(*c.table, pass, form.logarithm, &form, nullptr, x, out, axis, how), how);
-  return {};
+  return run_softmax_on(c, pass, form.logarithm, &form, nullptr, x, out, axis, how);
 }
 
 status run_softmax_call(const const_view& x, const view& y, int axis, const options& how, bool logarithm) noexcept {
   extent_of_call extent;
   choice c;
   if (status s = prepare_softmax(x, y, axis, how, extent, c); !s) return s;
-  if (extent.count > 0)
-    run_softmax(plan_softmax(*c.table, softmax_pass::all, logarithm, nullptr, nullptr, x, y, axis, how), how);
-  return {};
+  if (extent.count == 0) return {};
+  return run_softmax_on(c, softmax_pass::all, logarithm, nullptr, nullptr, x, y, axis, how);
 }
 
 status run_gradient(bool logarithm, const const_view& dy, const const_view& y, const view& dx, int axis, float scale,
@@ -200,8 +235,13 @@ status run_gradient(bool logarithm, const const_view& dy, const const_view& y, c
   if (status s = validate_finite("scale", scale); !s) return s;
   choice c;
   if (status s = choose(how, out.where, c); !s) return s;
-  if (extent.count > 0)
-    run_softmax_gradient(plan_softmax_gradient(*c.table, logarithm, dy, y, out, axis, scale, how), how);
+  if (extent.count == 0) return {};
+  if (c.where == backend::cuda) {
+    softmax_gradient_call call;
+    describe_gradient(call, logarithm, dy, y, out, axis, scale);
+    return cuda_run_softmax_gradient(call, how);
+  }
+  run_softmax_gradient(plan_softmax_gradient(*c.table, logarithm, dy, y, out, axis, scale, how), how);
   return {};
 }
 
@@ -214,24 +254,112 @@ status run_cross_entropy(const const_view* dloss, const const_view& x, const con
   choice c;
   if (status s = choose(how, x.where, c); !s) return s;
   if (element_count(targets) == 0) return {};
-  if (status s = validate_targets(targets, x.shape[axis], form); !s) return s;
+  if (c.where == backend::cpu)
+    if (status s = validate_targets(targets, x.shape[axis], form); !s) return s;
   loss_terms loss{
       .targets = targets, .loss = {}, .dloss = {}, .smoothing = form.label_smoothing, .ignored = form.ignore_index};
   softmax_form scores{.scale = form.scale};
   if (dloss == nullptr) {
     loss.loss = out;
     scores.lse = form.lse;
-    run_softmax(plan_softmax(*c.table, softmax_pass::partial, false, &scores, &loss, x, x, axis, how), how);
-    return {};
+    return run_softmax_on(c, softmax_pass::partial, false, &scores, &loss, x, x, axis, how);
   }
   loss.dloss = *dloss;
   scores.max = form.lse;  // with a sum of 1 it is a row's state, too
   const auto pass = form.lse.data != nullptr ? softmax_pass::finish : softmax_pass::all;
-  run_softmax(plan_softmax(*c.table, pass, false, &scores, &loss, x, out, axis, how), how);
-  return {};
+  return run_softmax_on(c, pass, false, &scores, &loss, x, out, axis, how);
 }
 
 }  // namespace
+
+elementwise_call describe_call(const elementwise_function& f, const const_view* const* views, extent_of_call extent,
+                               const options& how) noexcept {
+  elementwise_call call;  // filled below, as the CPU's plan
+  const int inputs = f.inputs();
+  call.op = static_cast<activation>(f.index);
+  call.tier = how.accuracy;
+  call.p = f.p;
+  call.inputs = inputs;
+  call.out_type = views[inputs]->type;
+  for (int v = 0; v < inputs; ++v) {
+    call.in[v] = views[v]->data;
+    call.in_type[v] = views[v]->type;
+  }
+  if (extent.dense)
+    call.nest.make_dense(extent.count, inputs + 1);
+  else
+    call.nest = make_nest(views, inputs + 1, inputs, -1);
+  return call;
+}
+
+void describe_softmax(softmax_call& call, softmax_pass pass, bool logarithm, const softmax_form* form,
+                      const loss_terms* loss, const const_view& x, const const_view& y, int axis) noexcept {
+  call.form = form;
+  call.loss = loss;
+  call.logarithm = logarithm;
+  call.pass = pass;
+  call.scored = false;
+  call.columns = x.shape[axis];
+  call.x_stride = x.strides[axis];
+  call.y_stride = y.strides[axis];
+  const const_view* views[softmax_operands] = {&x, &y};
+  int count = 2;
+  const_view absent = x, query = x;  // of x only the rank and the extents matter
+  const_view outputs[3];
+  if (form != nullptr) {
+    std::fill_n(absent.strides, max_rank, 0);
+    std::fill_n(query.strides, max_rank, 0);
+    absent.data = query.data = nullptr;
+    if (axis > 0) query.strides[axis - 1] = 1;
+    outputs[0] = form->max, outputs[1] = form->sum, outputs[2] = form->lse;
+    const const_view* const given[] = {&form->mask, &form->row_scale, &form->slopes, &form->sinks,
+                                       &outputs[0], &outputs[1],      &outputs[2]};
+    for (const const_view* v : given) views[count++] = v->data != nullptr ? v : &absent;
+    views[count++] = &query;
+    if (loss != nullptr)
+      for (const const_view* v : {&loss->targets, &loss->loss, &loss->dloss})
+        views[count++] = v->data != nullptr ? v : &absent;
+    call.mask_stride = form->mask.strides[axis];
+    call.scored = form->scale != 1 || form->softcap != 0 || form->mask.data != nullptr ||
+                  form->row_scale.data != nullptr || form->slopes.data != nullptr;
+  }
+  call.rows = make_nest(views, count, operand_y, axis);
+  for (int v = 0; v < softmax_operands; ++v) {
+    call.data[v] = v < count ? static_cast<std::byte*>(const_cast<void*>(views[v]->data)) : nullptr;
+    call.type[v] = v < count ? views[v]->type : dtype::f32;
+  }
+}
+
+void describe_gradient(softmax_gradient_call& call, bool logarithm, const const_view& dy, const const_view& y,
+                       const const_view& dx, int axis, float scale) noexcept {
+  call.logarithm = logarithm;
+  call.scale = scale;
+  call.columns = dx.shape[axis];
+  const const_view* const views[] = {&dy, &y, &dx};
+  call.rows = make_nest(views, gradient_operands, gradient_dx, axis);
+  for (int v = 0; v < gradient_operands; ++v) {
+    call.data[v] = static_cast<std::byte*>(const_cast<void*>(views[v]->data));
+    call.type[v] = views[v]->type;
+    call.stride[v] = views[v]->strides[axis];
+  }
+}
+
+void describe_gating(gating_call& call, const const_view& x, const const_view& weights, const const_view& experts,
+                     int axis, const gating_form& form, const options& how) noexcept {
+  call.tier = how.accuracy;
+  call.form = form;
+  call.columns = x.shape[axis];
+  call.chosen = weights.shape[axis];
+  const_view bias = form.bias;
+  if (bias.data == nullptr) bias = x, bias.data = nullptr;
+  const const_view* const views[] = {&x, &bias, &weights, &experts};
+  call.rows = make_nest(views, gating_operands, gating_weights, axis);
+  for (int v = 0; v < gating_operands; ++v) {
+    call.data[v] = static_cast<std::byte*>(const_cast<void*>(views[v]->data));
+    call.type[v] = views[v]->type;
+    call.stride[v] = views[v]->strides[axis];
+  }
+}
 
 work_split split_work(std::int64_t total, std::int64_t grain, std::int64_t smallest, const options& how) noexcept {
   // 128-bit: total times a slice number may pass 2^63.
@@ -356,7 +484,13 @@ status top_k_gating(const const_view& x, const view& weights, const view& expert
   if (status s = validate_gating(x, w, e, axis, form); !s) return s;
   choice c;
   if (status s = choose(how, x.where, c); !s) return s;
-  if (element_count(w) > 0) run_gating(plan_gating(*c.table, x, w, e, axis, form, how), how);
+  if (element_count(w) == 0) return {};
+  if (c.where == backend::cuda) {
+    gating_call call;
+    describe_gating(call, x, w, e, axis, form, how);
+    return cuda_run_gating(call, how);
+  }
+  run_gating(plan_gating(*c.table, x, w, e, axis, form, how), how);
   return {};
 }
 
@@ -385,6 +519,12 @@ status explain_softmax(const const_view& x, const view& y, int axis, const optio
   tell(c, y.where, out);
   out.accuracy = how.accuracy;
   if (extent.count == 0) return {};
+  if (c.where == backend::cuda) {
+    softmax_call call;
+    describe_softmax(call, softmax_pass::all, false, nullptr, nullptr, x, y, axis);
+    out.tasks = 1;
+    return cuda_softmax_kernel(call, out.kernel);
+  }
   const auto plan = plan_softmax(*c.table, softmax_pass::all, false, nullptr, nullptr, x, y, axis, how);
   out.kernel = plan.x_stride != 1 && plan.columns > 1 ? "columns" : "rows";
   out.streaming = plan.streaming;

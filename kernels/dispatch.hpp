@@ -2,14 +2,12 @@
 // the CPU drivers follow.
 #pragma once
 
+#include "cuda_backend.hpp"
 #include "kernel_table.hpp"
 #include "layout.hpp"
 #include "validate.hpp"
 
 namespace sigmax {
-
-/// Null if the CUDA backend can be used, else why not.
-const char* cuda_missing_because() noexcept;
 
 /// A unit of parallel work: [begin, end) of `total` elements or rows, cut into `tasks` pieces.
 struct work_split {
@@ -35,6 +33,22 @@ struct elementwise_function {
   int inputs() const noexcept { return 1 + of_gate() + backward(); }
   int outputs() const noexcept { return form == gated_gradient ? 2 : 1; }
 };
+
+/// An activation or its derivative on CUDA.
+struct elementwise_call {
+  activation op;
+  accuracy tier;
+  parameters p;
+  int inputs;  ///< 1: x; 2: dy, x
+  const void* in[2];
+  dtype in_type[2];
+  void* out;
+  dtype out_type;
+  loop_nest nest;
+};
+/// All of it but `out`; `f` is no gate.
+elementwise_call describe_call(const elementwise_function& f, const const_view* const* views, extent_of_call extent,
+                               const options& how) noexcept;
 
 struct elementwise_plan {
   const kernel_table* table;
@@ -92,9 +106,8 @@ struct loss_terms {
   std::int64_t ignored;
 };
 
-struct softmax_plan {
-  const kernel_table* table;
-  const softmax_steps* steps;
+/// What to compute, whichever backend does it.
+struct softmax_call {
   const softmax_form* form;  ///< null: plain
   const loss_terms* loss;    ///< null: none
   bool logarithm, scored;    ///< scored: the scores are not the elements themselves
@@ -103,6 +116,14 @@ struct softmax_plan {
   dtype type[softmax_operands];
   std::int64_t columns, x_stride, y_stride, mask_stride;  ///< along the axis
   loop_nest rows;
+};
+/// `form` null: plain, which a loss is not. `y` is x if there is none.
+void describe_softmax(softmax_call& call, softmax_pass pass, bool logarithm, const softmax_form* form,
+                      const loss_terms* loss, const const_view& x, const const_view& y, int axis) noexcept;
+
+struct softmax_plan : softmax_call {
+  const kernel_table* table;
+  const softmax_steps* steps;
   int tile;     ///< rows that are worked on together
   bool narrow;  ///< side by side
   bool direct_input, direct_output, streaming;
@@ -113,7 +134,6 @@ struct softmax_plan {
   /// Whether that much of a row of y is still in a cache when it is visited again.
   bool rests_in_cache(std::int64_t count) const noexcept { return count <= resting_columns; }
 };
-/// `form` null: plain, which a loss is not. `y` is x if there is none.
 softmax_plan plan_softmax(const kernel_table& table, softmax_pass pass, bool logarithm, const softmax_form* form,
                           const loss_terms* loss, const const_view& x, const const_view& y, int axis,
                           const options& how) noexcept;
@@ -121,19 +141,24 @@ void run_softmax(const softmax_plan& plan, const options& how) noexcept;
 
 enum gradient_operand { gradient_dy, gradient_y, gradient_dx, gradient_operands };
 
-struct softmax_gradient_plan {
-  const kernel_table* table;
+struct softmax_gradient_call {
   bool logarithm;
   float scale;
   std::byte* data[gradient_operands];
   dtype type[gradient_operands];
   std::int64_t columns, stride[gradient_operands];  ///< along the axis
   loop_nest rows;
+};
+/// For at least one element.
+void describe_gradient(softmax_gradient_call& call, bool logarithm, const const_view& dy, const const_view& y,
+                       const const_view& dx, int axis, float scale) noexcept;
+
+struct softmax_gradient_plan : softmax_gradient_call {
+  const kernel_table* table;
   int tile;  ///< rows that are worked on together
   bool direct, streaming;
   row_split split;
 };
-/// For at least one element.
 softmax_gradient_plan plan_softmax_gradient(const kernel_table& table, bool logarithm, const const_view& dy,
                                             const const_view& y, const const_view& dx, int axis, float scale,
                                             const options& how) noexcept;
@@ -141,19 +166,24 @@ void run_softmax_gradient(const softmax_gradient_plan& plan, const options& how)
 
 enum gating_operand { gating_x, gating_bias, gating_weights, gating_experts, gating_operands };
 
-struct gating_plan {
-  const kernel_table* table;
+struct gating_call {
   accuracy tier;
-  const softmax_steps* steps;
   gating_form form;
   std::byte* data[gating_operands];  ///< null: absent
   dtype type[gating_operands];
   std::int64_t columns, chosen, stride[gating_operands];  ///< along the axis
   loop_nest rows;
+};
+/// For at least one row and one chosen expert.
+void describe_gating(gating_call& call, const const_view& x, const const_view& weights, const const_view& experts,
+                     int axis, const gating_form& form, const options& how) noexcept;
+
+struct gating_plan : gating_call {
+  const kernel_table* table;
+  const softmax_steps* steps;
   int tile;
   row_split split;
 };
-/// For at least one row and one chosen expert.
 gating_plan plan_gating(const kernel_table& table, const const_view& x, const const_view& weights,
                         const const_view& experts, int axis, const gating_form& form, const options& how) noexcept;
 void run_gating(const gating_plan& plan, const options& how) noexcept;

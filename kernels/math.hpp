@@ -88,11 +88,12 @@ SIGMAX_FN row_maximum<V> reduce_maximum(V max) {
   return {select(ordinary, V(0.0f), max), m, m - V(152 * ln2), k, fma(k, V(-ln2_high), m)};
 }
 
-/// e^(x - max) for x <= max, without `offset` if that is known to be 0. It is scaled by 2^25 on the way, so that all
-/// that does not round to 0 is normal, and 2^-152, where x is clamped, has the exponent field and the value of 0: not
-/// even a mask's -inf ends in a product that underflows, which costs Zen 4 some thirty clocks.
+/// e^(x - max) 2^25 for x <= max, without `offset` if that is known to be 0. So scaled all that does not round to 0 is
+/// normal, and 2^-152, where x is clamped, has the exponent field and the value of 0: not even a mask's -inf ends in a
+/// product that underflows, which costs Zen 4 some thirty clocks.
+inline constexpr float numerator_down = 0x1p-25f;
 template <bool offset, class V>
-SIGMAX_FN V exp_below(V x, const row_maximum<V>& row) {
+SIGMAX_FN V scaled_exp_below(V x, const row_maximum<V>& row) {
   constexpr float bias = to_integer + 25 + 127;
   V c = at_least(offset ? x - row.offset : x, row.lowest);
   V t = fma(c - row.max, V(log2_e), V(bias));
@@ -100,7 +101,11 @@ SIGMAX_FN V exp_below(V x, const row_maximum<V>& row) {
   V r = fma(k + row.k, V(-ln2_high), c) - row.rest;
   r = fma(k, V(-ln2_low), r);
   V scale = power_of_two(t);
-  return fma(scale, expm1_reduced(r), scale) * V(0x1p-25f);
+  return fma(scale, expm1_reduced(r), scale);
+}
+template <bool offset, class V>
+SIGMAX_FN V exp_below(V x, const row_maximum<V>& row) {
+  return scaled_exp_below<offset>(x, row) * V(numerator_down);
 }
 
 /// (x - max) - (high + low), where that sum is the logarithm of the row's total: one rounding, also next to a
@@ -233,7 +238,7 @@ SIGMAX_FN logistic_tail<V> logistic(V a, V low) {
   V e_up = fma(e.scale, e.m, e.scale);
   V d = fma(e_up, V(down), V(1.0f));
   V d_low = fma(e_up, V(down), V(1.0f) - d);
-  V y = divide(V(1.0f), d);
+  V y = reciprocal(d);
   return {e, y, fma(negate(d_low), y, fma_exact(negate(d), y, V(1.0f)))};
 }
 

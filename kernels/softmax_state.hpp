@@ -44,7 +44,9 @@ SIGMAX_FN double log_of(double s) {
   constexpr double odd[] = {1.0 / 21, 1.0 / 19, 1.0 / 17, 1.0 / 15, 1.0 / 13,
                             1.0 / 11, 1.0 / 9,  1.0 / 7,  1.0 / 5,  1.0 / 3};
   double series = 0;
+#if !defined(__CUDACC__)
 #pragma GCC unroll 16
+#endif
   for (double c : odd) series = (series + c) * q;
   constexpr double ln2_high = 0x1.62e42fefa3800p-1, ln2_low = 0x1.ef35793c76730p-45;
   const double log = exponent * ln2_high + (2.0 * f + (2.0 * f * series + exponent * ln2_low));

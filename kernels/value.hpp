@@ -44,6 +44,25 @@ SIGMAX_FN float fma_exact(float a, float b, float c) { return __builtin_fmaf(a, 
 SIGMAX_FN float negate(float x) { return -x; }
 /// a / b, correctly rounded. A word of its own because xsimd's float division on NEON is an estimate.
 SIGMAX_FN float divide(float a, float b) { return a / b; }
+
+#if defined(__CUDACC__)
+/// 1 / d for d in [1, 32) without the branches of CUDA's division: the hardware's estimate, within 1 ULP, and Newton's
+/// step with its residual exact, which is also what CUDA does where it does not branch. Right for every d if
+/// tests/cuda_device_test.cpp says so on a device.
+__device__ __forceinline__ float reciprocal_by_newton(float d) {
+  float y;
+  asm("rcp.approx.ftz.f32 %0, %1;" : "=f"(y) : "f"(d));
+  return __fmaf_rn(y, __fmaf_rn(-d, y, 1.0f), y);
+}
+#endif
+/// 1 / d, correctly rounded, for d in [1, 32).
+SIGMAX_FN float reciprocal(float d) {
+#if defined(__CUDA_ARCH__) && defined(SIGMAX_CUDA_NEWTON)
+  return reciprocal_by_newton(d);
+#else
+  return 1.0f / d;
+#endif
+}
 SIGMAX_FN float sqrt(float x) { return __builtin_sqrtf(x); }
 SIGMAX_FN float select(bool condition, float yes, float no) { return condition ? yes : no; }
 SIGMAX_FN float abs(float x) { return from_bits(bits_of(x) & 0x7fffffffu); }

@@ -7,6 +7,7 @@
 
 #include <sigmax/sigmax.hpp>
 
+#include <cmath>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>

@@ -25,6 +25,7 @@ struct exact {
   friend exact fma_exact(exact a, exact b, exact c) { return fma(a, b, c); }
   friend exact negate(exact a) { return exact(-a.v); }
   friend exact divide(exact a, exact b) { return exact(a.v / b.v); }
+  friend exact reciprocal(exact d) { return exact(1 / d.v); }
   friend exact abs(exact a) { return exact(std::fabs(a.v)); }
   friend exact with_sign(exact a, exact sign) { return exact(std::copysign(a.v, sign.v)); }
   friend exact at_least(exact a, exact b) { return exact(std::max(a.v, b.v)); }

@@ -138,7 +138,7 @@ struct mish_op {
     V base = select(negative, V(1.0f), n), factor = select(negative, n, e + e);
     V d = fma(e, factor, base);
     V d_low = fma_exact(e, factor, base - d) + select(negative, e * n_low, n_low);
-    V y = divide(V(1.0f), d);
+    V y = reciprocal(d);
     V r = n * y;
     V r_low = (fma_exact(negate(r), d, n) + fma(negate(r), d_low, n_low)) * y;
     V w = select(negative, with_sign(a, x) * p.scale, x);
@@ -168,7 +168,7 @@ struct mish_op {
     V minus = fma(e, fma(e, e + V(4.0f), fma(V(-4.0f), a, V(6.0f))), fma(V(-4.0f), a, V(4.0f)));
     V plus = fma(e, fma(e, fma(e, fma(V(4.0f), a, V(4.0f)), fma(V(4.0f), a, V(6.0f))), V(4.0f)), V(1.0f));
     V d = select(negative, fma(e, e + V(2.0f), V(2.0f)), fma(e, fma(V(2.0f), e, V(2.0f)), V(1.0f)));
-    V y = divide(V(1.0f), d);
+    V y = reciprocal(d);
     return select(negative, (up * minus) * (y * y) * V(math::down), plus * (y * y));
   }
 };

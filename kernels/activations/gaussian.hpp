@@ -31,7 +31,7 @@ struct gelu_op {
     V s_low = fma_exact(a, a, negate(s));
     V d = a + V(shift);
     V d_low = a - (d - V(shift));
-    V y = divide(V(1.0f), d);
+    V y = reciprocal(d);
     V g = a * y;
     V g_low = fma(negate(d_low), g, fma_exact(negate(d), g, a)) * y;
     V u = fma(V(2.0f), g, V(-1.0f));

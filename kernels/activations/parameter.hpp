@@ -1,6 +1,9 @@
 // How a struct states its parameters.
 #pragma once
 
+#include <type_traits>
+
+#include "../value.hpp"
 #include "sigmax/sigmax.hpp"
 
 namespace sigmax {
@@ -25,10 +28,28 @@ inline constexpr accuracy fastest = has_fast_form<Op> ? accuracy::fast : accurac
 template <class Op, class T>
 inline constexpr bool fast_serves = has_fast_form<Op>;
 
+/// An op made of sums and products can tell what the rounding of its result left out, up to a positive factor.
+template <class Op, class V>
+concept has_residual = requires(const Op& op, V v) {
+  op.residual(v, v);
+};
+
 struct no_parameters {
   static constexpr const parameter_info* begin() { return nullptr; }
   static constexpr const parameter_info* end() { return nullptr; }
 };
+
+/// The op with these parameters: they are its only data members, in the public order.
+template <class Op>
+SIGMAX_FN Op make(const parameters& p) {
+  constexpr std::size_t count = std::extent_v<decltype(Op::params)>;
+  if constexpr (count == 0)
+    return Op{};
+  else if constexpr (count == 1)
+    return Op{p.first};
+  else
+    return Op{p.first, p.second};
+}
 
 }  // namespace
 }  // namespace sigmax

@@ -145,6 +145,7 @@ enum class status_code : std::int32_t {
   overlap,           ///< output overlaps itself, or an input it is not identical with
   unsupported,       ///< valid, but not offered: a dtype or a memory kind by this backend
   unavailable,       ///< a backend or ISA that this machine or build does not have
+  backend_error,     ///< the CUDA runtime refused; it may be the fault of earlier work on the device
 };
 
 /// What a call returns. `message` says what was wrong, in words with the offending numbers; it is never null and
@@ -183,12 +184,18 @@ struct options {
   backend where = backend::automatic;
   /// The CPU ISA by name ("sse2", "avx2", "avx512", "neon64" ...); null: SIGMAX_ISA if set, else the best there is.
   const char* isa = nullptr;
-  void* stream = nullptr;  ///< cudaStream_t; CUDA calls are asynchronous on it
+  /// cudaStream_t of the current device. CUDA calls are asynchronous on it, can be captured in a graph, and report only
+  /// what goes wrong before and at the launch.
+  void* stream = nullptr;
   parallel_for threads{};
   /// Does only this part of the work, for callers that run one call on each of their own threads: slice i of n
   /// covers a contiguous part of the elements (of the rows for softmax); all n slices together do everything.
   std::int32_t slice = 0;
   std::int32_t slices = 1;
+  /// CUDA, sm_90 and later: the kernel may be brought onto the device while the one before it on the stream still ends
+  /// (programmatic dependent launch); it waits for that one's results before it reads. Saves microseconds in chains of
+  /// short kernels.
+  bool dependent_launch = false;
 };
 
 /// y[i] = op(x[i]). Shapes must be equal; dtypes may differ. In place: y identical with x (data, type, shape,
@@ -344,9 +351,10 @@ struct cross_entropy_form {
   view lse{};                        ///< a row's lse(t): written by `cross_entropy`, read by `cross_entropy_gradient`
 };
 
-/// `targets` is i32 or i64, each in [0, n) or ignore_index; it, `loss` and lse have the shape of x with an extent of 1
-/// along the axis. |error| of the loss: 2 ULP + 2^-44 (1 + |lse - t[target]|), with smoothing 2 ULP of the larger of
-/// its two terms. NaN, +inf or nothing but -inf in a row makes NaN. No output may overlap anything.
+/// `targets` is i32 or i64, each in [0, n) or ignore_index (on CUDA nobody checks: another makes the loss NaN); it,
+/// `loss` and lse have the shape of x with an extent of 1 along the axis. |error| of the loss: 2 ULP + 2^-44 (1 + |lse
+/// - t[target]|), with smoothing 2 ULP of the larger of its two terms. NaN, +inf or nothing but -inf in a row makes
+/// NaN. No output may overlap anything.
 [[nodiscard]] SIGMAX_API status cross_entropy(const const_view& x, const const_view& targets, const view& loss,
                                               int axis = -1, const cross_entropy_form& form = {},
                                               const options& how = {}) noexcept;
@@ -385,7 +393,8 @@ struct gating_form {
 struct explanation {
   backend where = backend::cpu;
   const char* isa = "";  ///< name of the ISA row; "" where none applies
-  /// Which loop: "contiguous", "interleaved", "blocks" (strided or mixed dtype), "rows", "columns".
+  /// Which loop: "contiguous", "interleaved", "blocks" or, on CUDA, "strided" (any strides and dtypes); "rows",
+  /// "columns".
   const char* kernel = "";
   sigmax::accuracy accuracy = sigmax::accuracy::high;  ///< `fast` where a second form runs
   bool streaming = false;                              ///< non-temporal stores

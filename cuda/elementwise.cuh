@@ -1,0 +1,158 @@
+// y[i] = op(x[i]) and dx[i] = dy[i] op'(x[i]) in CUDA: one kernel for contiguous memory of one dtype, one for the rest.
+#pragma once
+
+#include "../kernels/activations.hpp"
+#include "kernels.hpp"
+#include "load_store.cuh"
+
+namespace sigmax {
+namespace {
+
+/// op(x) for a result that will be rounded to f32, or once more to 16 bits: then the odd neighbour of the exact value
+/// where the op can tell it (cpu/README.md, "16-bit results"; the CPU only does it where it matters, the bits are the
+/// same).
+template <accuracy tier, class Op>
+SIGMAX_FN float evaluate(const Op& op, float x, bool to_16_bits) {
+  if constexpr (tier == accuracy::fast) {
+    return op.fast(x);
+  } else {
+    const float y = op(x);
+    if constexpr (has_residual<Op, float>)
+      if (to_16_bits) return math::round_to_odd(y, op.residual(x, y));
+    return y;
+  }
+}
+
+/// Each thread takes per_thread vectors of each of its block's tiles. All loads of a tile are issued before the first
+/// is used; then one vector at a time is computed and stored, so that f is compiled once. Vectors at the ends of the
+/// memory go through the same f.
+template <class T, int inputs, class F>
+SIGMAX_FN void map(const contiguous_arguments& a, F f) {
+  constexpr int size = per_vector<T>, most = inputs == 1 ? most_vectors : most_vectors / 2;
+  const std::uint32_t tile_vectors = blockDim.x * static_cast<std::uint32_t>(a.per_thread);
+  const std::uintptr_t element_0 = a.out + static_cast<std::uintptr_t>(a.head) * sizeof(T);
+  wait_for_previous_kernel();
+  for (std::int64_t tile = blockIdx.x; tile < a.tiles; tile += gridDim.x) {
+    const std::int64_t first = tile * tile_vectors;
+    const auto within = [&](std::int64_t v) {  // as a vector of this tile
+      const std::int64_t d = v - first;
+      return static_cast<std::uint32_t>(d < 0 ? 0 : d > tile_vectors ? tile_vectors : d);
+    };
+    const std::uint32_t begin = within(a.whole_begin), end = within(a.whole_end), count = within(a.vectors);
+    const auto whole = [&](std::uint32_t v) { return v - begin < end - begin; };
+    vector loaded[most][inputs];
+#pragma unroll
+    for (int u = 0; u < most; ++u) {
+      const std::uint32_t v = static_cast<std::uint32_t>(u) * blockDim.x + threadIdx.x;
+      if (u >= a.per_thread || !whole(v)) continue;
+#pragma unroll
+      for (int i = 0; i < inputs; ++i) {
+        const vector* p = reinterpret_cast<const vector*>(a.in[i]) + first + v;
+        loaded[u][i] = a.shift[i] == 0 ? load(p) : load_shifted(p, a.shift[i]);
+      }
+    }
+#pragma unroll 1
+    for (std::uint32_t v = threadIdx.x; v < count; v += blockDim.x) {
+      const std::int64_t element = (first + v) * size - a.head;
+      if (!whole(v)) {
+#pragma unroll
+        for (int i = 0; i < inputs; ++i)
+          loaded[0][i] =
+              load_partial<T>(a.in[i] + a.shift[i] + static_cast<std::uintptr_t>(a.head) * sizeof(T), element, a.n);
+      }
+      float x[inputs][size];
+#pragma unroll
+      for (int i = 0; i < inputs; ++i) unpack(loaded[0][i], x[i], T{});
+      float y[size];
+#pragma unroll
+      for (int k = 0; k < size; ++k) y[k] = f(x[0][k], x[inputs - 1][k]);
+      const vector result = pack(y, T{});
+      if (whole(v))
+        store(reinterpret_cast<vector*>(a.out) + first + v, result);
+      else
+        store_partial<T>(element_0, element, a.n, result);
+#pragma unroll
+      for (int u = 1; u < most; ++u)
+#pragma unroll
+        for (int i = 0; i < inputs; ++i) loaded[u - 1][i] = loaded[u][i];
+    }
+  }
+  let_next_kernel_start();
+}
+
+template <class Op, class T, accuracy tier>
+__global__ void __launch_bounds__(most_threads) forward(contiguous_arguments a, parameters p) {
+  const Op op = make<Op>(p);
+  map<T, 1>(a, [op](float x, float) { return evaluate<tier>(op, x, sizeof(T) == 2); });
+}
+
+template <class Op, class T>
+__global__ void __launch_bounds__(most_threads) gradient(contiguous_arguments a, parameters p) {
+  const Op op = make<Op>(p);
+  map<T, 2>(a, [op](float dy, float x) { return dy * op.derivative(x); });
+}
+
+/// Where element number `n` of the nest lies in each view, in bytes.
+template <class Number>
+SIGMAX_FN void locate(const strided_arguments& a, Number n, std::int64_t (&offset)[3]) {
+#pragma unroll 1
+  for (int d = a.rank - 1; d >= 0; --d) {
+    Number index = n;
+    if (d > 0) {
+      if constexpr (sizeof(Number) == 4)
+        n = static_cast<Number>(std::uint64_t{n} * a.by[d].multiplier >> 32) >> a.by[d].shift;
+      else
+        n = n / static_cast<Number>(a.extent[d]);
+      index -= n * static_cast<Number>(a.extent[d]);
+    }
+#pragma unroll
+    for (int v = 0; v < 3; ++v) offset[v] += static_cast<std::int64_t>(index) * a.stride[v][d];
+  }
+}
+
+template <class F>
+SIGMAX_FN void map_strided(const strided_arguments& a, F f) {
+  const std::int64_t tile_elements = static_cast<std::int64_t>(blockDim.x) * a.per_thread;
+  wait_for_previous_kernel();
+  for (std::int64_t tile = blockIdx.x; tile < a.tiles; tile += gridDim.x) {
+    float x[strided_elements][2];
+    std::byte* out[strided_elements] = {};
+#pragma unroll
+    for (int u = 0; u < strided_elements; ++u) {
+      const std::int64_t n = a.begin + tile * tile_elements + static_cast<std::int64_t>(u) * blockDim.x + threadIdx.x;
+      if (u >= a.per_thread || n >= a.end) continue;
+      std::int64_t offset[3] = {};
+      if (a.narrow)
+        locate(a, static_cast<std::uint32_t>(n), offset);
+      else
+        locate(a, static_cast<std::uint64_t>(n), offset);
+      x[u][0] = load_element(a.in[0] + offset[0], a.in_type[0]);
+      x[u][1] = a.inputs > 1 ? load_element(a.in[1] + offset[1], a.in_type[1]) : 0.0f;
+      out[u] = a.out + offset[2];
+    }
+#pragma unroll 1
+    for (int u = 0; u < a.per_thread; ++u) {
+      if (out[0] == nullptr) break;
+      store_element(out[0], a.out_type, f(x[0][0], x[0][1]));
+#pragma unroll
+      for (int k = 1; k < strided_elements; ++k) x[k - 1][0] = x[k][0], x[k - 1][1] = x[k][1], out[k - 1] = out[k];
+    }
+  }
+  let_next_kernel_start();
+}
+
+template <class Op, accuracy tier>
+__global__ void __launch_bounds__(most_threads) forward_strided(strided_arguments a, parameters p) {
+  const Op op = make<Op>(p);
+  const bool to_16_bits = a.out_type != dtype::f32;
+  map_strided(a, [=](float x, float) { return evaluate<tier>(op, x, to_16_bits); });
+}
+
+template <class Op>
+__global__ void __launch_bounds__(most_threads) gradient_strided(strided_arguments a, parameters p) {
+  const Op op = make<Op>(p);
+  map_strided(a, [op](float dy, float x) { return dy * op.derivative(x); });
+}
+
+}  // namespace
+}  // namespace sigmax

@@ -1,0 +1,83 @@
+// Everything that talks to the CUDA runtime, which is linked statically and finds the driver when it is first asked.
+#include "launch.hpp"
+
+#include <cuda_runtime_api.h>
+
+#include "../kernels/cuda_backend.hpp"
+
+namespace sigmax {
+namespace {
+
+status refused(const char* what, cudaError_t error) noexcept {
+  static_cast<void>(cudaGetLastError());  // or the next call that looks would find it, and take it for its own
+  return failure(status_code::backend_error, "%s: %s (%s)", what, cudaGetErrorString(error), cudaGetErrorName(error));
+}
+
+const char* ask_for_devices() noexcept {
+  int devices = 0;
+  const cudaError_t error = cudaGetDeviceCount(&devices);
+  static_cast<void>(cudaGetLastError());
+  if (error != cudaSuccess) return cudaGetErrorString(error);
+  return devices > 0 ? nullptr : "there is no CUDA device";
+}
+
+}  // namespace
+
+const char* cuda_missing_because() noexcept {
+  static const char* const why = ask_for_devices();
+  return why;
+}
+
+status count_multiprocessors(int& count) noexcept {
+  int device = 0;
+  cudaError_t error = cudaGetDevice(&device);
+  if (error == cudaSuccess) error = cudaDeviceGetAttribute(&count, cudaDevAttrMultiProcessorCount, device);
+  return error == cudaSuccess ? status{} : refused("CUDA device", error);
+}
+
+status query_device(device_limits& device) noexcept {
+  int number = 0, major = 0, minor = 0, shared = 0;
+  cudaError_t error = cudaGetDevice(&number);
+  const auto ask = [&](int& value, cudaDeviceAttr what) {
+    if (error == cudaSuccess) error = cudaDeviceGetAttribute(&value, what, number);
+  };
+  ask(major, cudaDevAttrComputeCapabilityMajor);
+  ask(minor, cudaDevAttrComputeCapabilityMinor);
+  ask(device.multiprocessors, cudaDevAttrMultiProcessorCount);
+  ask(shared, cudaDevAttrMaxSharedMemoryPerBlockOptin);
+  device.architecture = 10 * major + minor;
+  device.shared_bytes = shared;
+  return error == cudaSuccess ? status{} : refused("CUDA device", error);
+}
+
+status launch_untyped(const void* kernel, const launch_shape& shape, void** arguments, const options& how) noexcept {
+  cudaLaunchAttribute attributes[2] = {};
+  unsigned count = 0;
+  if (how.dependent_launch) {
+    attributes[count].id = cudaLaunchAttributeProgrammaticStreamSerialization;
+    attributes[count++].val.programmaticStreamSerializationAllowed = 1;
+  }
+  if (shape.cluster > 1) {
+    attributes[count].id = cudaLaunchAttributeClusterDimension;
+    attributes[count].val.clusterDim.x = shape.cluster;
+    attributes[count].val.clusterDim.y = attributes[count].val.clusterDim.z = 1;
+    ++count;
+  }
+  cudaLaunchConfig_t config{};
+  config.gridDim = dim3(shape.blocks);
+  config.blockDim = dim3(shape.threads);
+  config.dynamicSmemBytes = static_cast<std::size_t>(shape.shared_bytes);
+  config.stream = static_cast<cudaStream_t>(how.stream);
+  config.attrs = attributes;
+  config.numAttrs = count;
+  constexpr std::int64_t without_asking = 40 * 1024;  // of 48 KiB: kernels have static shared memory as well
+  if (shape.shared_bytes > without_asking) {
+    const cudaError_t error = cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize,
+                                                   static_cast<int>(shape.shared_bytes));
+    if (error != cudaSuccess) return refused("CUDA shared memory", error);
+  }
+  const cudaError_t error = cudaLaunchKernelExC(&config, kernel, arguments);
+  return error == cudaSuccess ? status{} : refused("CUDA launch", error);
+}
+
+}  // namespace sigmax

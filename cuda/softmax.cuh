@@ -1,0 +1,306 @@
+// Softmax in CUDA, in every form of the API. `softmax_rows`: a row stays in the registers of a group of lanes, a block
+// or a cluster. `softmax_long_rows`: rows for which there are not enough of them, staged in shared memory or read three
+// times. `softmax_columns`: rows side by side along an axis that is not contiguous.
+//
+// Which thread has which element depends on a row's alignment; no result depends on that (exact_sum.hpp).
+#pragma once
+
+#include "softmax_row.cuh"
+
+namespace sigmax {
+namespace {
+
+/// A part of a row, of at most 2^30 columns; numbers count from its first.
+struct row_window {
+  const std::byte* x;
+  std::byte* y;
+  std::int64_t first;  ///< its place in the row
+  int columns;         ///< that are written
+  int begin, end;      ///< that are read
+};
+SIGMAX_DEVICE row_window window_of(const softmax_arguments& a, const softmax_row& r, std::int64_t first,
+                                   std::int64_t columns) {
+  row_window w;
+  w.first = first;
+  w.x = r.x + first * bytes_of(a.type[operand_x]);
+  w.y = r.y + first * bytes_of(a.type[operand_y]);
+  w.columns = static_cast<int>(columns);
+  w.begin = static_cast<int>(clamp(r.begin - first, 0, columns));
+  w.end = static_cast<int>(clamp(r.end - first, 0, columns));
+  return w;
+}
+
+/// The scores of a thread's elements.
+template <int lanes, int chunks>
+struct score_tile : row_tile<lanes, chunks> {
+  using base = row_tile<lanes, chunks>;
+  using base::for_chunks, base::place, base::t;
+
+  SIGMAX_DEVICE score_tile(const softmax_arguments& a, const row_window& w, unsigned l)
+      : base(layout_of(w.columns, a.type[operand_x],
+                       reinterpret_cast<std::uintptr_t>(w.x) | reinterpret_cast<std::uintptr_t>(w.y)),
+             l) {}
+
+  SIGMAX_DEVICE bool is_read(const row_window& w, int c, int i) const {
+    const int column = place(c, i);
+    return column >= w.begin && column < w.end;
+  }
+  /// Loads scores; there are none but where the row is read.
+  template <bool fused>
+  SIGMAX_DEVICE void load_scores(const softmax_arguments& a, const softmax_row& r, const row_window& w) {
+    base::load(w.x, a.type[operand_x], w.begin, w.end, false);
+    if constexpr (!fused) return;
+    for_chunks([&](int c) {
+      if (a.scored) score(a, r, t[c], [&](int i) { return w.first + place(c, i); });
+#pragma unroll
+      for (int i = 0; i < chunk_size; ++i) t[c][i] = is_read(w, c, i) ? t[c][i] : no_score;
+    });
+  }
+
+  SIGMAX_DEVICE float largest(bool& nan) {
+    float m = no_score;
+    for_chunks([&](int c) {
+#pragma unroll
+      for (int i = 0; i < chunk_size; i += 2) {
+        m = __builtin_fmaxf(m, __builtin_fmaxf(t[c][i], t[c][i + 1]));
+        nan = nan || t[c][i] != t[c][i] || t[c][i + 1] != t[c][i + 1];
+      }
+    });
+    return m;
+  }
+
+  /// Scores become numerators, which are added up if `add`; a logarithm needs the scores themselves.
+  /// Returns what was added.
+  SIGMAX_DEVICE exact_total exponentiate(const softmax_arguments& a, const math::row_maximum<float>& reference,
+                                         bool add) {
+    numerator_sum sum;
+    for_chunks([&](int c) {
+      float e[chunk_size];
+#pragma unroll
+      for (int i = 0; i < chunk_size; ++i) e[i] = math::scaled_exp_below<true>(t[c][i], reference);
+      if (add) sum.add(e, a.fine);
+#pragma unroll
+      for (int i = 0; i < chunk_size; ++i) t[c][i] = a.logarithm ? t[c][i] : e[i];
+    });
+    constexpr std::uint32_t count = chunks * chunk_size;
+    return sum.total(count, count, a.fine ? count : 0);
+  }
+
+  template <bool fused>
+  SIGMAX_DEVICE void write(const softmax_arguments& a, const softmax_row& r, const row_window& w,
+                           const row_result& result) {
+    const dtype type = a.type[operand_y];
+    for_chunks([&](int c) {
+      finish_elements<fused>(a, r, result, t[c], [&](int i) { return w.first + place(c, i); });
+      base::store_chunk(c, w.y, type, w.columns);
+    });
+  }
+
+  /// The sum of the scores that are read, for a smoothed loss.
+  SIGMAX_DEVICE double score_sum(const row_window& w) {
+    double sum = 0;
+    for_chunks([&](int c) {
+#pragma unroll
+      for (int i = 0; i < chunk_size; ++i)
+        if (is_read(w, c, i)) sum += static_cast<double>(t[c][i]);
+    });
+    return sum;
+  }
+};
+
+/// The total of a row from what each thread has of it; `first`, for one thread, adds the sink.
+template <class Group>
+SIGMAX_DEVICE exact_total total_of(const softmax_arguments& a, const softmax_row& r, const row_scale& s, Group& group,
+                                   exact_total mine, bool nan, bool first) {
+  if (first && a.data[operand_sinks] != nullptr) {
+    numerator_sum sum;
+    const float sink[1] = {math::scaled_exp_below<true>(r.sink, s.reference)};
+    sum.add(sink, true);
+    mine.add(sum.total(1, 1, 1));
+    nan = nan || r.sink != r.sink;
+  }
+  return group.add(mine, nan);
+}
+
+template <int config, bool fused>
+__global__ void __launch_bounds__(config_of<config, fused>.threads, config_of<config, fused>.blocks)
+    softmax_rows(softmax_arguments a) {
+  constexpr int lanes = config_of<config, fused>.lanes, chunks = config_of<config, fused>.chunks;
+  constexpr unsigned threads = config_of<config, fused>.threads, together = threads / lanes;
+  constexpr bool clusters = lanes == most_lanes;
+  using group_type = std::conditional_t<lanes <= 32, lane_group<lanes>, row_group<threads / 32, clusters>>;
+  SIGMAX_ROW_EXCHANGE(places, lanes <= 32 ? 1 : most_parts);
+  group_type group(places);
+  const unsigned blocks = group.together, rank = group.rank, lane = threadIdx.x % static_cast<unsigned>(lanes);
+  const bool given = fused && a.finish;
+  wait_for_previous_kernel();
+  for (std::int64_t tile_row = a.rows.begin + std::int64_t{blockIdx.x / blocks} * together; tile_row < a.rows.end;
+       tile_row += std::int64_t{gridDim.x / blocks} * together) {
+    const std::int64_t number = tile_row + threadIdx.x / static_cast<unsigned>(lanes);
+    const bool live = number < a.rows.end;  // else a copy of the last row, which writes nothing
+    const std::int64_t row = live ? number : a.rows.end - 1;
+    const softmax_row r = begin_row<fused>(a, row);
+    row_window w = window_of(a, r, rank * a.span, clamp(a.columns - rank * a.span, 0, a.span));
+    score_tile<lanes, chunks> tile(a, w, lane);
+    tile.template load_scores<fused>(a, r, w);
+    bool nan = false;
+    const float most = tile.largest(nan);
+    const row_scale s = scale_of<fused>(a, r, given ? value_of(a, row, operand_max, 0) : group.largest(most));
+    const double score_sum = fused && a.smoothing != 0 && a.partial ? group.add(tile.score_sum(w)) : 0;
+    exact_total total = tile.exponentiate(a, s.reference, !given);
+    if (given)
+      total = {};
+    else
+      total = total_of(a, r, s, group, total, nan, lane == 0 && rank == 0);
+    const row_result result = finish_row<fused>(a, r, s, row, total, score_sum, live && lane == 0 && rank == 0);
+    if (fused && a.partial) continue;
+    if (!live) w.columns = 0;
+    tile.template write<fused>(a, r, w, result);
+  }
+  group.leave();
+  let_next_kernel_start();
+}
+
+/// A row for each cluster, in three passes: the largest score, the sum, the results. `staged`: what a thread has read
+/// stays in its block's shared memory, as scores and then as numerators; only the thread itself looks at it.
+template <bool fused>
+__global__ void __launch_bounds__(long_config.lanes) softmax_long_rows(softmax_arguments a) {
+  constexpr int chunks = fused ? 1 : long_config.chunks;  // registers for more would spill
+  using tile_type = score_tile<long_config.lanes, chunks>;
+  constexpr std::int64_t step = tile_type::base::chunk_columns * chunks;
+  SIGMAX_ROW_EXCHANGE(places, most_parts);
+  float* const stage = dynamic_shared<float>();
+  row_group<long_config.lanes / 32, true> group(places);
+  const unsigned blocks = group.together, rank = group.rank;
+  const bool first = threadIdx.x == 0 && rank == 0, given = fused && a.finish;
+  wait_for_previous_kernel();
+  for (std::int64_t row = a.rows.begin + blockIdx.x / blocks; row < a.rows.end; row += gridDim.x / blocks) {
+    const softmax_row r = begin_row<fused>(a, row);
+    const std::int64_t begin = rank * a.span, count = clamp(a.columns - begin, 0, a.span);
+    float most = given ? value_of(a, row, operand_max, 0) : no_score;
+    bool nan = false;
+    double score_sum = 0;
+    exact_total total{};
+    row_scale s = scale_of<fused>(a, r, most);
+    row_result result{};
+    if (given) result = finish_row<fused>(a, r, s, row, total, 0, false);
+#pragma unroll 1
+    for (int pass = given ? 2 : 0; pass < (fused && a.partial ? 2 : 3); ++pass) {
+#pragma unroll 1
+      for (std::int64_t done = 0; done < count; done += step) {
+        const row_window w = window_of(a, r, begin + done, clamp(count - done, 0, step));
+        tile_type tile(a, w, threadIdx.x);
+        const bool kept = a.staged && pass > 0 && !given;
+        const auto staged = [&](int c, int i) -> float& {
+          return stage[done + (c * chunk_size + i) * long_config.lanes + threadIdx.x];
+        };
+        if (kept) {
+          tile.for_chunks([&](int c) {
+#pragma unroll
+            for (int i = 0; i < chunk_size; ++i) tile.t[c][i] = staged(c, i);
+          });
+        } else {
+          tile.template load_scores<fused>(a, r, w);
+        }
+        if (pass == 0) {
+          most = __builtin_fmaxf(most, tile.largest(nan));
+          if (fused && a.smoothing != 0 && a.partial) score_sum += tile.score_sum(w);
+        } else if (pass == 1 || !(kept || a.logarithm)) {
+          const exact_total added = tile.exponentiate(a, s.reference, pass == 1);
+          if (pass == 1) total.add(added);
+          total.carry();
+        }
+        if (pass < 2 && a.staged) {
+          tile.for_chunks([&](int c) {
+#pragma unroll
+            for (int i = 0; i < chunk_size; ++i) staged(c, i) = tile.t[c][i];
+          });
+        }
+        if (pass == 2) tile.template write<fused>(a, r, w, result);
+      }
+      if (pass == 0) {
+        s = scale_of<fused>(a, r, group.largest(most));
+        if (fused && a.smoothing != 0 && a.partial) score_sum = group.add(score_sum);
+      } else if (pass == 1) {
+        total = total_of(a, r, s, group, total, nan, first);
+        result = finish_row<fused>(a, r, s, row, total, score_sum, first);
+      }
+    }
+  }
+  group.leave();
+  let_next_kernel_start();
+}
+
+/// 32 rows side by side, of each of which a block's warps take every eighth element; any strides and dtypes.
+static __global__ void __launch_bounds__(column_rows* column_warps) softmax_columns(softmax_arguments a) {
+  SIGMAX_ROW_EXCHANGE(places, column_rows * column_warps);
+  column_group group{places, column_warps};
+  const unsigned warp = threadIdx.x / 32u;
+  wait_for_previous_kernel();
+  for (std::int64_t tile_row = a.rows.begin + std::int64_t{blockIdx.x} * column_rows; tile_row < a.rows.end;
+       tile_row += std::int64_t{gridDim.x} * column_rows) {
+    const std::int64_t number = tile_row + threadIdx.x % 32u;
+    const bool live = number < a.rows.end;
+    const std::int64_t row = live ? number : a.rows.end - 1;
+    const softmax_row r = begin_row<true>(a, row);
+    const std::int64_t x_step = a.x_stride * bytes_of(a.type[operand_x]),
+                       y_step = a.y_stride * bytes_of(a.type[operand_y]);
+    float most = a.finish ? value_of(a, row, operand_max, 0) : no_score;
+    bool nan = false;
+    double score_sum = 0;
+    exact_total total{};
+    row_scale s = scale_of<true>(a, r, most);
+    row_result result{};
+    if (a.finish) result = finish_row<true>(a, r, s, row, total, 0, false);
+#pragma unroll 1
+    for (int pass = a.finish ? 2 : 0; pass < (a.partial ? 2 : 3); ++pass) {
+#pragma unroll 1
+      for (std::int64_t done = warp; done < a.columns; done += column_warps * column_step) {
+        float t[column_step];
+        const auto column = [&](int i) { return done + i * column_warps; };
+        const auto is_read = [&](int i) { return column(i) >= r.begin && column(i) < r.end; };
+#pragma unroll
+        for (int i = 0; i < column_step; ++i)
+          t[i] = is_read(i) ? load_element(r.x + column(i) * x_step, a.type[operand_x]) : 0.0f;
+        if (a.scored) score(a, r, t, column);
+#pragma unroll
+        for (int i = 0; i < column_step; ++i) {
+          t[i] = is_read(i) ? t[i] : no_score;
+          if (pass == 0) {
+            most = __builtin_fmaxf(most, t[i]);
+            nan = nan || t[i] != t[i];
+            if (is_read(i)) score_sum += static_cast<double>(t[i]);
+          }
+        }
+        if (pass == 0) continue;
+        float e[column_step];
+#pragma unroll
+        for (int i = 0; i < column_step; ++i) e[i] = math::scaled_exp_below<true>(t[i], s.reference);
+        if (pass == 1) {
+          numerator_sum sum;
+          sum.add(e, a.fine);
+          total.add(sum.total(column_step, column_step, a.fine ? column_step : 0));
+          total.carry();
+          continue;
+        }
+#pragma unroll
+        for (int i = 0; i < column_step; ++i) t[i] = a.logarithm ? t[i] : e[i];
+        finish_elements<true>(a, r, result, t, column);
+#pragma unroll
+        for (int i = 0; i < column_step; ++i)
+          if (live && column(i) < a.columns) store_element(r.y + column(i) * y_step, a.type[operand_y], t[i]);
+      }
+      if (pass == 0) {
+        s = scale_of<true>(a, r, group.largest(most));
+        if (a.smoothing != 0 && a.partial) score_sum = group.add(score_sum);
+      } else if (pass == 1) {
+        total = total_of(a, r, s, group, total, nan, warp == 0);
+        result = finish_row<true>(a, r, s, row, total, score_sum, live && warp == 0);
+      }
+    }
+  }
+  let_next_kernel_start();
+}
+
+}  // namespace
+}  // namespace sigmax

@@ -1,0 +1,190 @@
+// How a softmax call becomes a launch: the tier of a row, the threads that share it, and the numbers a kernel needs.
+// Plain arithmetic; nothing here touches memory or the CUDA runtime, so tests/simt/softmax_policy_test.cpp holds all of
+// it. A tier follows from the length of a row and from the device, never from the number of rows: a row's bits do not
+// depend on its batch (nor, with cuda/exact_sum.hpp, on the tier).
+#pragma once
+
+#include <span>
+
+#include "../kernels/dispatch.hpp"
+#include "policy.hpp"
+
+namespace sigmax {
+
+/// Elements go through a kernel by chunks of so many a thread.
+inline constexpr int chunk_size = 8;
+
+/// The kernels whose rows stay in registers: `lanes` threads share a row, each has `chunks` chunks of it, and so many
+/// `blocks` of them must fit on a multiprocessor, which bounds their registers. By rising length; the last one's rows
+/// may have a cluster. Beyond 32 elements a thread a second block would lack registers; a block of more than 512
+/// threads leaves none to load while another computes.
+struct row_config {
+  int lanes, chunks, blocks, threads;
+  constexpr row_config(int l, int c, int b) noexcept : lanes(l), chunks(c), blocks(b), threads(l < 128 ? 128 : l) {}
+  constexpr int columns() const noexcept { return lanes * chunks * chunk_size; }
+};
+inline constexpr row_config plain_configs[] = {{4, 1, 8},  {8, 1, 8},   {16, 1, 8},  {32, 1, 8},  {32, 2, 5},
+                                               {32, 4, 4}, {128, 2, 5}, {128, 4, 4}, {256, 4, 2}, {512, 4, 1}};
+/// With what is fused around a softmax, which is no faster for having all of them.
+inline constexpr row_config fused_configs[] = {{8, 1, 6},   {32, 1, 6},  {32, 4, 4},
+                                               {128, 4, 4}, {256, 4, 2}, {512, 2, 1}};
+/// For gradients, which hold two rows.
+inline constexpr row_config gradient_configs[] = {{8, 1, 8},   {32, 1, 8},  {32, 2, 5},
+                                                  {128, 2, 5}, {256, 2, 2}, {512, 2, 1}};
+/// Of a gate, up to most_experts.
+inline constexpr row_config gating_configs[] = {{8, 1, 6}, {32, 1, 6}, {32, 4, 2}};
+static_assert(gating_configs[std::size(gating_configs) - 1].columns() == most_experts);
+
+/// Rows of so many lanes may have a cluster of blocks.
+inline constexpr int most_lanes = 512;
+
+template <int config, bool fused>
+inline constexpr row_config config_of = fused ? fused_configs[fused ? config : 0] : plain_configs[config];
+constexpr std::span<const row_config> configs_of(bool fused) noexcept {
+  return fused ? std::span<const row_config>(fused_configs) : std::span<const row_config>(plain_configs);
+}
+
+/// Blocks of a cluster that every device with clusters can run.
+inline constexpr int most_cluster = 8;
+inline constexpr int cluster_architecture = 90;
+
+/// In shared memory beside the scores: what the warps tell each other.
+inline constexpr std::int64_t exchange_bytes = 8 * 1024;
+
+/// Of the kernel for long rows: threads, and elements of each in one step.
+inline constexpr row_config long_config = {512, 2, 1};
+inline constexpr std::int64_t long_columns = long_config.columns();
+/// Of the kernel whose axis is not contiguous: rows side by side, warps along the axis, elements of each in one step.
+inline constexpr int column_rows = 32, column_warps = 8, column_step = 4;
+
+enum class softmax_tier {
+  rows,     ///< in registers, of a group of lanes, a block or a cluster
+  staged,   ///< in the shared memory of a block or a cluster
+  passes,   ///< read three times
+  columns,  ///< the axis is not contiguous
+};
+
+struct softmax_choice {
+  softmax_tier tier;
+  int config;                 ///< of those of its kernels, for `rows`
+  int cluster;                ///< blocks that share a row
+  std::int64_t span;          ///< columns of each of them
+  std::int64_t shared_bytes;  ///< dynamic, of a block
+};
+
+/// A step of the kernel for long rows has its place in shared memory, whole.
+inline constexpr std::int64_t staged_columns = long_columns;
+
+inline constexpr row_config long_gradient = {512, 1, 1};
+inline constexpr std::int64_t long_gradient_columns = long_gradient.columns();
+
+/// Registers of a group of threads or of a cluster, if they hold the row.
+constexpr bool choose_config(std::int64_t columns, std::span<const row_config> configs, const device_limits& device,
+                             softmax_choice& choice) noexcept {
+  const int last = static_cast<int>(configs.size()) - 1;
+  for (int i = 0; i <= last; ++i)
+    if (columns <= configs[static_cast<std::size_t>(i)].columns()) {
+      choice = {softmax_tier::rows, i, 1, columns, 0};
+      return true;
+    }
+  for (int c = 2; device.architecture >= cluster_architecture && c <= most_cluster; c *= 2)
+    if (columns <= std::int64_t{c} * configs.back().columns()) {
+      choice = {softmax_tier::rows, last, c, divide_up(divide_up(columns, c), chunk_size) * chunk_size, 0};
+      return true;
+    }
+  return false;
+}
+
+/// A row of so many elements along a contiguous axis.
+constexpr softmax_choice choose_softmax(std::int64_t columns, bool fused, const device_limits& device) noexcept {
+  softmax_choice choice{};
+  if (choose_config(columns, configs_of(fused), device, choice)) return choice;
+  const int together = device.architecture >= cluster_architecture ? most_cluster : 1;
+  // A step of the kernel for long rows has its place in shared memory, whole.
+  const std::int64_t span = divide_up(divide_up(columns, together), long_columns) * long_columns;
+  if (span * 4 <= device.shared_bytes - exchange_bytes) return {softmax_tier::staged, 0, together, span, span * 4};
+  return {softmax_tier::passes, 0, together, span, 0};
+}
+constexpr softmax_choice choose_gradient(std::int64_t columns, const device_limits& device) noexcept {
+  softmax_choice choice{};
+  if (choose_config(columns, gradient_configs, device, choice)) return choice;
+  const int together = device.architecture >= cluster_architecture ? most_cluster : 1;
+  const std::int64_t span = divide_up(divide_up(columns, together), long_gradient_columns) * long_gradient_columns;
+  return {softmax_tier::passes, 0, together, span, 0};
+}
+
+/// Where row number n lies in each operand. Strides in bytes, but for operand_query in rows.
+template <int operands>
+struct row_nest {
+  std::int64_t begin, end;  ///< rows
+  std::int32_t rank;
+  bool narrow;  ///< every row's number is below 2^31
+  std::int64_t extent[max_rank];
+  divider by[max_rank];  ///< if narrow, for all but the outermost loop
+  std::int64_t stride[operands][max_rank];
+};
+
+/// `size` is that of an element of each operand.
+template <int operands>
+row_nest<operands> make_row_nest(const loop_nest& nest, const std::int64_t (&size)[operands], std::int64_t begin,
+                                 std::int64_t end) noexcept {
+  row_nest<operands> rows{};
+  rows.begin = begin;
+  rows.end = end;
+  rows.rank = nest.rank;
+  rows.narrow = nest.count() <= std::int64_t{1} << 31;
+  for (int d = 0; d < nest.rank; ++d) {
+    rows.extent[d] = nest.extent[d];
+    if (rows.narrow && d > 0) rows.by[d] = divider_of(static_cast<std::uint32_t>(nest.extent[d]));
+    for (int v = 0; v < nest.views && v < operands; ++v) rows.stride[v][d] = nest.stride[v][d] * size[v];
+  }
+  return rows;
+}
+
+struct softmax_arguments {
+  std::byte* data[softmax_operands];  ///< null: absent
+  dtype type[softmax_operands];
+  std::int64_t columns, x_stride, y_stride, mask_stride;  ///< along the axis, in elements
+  std::int64_t span;                                      ///< columns of each block of a cluster
+  bool logarithm, scored, partial, finish;
+  bool fine;  ///< sums take their last piece: for all but probabilities of 16 bits
+  bool staged;
+  bool causal, zeros;  ///< zeros: what a row without scores becomes; else NaN
+  float scale, softcap, output_scale;
+  std::int64_t offset, window;
+  double smoothing;
+  std::int64_t ignored;
+  row_nest<softmax_operands> rows;
+};
+
+struct gradient_arguments {
+  std::byte* data[gradient_operands];
+  dtype type[gradient_operands];
+  std::int64_t columns, stride[gradient_operands];  ///< along the axis, in elements
+  std::int64_t span;                                ///< columns of each block of a cluster
+  bool logarithm, fine;
+  float scale;
+  row_nest<gradient_operands> rows;
+};
+
+struct gating_arguments {
+  std::byte* data[gating_operands];  ///< null: absent
+  dtype type[gating_operands];
+  std::int64_t columns, chosen, stride[gating_operands];  ///< along the axis, in elements
+  bool sigmoid, renormalise;
+  float scale;
+  row_nest<gating_operands> rows;
+};
+
+/// Rows that the blocks work on: each block takes every blocks-th group of `together` rows.
+constexpr launch_shape row_shape(std::int64_t rows, int together, int threads, int cluster) noexcept {
+  launch_shape s{};
+  s.threads = static_cast<unsigned>(threads);
+  s.tiles = divide_up(rows, together);
+  s.cluster = static_cast<unsigned>(cluster);
+  const std::int64_t most = most_blocks / cluster;
+  s.blocks = static_cast<unsigned>((s.tiles < most ? s.tiles : most) * cluster);
+  return s;
+}
+
+}  // namespace sigmax

@@ -1,0 +1,211 @@
+// What the softmax kernels share: a row's terms, the scores of its elements, its numerators, and what follows once
+// their sum is known. The forms and the edge cases are those of cpu/softmax.cpp.
+#pragma once
+
+#include "../kernels/activations/logistic.hpp"
+#include "../kernels/activations/parameter.hpp"
+#include "block_reduce.cuh"
+#include "row_tile.cuh"
+#include "softmax_math.hpp"
+#include "softmax_policy.hpp"
+
+namespace sigmax {
+namespace {
+
+SIGMAX_DEVICE float load_mask(const std::byte* p, dtype type) {
+  if (type == dtype::boolean) return to_float(*reinterpret_cast<const boolean*>(p));
+  return load_element(p, type);
+}
+
+SIGMAX_DEVICE std::byte* place_of(const softmax_arguments& a, std::int64_t row, softmax_operand which) {
+  return a.data[which] + row_offset(a.rows, row, which);
+}
+SIGMAX_DEVICE float value_of(const softmax_arguments& a, std::int64_t row, softmax_operand which, float absent) {
+  return a.data[which] != nullptr ? load_element(place_of(a, row, which), a.type[which]) : absent;
+}
+SIGMAX_DEVICE void set_value(const softmax_arguments& a, std::int64_t row, softmax_operand which, double v) {
+  if (a.data[which] != nullptr) store_element(place_of(a, row, which), a.type[which], static_cast<float>(v));
+}
+
+/// A row on its way through a kernel. Without `fused` only the first three members are used.
+struct softmax_row {
+  const std::byte* x;
+  std::byte* y;
+  std::int64_t begin, end;  ///< columns that are not masked by their position
+  const std::byte* mask;
+  std::int64_t query;
+  float scale, slope, sink;
+  // With a loss:
+  bool ignored;
+  std::int64_t target;
+  float target_score;
+  double gradient;  ///< of the loss in the direction of x, but for the class
+};
+
+template <bool fused>
+SIGMAX_DEVICE softmax_row begin_row(const softmax_arguments& a, std::int64_t row) {
+  softmax_row r{};
+  r.x = place_of(a, row, operand_x);
+  if (a.data[operand_y] != nullptr) r.y = place_of(a, row, operand_y);
+  r.end = a.columns;
+  r.sink = no_score;
+  if constexpr (!fused) return r;
+  // Offsets beyond +-2^40 mask everything or nothing, as 2^40 does.
+  constexpr std::int64_t far = std::int64_t{1} << 40;
+  r.query = row_offset(a.rows, row, operand_query) + clamp(a.offset, -far, far);
+  if (a.causal) {
+    r.end = clamp(r.query + 1, 0, a.columns);
+    if (a.window > 0) r.begin = clamp(r.query - (a.window < far ? a.window : far) + 1, 0, r.end);
+  }
+  r.scale = a.scale * value_of(a, row, operand_row_scale, 1);
+  r.slope = value_of(a, row, operand_slopes, 0);
+  r.sink = value_of(a, row, operand_sinks, no_score);
+  if (a.data[operand_mask] != nullptr) r.mask = place_of(a, row, operand_mask);
+  if (a.data[operand_targets] == nullptr) return r;
+  const std::byte* const target = place_of(a, row, operand_targets);
+  r.target = a.type[operand_targets] == dtype::i32 ? *reinterpret_cast<const std::int32_t*>(target)
+                                                   : *reinterpret_cast<const std::int64_t*>(target);
+  r.ignored = r.target == a.ignored;
+  if (r.ignored) {
+    r.end = 0;
+    return r;
+  }
+  // Nobody has looked at the targets before: one that is no class makes a loss NaN and is no column.
+  r.target_score = from_bits(0x7fc00000u);
+  if (r.target >= 0 && r.target < a.columns) {
+    const std::int64_t offset = r.target * a.x_stride * bytes_of(a.type[operand_x]);
+    r.target_score = load_element(r.x + offset, a.type[operand_x]) * r.scale;
+  }
+  r.gradient = static_cast<double>(value_of(a, row, operand_dloss, 1)) * static_cast<double>(r.scale);
+  return r;
+}
+
+/// The scores of n elements; column(i) is the place of the i-th along the axis, and is inside the row.
+template <int n, class Column>
+SIGMAX_DEVICE void score(const softmax_arguments& a, const softmax_row& r, float (&t)[n], Column column) {
+#pragma unroll
+  for (int i = 0; i < n; ++i) t[i] = t[i] * r.scale;
+  if (a.softcap != 0) {
+    const softcap_op cap{a.softcap};
+#pragma unroll
+    for (int i = 0; i < n; ++i) t[i] = cap(t[i]);
+  }
+  if (r.slope != 0) {
+#pragma unroll
+    for (int i = 0; i < n; ++i) t[i] = fma_exact(r.slope, static_cast<float>(column(i) - r.query), t[i]);
+  }
+  if (r.mask == nullptr) return;
+  const std::int64_t step = a.mask_stride * bytes_of(a.type[operand_mask]);
+#pragma unroll
+  for (int i = 0; i < n; ++i) {
+    const std::int64_t c = column(i);
+    if (c < r.begin || c >= r.end) continue;
+    const float m = load_mask(r.mask + c * step, a.type[operand_mask]);
+    t[i] = m > no_score ? t[i] + m : m == no_score ? no_score : m;
+  }
+}
+
+/// From the largest score on: what the row's elements are measured by.
+struct row_scale {
+  float max;    ///< the largest score, the sink's included, of those that are not NaN
+  float shift;  ///< what is subtracted: max, or 0 where there is no score to subtract
+  math::row_maximum<float> reference;
+};
+template <bool fused>
+SIGMAX_DEVICE row_scale scale_of(const softmax_arguments& a, const softmax_row& r, float most) {
+  row_scale s;
+  s.max = __builtin_fmaxf(most, r.sink);
+  s.shift = fused && s.max == no_score && (a.zeros || r.ignored) ? 0.0f : s.max;
+  s.reference = math::reduce_maximum(s.shift);
+  return s;
+}
+
+/// What the last pass multiplies by or subtracts.
+struct row_result {
+  factors factor;
+  float before;
+  math::row_logarithm<float> logarithm;
+  float target;  ///< the result in the target's column, of a loss; only who writes it may trust it, in place
+};
+
+/// The loss of one row from the logarithm of its sum.
+SIGMAX_DEVICE double loss_of(const softmax_arguments& a, const softmax_row& r, float shift, double log_sum,
+                             double score_sum) {
+  if (r.ignored) return 0;
+  const double e = a.smoothing, m = static_cast<double>(shift);
+  const double loss = e < 1 ? (1 - e) * (log_sum - (static_cast<double>(r.target_score) - m)) : 0;
+  return e > 0 ? loss + e * (log_sum - (score_sum / static_cast<double>(a.columns) - m)) : loss;
+}
+
+/// Column `target` of a loss's gradient, where 1 is subtracted from a probability that may be all but 1: in double.
+SIGMAX_DEVICE float target_gradient(const softmax_arguments& a, const softmax_row& r, const row_scale& s, double sum) {
+  const double spread = a.smoothing / static_cast<double>(a.columns);
+  const double numerator = static_cast<double>(math::scaled_exp_below<true>(r.target_score, s.reference)) * 0x1p-25;
+  return static_cast<float>(r.gradient * ((numerator - sum) / sum + (a.smoothing - spread)));
+}
+
+/// `first`: this thread speaks for the row. `total` as added up, not carried; of a given state nothing.
+template <bool fused>
+SIGMAX_DEVICE row_result finish_row(const softmax_arguments& a, const softmax_row& r, const row_scale& s,
+                                    std::int64_t row, exact_total total, double score_sum, bool first) {
+  const bool nan = total.low >= poison || s.shift == infinity || s.shift == no_score || s.shift != s.shift;
+  total.carry();
+  const bool given = fused && a.finish;
+  const float not_a_number = from_bits(0x7fc00000u);
+  row_result result{};
+  result.before = 1;
+  const bool plain =
+      !fused || (!a.partial && !given && a.data[operand_max] == nullptr && a.data[operand_sum] == nullptr &&
+                 a.data[operand_lse] == nullptr && a.data[operand_targets] == nullptr && a.output_scale == 1);
+  if (plain && !a.logarithm) {
+    const bool empty = fused && (total.top | total.high | total.low) == 0;
+    result.factor = reciprocal_of(total);
+    if (nan || empty) result.factor = {nan ? not_a_number : 0.0f, 0};
+    return result;
+  }
+  // Relative to e^shift.
+  double sum = given ? static_cast<double>(value_of(a, row, operand_sum, 1)) : as_double(total) * 0x1p-45;
+  if (nan) sum = static_cast<double>(not_a_number);
+  const bool needs_logarithm = a.logarithm || a.data[operand_lse] != nullptr || a.data[operand_loss] != nullptr;
+  const double log_sum = needs_logarithm ? log_of(sum) : 0;
+  if constexpr (fused) {
+    if (first && !given) {
+      set_value(a, row, operand_max, static_cast<double>(s.max));
+      set_value(a, row, operand_sum, sum);
+      set_value(a, row, operand_lse, static_cast<double>(s.shift) + log_sum);
+      if (a.data[operand_loss] != nullptr) set_value(a, row, operand_loss, loss_of(a, r, s.shift, log_sum, score_sum));
+    }
+    // Without any score the numerators are 0, and -inf as logarithms: nothing may be made of them.
+    if (sum == 0 || r.ignored) return result;
+  }
+  if (a.logarithm) {
+    const factors parts = two_parts(log_sum);
+    result.logarithm = math::reduce_logarithm(s.shift, parts.high, parts.low);
+    return result;
+  }
+  const double scale = a.data[operand_dloss] != nullptr ? r.gradient : static_cast<double>(a.output_scale);
+  if (fused && a.data[operand_dloss] != nullptr) result.target = target_gradient(a, r, s, sum);
+  result.factor = two_parts(scale / sum);
+  result.before = math::numerator_down;
+  return result;
+}
+
+/// Numerators, or scores if it is a logarithm, become results; column(i) is the place of the i-th along the axis.
+template <bool fused, int n, class Column>
+SIGMAX_DEVICE void finish_elements(const softmax_arguments& a, const softmax_row& r, const row_result& result,
+                                   float (&t)[n], Column column) {
+  if (a.logarithm) {
+#pragma unroll
+    for (int i = 0; i < n; ++i) t[i] = math::log_below(t[i], result.logarithm);
+    return;
+  }
+#pragma unroll
+  for (int i = 0; i < n; ++i) t[i] = scaled(fused ? t[i] * result.before : t[i], result.factor);
+  if (!fused || a.data[operand_dloss] == nullptr || r.ignored) return;
+  const auto less = static_cast<float>(-r.gradient * (a.smoothing / static_cast<double>(a.columns)));
+#pragma unroll
+  for (int i = 0; i < n; ++i) t[i] = column(i) == r.target ? result.target : t[i] + less;
+}
+
+}  // namespace
+}  // namespace sigmax

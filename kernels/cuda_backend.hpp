@@ -1,0 +1,30 @@
+// What dispatch asks of the CUDA backend. cuda/ implements it, and where it is not built cuda/absent.cpp does.
+#pragma once
+
+#include "layout.hpp"
+
+namespace sigmax {
+
+/// Null if the CUDA backend can be used, else why not. Asks the driver, once.
+const char* cuda_missing_because() noexcept;
+
+/// A validated elementwise call on memory that the device reaches, of at least one element.
+struct elementwise_call;
+
+/// "contiguous" or "strided": which kernel cuda_run_elementwise would launch.
+const char* cuda_elementwise_kernel(const elementwise_call& call) noexcept;
+/// Launches on how.stream and returns.
+status cuda_run_elementwise(const elementwise_call& call, const options& how) noexcept;
+
+// The same for rows.
+struct softmax_call;
+struct softmax_gradient_call;
+struct gating_call;
+
+/// Which kernel cuda_run_softmax would launch on the current device.
+status cuda_softmax_kernel(const softmax_call& call, const char*& name) noexcept;
+status cuda_run_softmax(const softmax_call& call, const options& how) noexcept;
+status cuda_run_softmax_gradient(const softmax_gradient_call& call, const options& how) noexcept;
+status cuda_run_gating(const gating_call& call, const options& how) noexcept;
+
+}  // namespace sigmax

@@ -1,0 +1,78 @@
+#!/usr/bin/env bash
+# cuda_resources.sh NVCC LIST [--write]: what the kernels of cuda/ need on sm_90, from ptxas and the size of
+# their code. Fails on any spill, on more registers than LIST allows a table, and, for the compiler that made LIST, on a
+# kernel with 5 % more instructions than there. --write prints a new list.
+set -euo pipefail
+nvcc=$1 list=$2
+here=$(cd "$(dirname "$0")/.." && pwd)
+scratch=$(mktemp -d)
+trap 'rm -rf "$scratch"' EXIT
+command -v objdump >/dev/null || { echo 'skipped: no objdump'; exit 77; }
+version=$("$nvcc" --version | sed -n 's/.*release \([0-9.]*\),.*/\1/p')
+
+# measure TABLE TYPE: a line "table form op registers spilled instructions" for each kernel
+measure() {
+  "$nvcc" -std=c++20 -O3 --fmad=false -cubin -arch=sm_90 -Xptxas -v "-I$here/kernels/include" \
+    "-DSIGMAX_CUDA_TABLE=$1" "-DSIGMAX_CUDA_ELEMENT=$2" "$here/cuda/kernels.cu" -o "$scratch/$1.cubin" 2>"$scratch/$1.log"
+  objdump -h "$scratch/$1.cubin" 2>/dev/null | awk '$2 ~ /^[.]text[.]/ {sub("^[.]text[.]", "", $2); print $2, $3}' |
+    while read -r name size; do echo "$name $((16#$size / 16))"; done >"$scratch/$1.sizes"
+  awk -v table="$1" '
+    FNR == NR {size[$1] = $2; next}
+    /Function properties for/ {name = $NF}
+    /bytes stack frame/ {split($0, w, " "); spilled[name] = w[1] + w[5] + w[9]}
+    /Used [0-9]+ registers/ {match($0, /Used [0-9]+/); registers[name] = substr($0, RSTART + 5, RLENGTH - 5)}
+    END {
+      for (name in registers) {
+        form = name ~ /gradient/ ? "gradient" : name ~ /accuracyE1/ ? "fast" : "forward"
+        op = name; sub(/_op.*/, "", op); sub(/.*I[A-Z0-9_]*[^0-9a-z_][0-9]+_?[0-9]*/, "", op)
+        print table, form, op, registers[name], spilled[name], size[name]
+      }
+    }' "$scratch/$1.sizes" "$scratch/$1.log"
+}
+
+# The kernels for rows: "file form kernel registers spilled instructions".
+measure_rows() {
+  "$nvcc" -std=c++20 -O3 --fmad=false -cubin -arch=sm_90 -Xptxas -v "-I$here/kernels/include" "$here/cuda/$1.cu" \
+    -o "$scratch/$1.cubin" 2>"$scratch/$1.log"
+  objdump -h "$scratch/$1.cubin" 2>/dev/null | awk '$2 ~ /^[.]text[.]/ {sub("^[.]text[.]", "", $2); print $2, $3}' |
+    while read -r name size; do echo "$name $((16#$size / 16))"; done >"$scratch/$1.sizes"
+  awk -v table="$1" '
+    FNR == NR {size[$1] = $2; next}
+    /Function properties for/ {name = $NF}
+    /bytes stack frame/ {split($0, w, " "); spilled[name] = w[1] + w[5] + w[9]}
+    /Used [0-9]+ registers/ {match($0, /Used [0-9]+/); registers[name] = substr($0, RSTART + 5, RLENGTH - 5)}
+    END {
+      for (name in registers) {
+        match(name, /softmax_(gradient_)?(long_rows|rows|columns)|gate_rows/); kernel = substr(name, RSTART, RLENGTH)
+        if (match(name, /ILi[0-9]+E/)) kernel = kernel "_" substr(name, RSTART + 3, RLENGTH - 4)
+        print table, name ~ /Lb1E/ ? "fused" : "plain", kernel, registers[name], spilled[name], size[name]
+      }
+    }' "$scratch/$1.sizes" "$scratch/$1.log"
+}
+{ measure f32 float & measure f16 float16; wait; measure bf16 bfloat16 & measure strided void; wait
+  measure_rows softmax & measure_rows softmax_gradient; measure_rows gating; wait; } | sort >"$scratch/found"
+
+if [[ ${3:-} == --write ]]; then
+  grep '^#\|^limit' "$list" || true
+  echo "nvcc $version"
+  awk '{print $1, $2, $3, $4, $6}' "$scratch/found"
+  exit
+fi
+awk -v version="$version" '
+  FNR == NR {
+    if ($1 == "limit") limit[$2] = $3
+    else if ($1 == "nvcc") same = $2 == version
+    else expected[$1 " " $2 " " $3] = $5
+    next
+  }
+  {
+    kernel = $1 " " $2 " " $3; ++kernels
+    if ($5 > 0) {print kernel ": spills " $5 " bytes"; bad = 1}
+    if ($4 > limit[$1]) {print kernel ": " $4 " registers, more than " limit[$1]; bad = 1}
+    if (!(kernel in expected)) {print kernel ": not in the list"; bad = 1}
+    else if (same && $6 > 1.05 * expected[kernel]) {
+      print kernel ": " $6 " instructions, the list has " expected[kernel]; bad = 1
+    }
+  }
+  END {print kernels " kernels for sm_90, nvcc " version (same ? "" : ", instructions not compared"); exit bad || !kernels}
+' "$list" "$scratch/found"

@@ -1,0 +1,43 @@
+// The CUDA backend with its launches run by the emulator: takes the place of cuda/launch.cpp and cuda/absent.cpp, so
+// that the public calls go through dispatch, policy and the kernels on the CPU. Its device memory is the host's.
+#include "emulator.hpp"
+
+#include "../../cuda/launch.hpp"
+#include "cuda_backend.hpp"
+
+namespace sigmax_test {
+emulated_device device;
+}
+
+namespace sigmax {
+
+const char* cuda_missing_because() noexcept { return sigmax_test::device.missing; }
+
+status count_multiprocessors(int& count) noexcept {
+  count = sigmax_test::device.multiprocessors;
+  return {};
+}
+
+status query_device(device_limits& limits) noexcept {
+  const sigmax_test::emulated_device& device = sigmax_test::device;
+  limits = {device.architecture, device.multiprocessors, device.shared_bytes};
+  return {};
+}
+
+template <class... Arguments>
+status launch(void (*kernel)(Arguments...), const launch_shape& shape, const options&, Arguments... arguments) {
+  sigmax_test::emulated_device& device = sigmax_test::device;
+  ++device.launches;
+  const unsigned most = device.most_blocks / shape.cluster * shape.cluster;
+  const std::string error = simt::run({.grid = {shape.blocks < most ? shape.blocks : most},
+                                       .block = {shape.threads},
+                                       .cluster = shape.cluster,
+                                       .dynamic_shared = static_cast<std::size_t>(shape.shared_bytes)},
+                                      device.order, device.seed, [&] { kernel(arguments...); });
+  return error.empty() ? status{} : failure(status_code::backend_error, "%s", error.c_str());
+}
+
+}  // namespace sigmax
+
+#include "../../cuda/elementwise.cpp"
+#include "../../cuda/softmax.cpp"

@@ -1,0 +1,95 @@
+// The kernels for rows with one barrier taken away or weakened: the results, or the emulator, must tell.
+#include <gtest/gtest.h>
+
+#include <vector>
+
+#include "cuda_backend.hpp"
+#include "sigmax/sigmax.hpp"
+
+namespace sigmax_test {
+namespace {
+
+using namespace sigmax;
+
+std::vector<float> row_of(std::int64_t n, std::int64_t shift) {
+  std::vector<float> x(static_cast<std::size_t>(n));
+  for (std::size_t i = 0; i < x.size(); ++i)
+    x[i] = static_cast<float>((i * 2654435761u + static_cast<std::size_t>(shift)) % 4096) / 512;
+  return x;
+}
+
+/// Whether `call` gives what the CPU gives, in every order of execution.
+template <class Call>
+bool shows(Call call) {
+  std::vector<float> expected;
+  for (simt::schedule order : simt::schedules)
+    for (std::uint64_t seed = 0; seed < 8; seed += 2) {  // even: garbage whose sums do not overflow
+      device.order = order;
+      device.seed = seed;
+      std::vector<float> cpu, cuda;
+      EXPECT_TRUE(call(memory::host, cpu).ok());
+      if (!call(memory::cuda, cuda).ok()) return true;
+      for (std::size_t i = 0; i < cpu.size(); ++i)
+        if (!(std::fabs(cuda[i] - cpu[i]) <= 1e-5f * std::fabs(cpu[i]))) return true;
+    }
+  return false;
+}
+
+/// Two rows, so that the second one's exchanges follow the first one's.
+auto softmax_call(std::int64_t n, bool columns) {
+  return [=](memory where, std::vector<float>& y) {
+    std::vector<float> x = row_of(n, 0), second = row_of(n, 999);
+    x.insert(x.end(), second.begin(), second.end());
+    y.assign(x.size(), -1);
+    const std::int64_t by_rows[] = {2, n}, by_columns[] = {n, 2};
+    const_view in(x.data(), dtype::f32, columns ? by_columns : by_rows);
+    view out(y.data(), dtype::f32, columns ? by_columns : by_rows);
+    in.where = out.where = where;
+    return softmax(in, out, columns ? 0 : 1);
+  };
+}
+
+class softmax_faults : public testing::Test {
+ protected:
+  void SetUp() override {
+    before_ = device;
+    device.most_blocks = 8;
+  }
+  void TearDown() override {
+    device = before_;
+    missing_barrier = row_barrier::none;
+    block_barrier_for_cluster = false;
+  }
+
+ private:
+  emulated_device before_;
+};
+
+// One block or one cluster does both rows.
+TEST_F(softmax_faults, none) {
+  for (std::int64_t n : {2000, 20000, 120000, 150000}) EXPECT_FALSE(shows(softmax_call(n, false))) << n;
+  EXPECT_FALSE(shows(softmax_call(300, true)));
+}
+
+TEST_F(softmax_faults, a_missing_barrier) {
+  for (row_barrier which : {row_barrier::maximum, row_barrier::total}) {
+    missing_barrier = which;
+    EXPECT_TRUE(shows(softmax_call(2000, false))) << static_cast<int>(which);
+    EXPECT_TRUE(shows(softmax_call(40000, false))) << static_cast<int>(which);
+    EXPECT_TRUE(shows(softmax_call(150000, false))) << static_cast<int>(which);
+    EXPECT_TRUE(shows(softmax_call(300, true))) << static_cast<int>(which);
+  }
+}
+
+TEST_F(softmax_faults, what_only_clusters_have) {
+  missing_barrier = row_barrier::cluster_start;
+  EXPECT_TRUE(shows(softmax_call(40000, false)));
+  EXPECT_TRUE(shows(softmax_call(150000, false)));
+  missing_barrier = row_barrier::none;
+  block_barrier_for_cluster = true;
+  EXPECT_TRUE(shows(softmax_call(40000, false)));
+  EXPECT_TRUE(shows(softmax_call(150000, false)));
+}
+
+}  // namespace
+}  // namespace sigmax_test
