@@ -58,6 +58,7 @@ const char* sigmax_status_string(sigmax_status status) noexcept {
     case sigmax_status_overlap: return "overlap";
     case sigmax_status_unsupported: return "unsupported";
     case sigmax_status_unavailable: return "unavailable";
+    case sigmax_status_backend_error: return "backend_error";
     default: return "unknown";
   }
 }

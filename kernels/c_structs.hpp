@@ -22,7 +22,8 @@ static_assert(same(status_code::ok, sigmax_status_ok) &&
               same(status_code::shape_mismatch, sigmax_status_shape_mismatch) &&
               same(status_code::overlap, sigmax_status_overlap) &&
               same(status_code::unsupported, sigmax_status_unsupported) &&
-              same(status_code::unavailable, sigmax_status_unavailable));
+              same(status_code::unavailable, sigmax_status_unavailable) &&
+              same(status_code::backend_error, sigmax_status_backend_error));
 static_assert(same(dtype::f32, sigmax_dtype_f32) && same(dtype::f16, sigmax_dtype_f16) &&
               same(dtype::bf16, sigmax_dtype_bf16) && same(dtype::boolean, sigmax_dtype_boolean) &&
               same(dtype::i32, sigmax_dtype_i32) && same(dtype::i64, sigmax_dtype_i64));

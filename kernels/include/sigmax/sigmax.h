@@ -45,7 +45,8 @@ enum {
   sigmax_status_shape_mismatch,   /**< the views do not have the same shape */
   sigmax_status_overlap,          /**< output overlaps itself, or an input it is not identical with */
   sigmax_status_unsupported,      /**< valid, but not offered: by this backend, or by this version of the library */
-  sigmax_status_unavailable       /**< a backend or ISA that this machine or build does not have */
+  sigmax_status_unavailable,      /**< a backend or ISA that this machine or build does not have */
+  sigmax_status_backend_error     /**< the CUDA runtime refused; it may be the fault of earlier work on the device */
 };
 
 /** One of sigmax_activation_*. sigmax_describe gives formula, parameters and error bound of each. */
