@@ -20,19 +20,19 @@ std::byte* at(void* base, dtype t, std::int64_t element) noexcept {
   return static_cast<std::byte*>(base) + element * size_of(t);
 }
 
-/// The kernel over contiguous memory; the last two inputs may alternate.
-void call(const elementwise_plan& plan, const void* const* in, void* const* out, std::int64_t n, dtype t,
+/// The kernel over contiguous memory, `type` an index into its table; the last two inputs may alternate.
+void call(const elementwise_plan& plan, const void* const* in, void* const* out, std::int64_t n, std::size_t type,
           bool alternate, bool streaming) noexcept {
-  const std::size_t op = plan.f.index, tier = static_cast<std::size_t>(plan.tier), type = static_cast<std::size_t>(t);
+  const std::size_t op = plan.f.index, tier = static_cast<std::size_t>(plan.tier);
   const parameters& p = plan.f.p;
   const auto f32 = [&](int v) { return static_cast<const float*>(in[v]); };
   const auto to = [&](int v) { return static_cast<float*>(out[v]); };
   switch (plan.f.form) {
-    case elementwise_function::forward: return plan.table->forward[tier][op][type](in[0], out[0], n, p, streaming);
-    case elementwise_function::gradient: return plan.table->gradient[op](f32(0), f32(1), to(0), n, p, streaming);
-    case elementwise_function::gated:
+    case elementwise_form::forward: return plan.table->forward[tier][op][type](in[0], out[0], n, p, streaming);
+    case elementwise_form::gradient: return plan.table->gradient[op](f32(0), f32(1), to(0), n, p, streaming);
+    case elementwise_form::gated:
       return plan.table->gates->forward[tier][op][type](in[0], in[1], alternate, out[0], n, p, streaming);
-    case elementwise_function::gated_gradient:
+    case elementwise_form::gated_gradient:
       return plan.table->gates->gradient[op](f32(0), f32(1), f32(2), to(0), to(1), n, p, streaming);
   }
 }
@@ -42,7 +42,7 @@ void call_at(const elementwise_plan& plan, const nest_cursor& place, std::int64_
   void* out[2] = {};
   for (int v = 0; v < plan.inputs; ++v) in[v] = at(plan.in[v], plan.in_type[v], place.offset(v));
   for (int v = 0; v < plan.outputs; ++v) out[v] = at(plan.out[v], plan.out_type[v], place.offset(plan.inputs + v));
-  call(plan, in, out, n, plan.out_type[0], plan.alternating_inputs, plan.streaming);
+  call(plan, in, out, n, static_cast<std::size_t>(plan.out_type[0]), plan.alternating_inputs, plan.streaming);
 }
 
 void gather(const elementwise_plan& plan, const nest_cursor& source, std::int64_t n, float (*to)[block],
@@ -80,9 +80,9 @@ void run_block(const elementwise_plan& plan, nest_cursor& source, nest_cursor& t
   // In place of the last inputs. An activation's result for 16 bits has a form of its own, the last one.
   float* const out[] = {buffer[plan.inputs - plan.outputs], buffer[plan.inputs - 1]};
   const void* const in[] = {buffer[0], buffer[1], buffer[2]};
-  const bool narrow = plan.f.form == elementwise_function::forward && plan.out_type[0] != dtype::f32;
-  call(plan, in, reinterpret_cast<void* const*>(out), n, narrow ? static_cast<dtype>(dtype_count) : dtype::f32, false,
-       false);
+  void* const results[] = {out[0], out[1]};
+  const bool narrow = plan.f.form == elementwise_form::forward && plan.out_type[0] != dtype::f32;
+  call(plan, in, results, n, narrow ? std::size_t{dtype_count} : static_cast<std::size_t>(dtype::f32), false, false);
   for (std::int64_t written = 0; written < n;) {
     const std::int64_t run = std::min(target.run(), n - written);
     scatter(plan, target, run, out, written);
@@ -158,7 +158,7 @@ elementwise_plan plan_elementwise(const kernel_table& table, const elementwise_f
   for (int o = 0; o < outputs; ++o) plan.out_type[o] = views[inputs + o]->type;
   const int last = plan.nest.rank - 1;
   for (int v = 0; v < all; ++v) {
-    const bool read_as_pair = plan.alternating_inputs && f.form == elementwise_function::gated && v < inputs;
+    const bool read_as_pair = plan.alternating_inputs && f.form == elementwise_form::gated && v < inputs;
     plan.direct = plan.direct && views[v]->type == output.type &&
                   (plan.nest.stride[v][last] == 1 || plan.nest.extent[last] == 1 || read_as_pair);
   }

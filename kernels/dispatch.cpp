@@ -124,7 +124,7 @@ const kernel_table* row_without_wishes(const options& how) noexcept {
 
 /// Everything that elementwise calls and their `explain` share. `function`: an activation or a gate.
 template <class Function>
-status prepare(elementwise_function::kind form, Function function, const named_view* views, const options& how,
+status prepare(elementwise_form form, Function function, const named_view* views, const options& how,
                elementwise_function& f, extent_of_call& extent, choice& c) noexcept {
   f.form = form;
   f.index = static_cast<std::size_t>(function);
@@ -140,8 +140,8 @@ status prepare(elementwise_function::kind form, Function function, const named_v
 
 /// `outputs`: the memory of the last of the views.
 template <class Function, std::size_t n, std::size_t m>
-status run_call(elementwise_function::kind form, Function function, const named_view (&views)[n],
-                void* const (&outputs)[m], const options& how) noexcept {
+status run_call(elementwise_form form, Function function, const named_view (&views)[n], void* const (&outputs)[m],
+                const options& how) noexcept {
   elementwise_function f;
   extent_of_call extent;
   choice c;
@@ -161,8 +161,8 @@ status run_call(elementwise_function::kind form, Function function, const named_
 }
 
 template <class Function, std::size_t n>
-status explain_call(elementwise_function::kind form, Function function, const named_view (&views)[n],
-                    const options& how, explanation& out) noexcept {
+status explain_call(elementwise_form form, Function function, const named_view (&views)[n], const options& how,
+                    explanation& out) noexcept {
   elementwise_function f;
   extent_of_call extent;
   choice c;
@@ -414,24 +414,24 @@ status activate(activation op, const const_view& x, const view& y, const options
                   [static_cast<std::size_t>(x.type)](x.data, y.data, extent.count, p, false);
     return {};
   }
-  return run_call(elementwise_function::forward, op, {{"x", &x}, {"y", &out}}, {y.data}, how);
+  return run_call(elementwise_form::forward, op, {{"x", &x}, {"y", &out}}, {y.data}, how);
 }
 
 status activation_gradient(activation op, const const_view& dy, const const_view& x, const view& dx,
                            const options& how) noexcept {
   const const_view out = dx;
-  return run_call(elementwise_function::gradient, op, {{"dy", &dy}, {"x", &x}, {"dx", &out}}, {dx.data}, how);
+  return run_call(elementwise_form::gradient, op, {{"dy", &dy}, {"x", &x}, {"dx", &out}}, {dx.data}, how);
 }
 
 status activate_gated(gate op, const const_view& a, const const_view& b, const view& y, const options& how) noexcept {
   const const_view out = y;
-  return run_call(elementwise_function::gated, op, {{"a", &a}, {"b", &b}, {"y", &out}}, {y.data}, how);
+  return run_call(elementwise_form::gated, op, {{"a", &a}, {"b", &b}, {"y", &out}}, {y.data}, how);
 }
 
 status gated_gradient(gate op, const const_view& dy, const const_view& a, const const_view& b, const view& da,
                       const view& db, const options& how) noexcept {
   const const_view to_a = da, to_b = db;
-  return run_call(elementwise_function::gated_gradient, op,
+  return run_call(elementwise_form::gated_gradient, op,
                   {{"dy", &dy}, {"a", &a}, {"b", &b}, {"da", &to_a}, {"db", &to_b}}, {da.data, db.data}, how);
 }
 
@@ -502,13 +502,13 @@ softmax_state merge(softmax_state a, softmax_state b) noexcept {
 
 status explain(activation op, const const_view& x, const view& y, const options& how, explanation& out) noexcept {
   const const_view output = y;
-  return explain_call(elementwise_function::forward, op, {{"x", &x}, {"y", &output}}, how, out);
+  return explain_call(elementwise_form::forward, op, {{"x", &x}, {"y", &output}}, how, out);
 }
 
 status explain_gated(gate op, const const_view& a, const const_view& b, const view& y, const options& how,
                      explanation& out) noexcept {
   const const_view output = y;
-  return explain_call(elementwise_function::gated, op, {{"a", &a}, {"b", &b}, {"y", &output}}, how, out);
+  return explain_call(elementwise_form::gated, op, {{"a", &a}, {"b", &b}, {"y", &output}}, how, out);
 }
 
 status explain_softmax(const const_view& x, const view& y, int axis, const options& how, explanation& out) noexcept {

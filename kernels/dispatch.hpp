@@ -23,15 +23,18 @@ void run_split(const work_split& work, std::int64_t grain, const options& how, r
                const void* argument) noexcept;
 
 /// What runs over the elements. x to y, and dy, x to dx by an activation; a, b to y, and dy, a, b to da, db by a gate.
+enum class elementwise_form { forward, gradient, gated, gated_gradient };
 struct elementwise_function {
-  enum kind { forward, gradient, gated, gated_gradient } form;
+  elementwise_form form;
   std::size_t index;  ///< of the activation or gate
   parameters p;
 
-  bool of_gate() const noexcept { return form == gated || form == gated_gradient; }
-  bool backward() const noexcept { return form == gradient || form == gated_gradient; }
+  bool of_gate() const noexcept { return form >= elementwise_form::gated; }
+  bool backward() const noexcept {
+    return form == elementwise_form::gradient || form == elementwise_form::gated_gradient;
+  }
   int inputs() const noexcept { return 1 + of_gate() + backward(); }
-  int outputs() const noexcept { return form == gated_gradient ? 2 : 1; }
+  int outputs() const noexcept { return form == elementwise_form::gated_gradient ? 2 : 1; }
 };
 
 /// An activation or its derivative on CUDA.
