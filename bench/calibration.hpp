@@ -3,7 +3,7 @@
 
 namespace sigmax_bench {
 
-/// Median ns of a short chain of multiply-adds and a copy within the caches; about 3 ms in all.
+/// Median ns of a short chain of multiply-adds and copies within L1; about 2 ms in all.
 double calibration_time();
 
 /// Runs it until three in a row agree within 1 %, or for two seconds: clocks rise when work begins.
