@@ -3,6 +3,8 @@
 // Every function is noexcept and [[nodiscard]], validates all it is given before it writes a byte, and neither
 // allocates, prints, starts threads, synchronises nor touches the floating-point environment. Calls on disjoint
 // outputs may run at the same time from any number of threads.
+// The one exception: the CUDA runtime loads its driver when it is first asked, by `cuda_available`, `explain` or a call
+// on device memory.
 #pragma once
 
 #include <concepts>
