@@ -10,9 +10,7 @@ const char* cuda_elementwise_kernel(const elementwise_call&) noexcept { return "
 
 namespace {
 
-status unavailable() noexcept {
-  return failure(status_code::unavailable, "CUDA backend: %s", cuda_missing_because());
-}
+status unavailable() noexcept { return failure(status_code::unavailable, "CUDA backend: %s", cuda_missing_because()); }
 
 }  // namespace
 

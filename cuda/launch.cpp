@@ -72,8 +72,8 @@ status launch_untyped(const void* kernel, const launch_shape& shape, void** argu
   config.numAttrs = count;
   constexpr std::int64_t without_asking = 40 * 1024;  // of 48 KiB: kernels have static shared memory as well
   if (shape.shared_bytes > without_asking) {
-    const cudaError_t error = cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize,
-                                                   static_cast<int>(shape.shared_bytes));
+    const cudaError_t error =
+        cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, static_cast<int>(shape.shared_bytes));
     if (error != cudaSuccess) return refused("CUDA shared memory", error);
   }
   const cudaError_t error = cudaLaunchKernelExC(&config, kernel, arguments);
