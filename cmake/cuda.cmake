@@ -25,6 +25,19 @@ if(NOT DEFINED CMAKE_CUDA_ARCHITECTURES)
     set(CMAKE_CUDA_ARCHITECTURES 75-real 80-real 90)
   endif()
 endif()
+# PTX of an architecture without clusters must not reach a device that has them: kernels are launched by what the device
+# can, and such code would see one block for a cluster.
+set(architectures "")
+foreach(architecture IN LISTS CMAKE_CUDA_ARCHITECTURES)
+  if(architecture MATCHES "^([0-9]+)(-virtual)?$" AND CMAKE_MATCH_1 LESS 90)
+    if(CMAKE_MATCH_2)
+      message(FATAL_ERROR "CMAKE_CUDA_ARCHITECTURES: ${architecture} has no clusters; use ${CMAKE_MATCH_1}-real")
+    endif()
+    set(architecture ${architecture}-real)
+  endif()
+  list(APPEND architectures ${architecture})
+endforeach()
+set(CMAKE_CUDA_ARCHITECTURES ${architectures})
 enable_language(CUDA)
 if(NOT CMAKE_CUDA20_STANDARD_COMPILE_OPTION)  # CMake 3.25 does not know how to ask nvcc 13 for C++20
   set(CMAKE_CUDA20_STANDARD_COMPILE_OPTION -std=c++20)
@@ -35,7 +48,8 @@ set(CMAKE_CUDA_STANDARD 20)
 # --fmad=false: as -ffp-contract=off on the CPU. Registers that do not suffice are a warning, and so an error here. 1675:
 # a pragma for g++ in a header that both compilers read.
 add_library(sigmax_cuda_flags INTERFACE)
-target_compile_options(sigmax_cuda_flags INTERFACE $<$<COMPILE_LANGUAGE:CUDA>:--fmad=false -Xptxas=--warn-on-spills
+target_compile_options(sigmax_cuda_flags INTERFACE $<$<COMPILE_LANGUAGE:CUDA>:--fmad=false --ftz=false
+  --prec-div=true --prec-sqrt=true -Xptxas=--warn-on-spills
   --diag-suppress=1675
   $<$<BOOL:${SIGMAX_WERROR}>:-Werror=all-warnings>>)
 if(CMAKE_CUDA_COMPILER_VERSION VERSION_GREATER_EQUAL 12.8)

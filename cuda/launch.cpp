@@ -16,9 +16,24 @@ status refused(const char* what, cudaError_t error) noexcept {
 const char* ask_for_devices() noexcept {
   int devices = 0;
   const cudaError_t error = cudaGetDeviceCount(&devices);
-  static_cast<void>(cudaGetLastError());
-  if (error != cudaSuccess) return cudaGetErrorString(error);
+  if (error != cudaSuccess) {
+    static_cast<void>(cudaGetLastError());  // ours; what was there before is the caller's
+    return cudaGetErrorString(error);
+  }
   return devices > 0 ? nullptr : "there is no CUDA device";
+}
+
+/// Lets the kernel have all the dynamic shared memory that the device gives a block: the limit belongs to the kernel,
+/// so one that followed the launch would be set by one thread between another's setting and launch.
+cudaError_t allow_shared_memory(const void* kernel) noexcept {
+  int device = 0, most = 0;
+  cudaFuncAttributes attributes{};
+  cudaError_t error = cudaGetDevice(&device);
+  if (error == cudaSuccess) error = cudaDeviceGetAttribute(&most, cudaDevAttrMaxSharedMemoryPerBlockOptin, device);
+  if (error == cudaSuccess) error = cudaFuncGetAttributes(&attributes, kernel);
+  most -= static_cast<int>(attributes.sharedSizeBytes);
+  if (error == cudaSuccess) error = cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, most);
+  return error;
 }
 
 }  // namespace
@@ -72,8 +87,7 @@ status launch_untyped(const void* kernel, const launch_shape& shape, void** argu
   config.numAttrs = count;
   constexpr std::int64_t without_asking = 40 * 1024;  // of 48 KiB: kernels have static shared memory as well
   if (shape.shared_bytes > without_asking) {
-    const cudaError_t error =
-        cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, static_cast<int>(shape.shared_bytes));
+    const cudaError_t error = allow_shared_memory(kernel);
     if (error != cudaSuccess) return refused("CUDA shared memory", error);
   }
   const cudaError_t error = cudaLaunchKernelExC(&config, kernel, arguments);
