@@ -94,8 +94,7 @@ void run_block(const elementwise_plan& plan, nest_cursor& source, nest_cursor& t
 void run_range(const void* argument, std::int64_t begin, std::int64_t end) noexcept {
   const auto& plan = *static_cast<const elementwise_plan*>(argument);
   nest_cursor source(plan.nest, begin);
-  const bool one_loop = plan.nest.rank == 1;
-  if (plan.direct && (one_loop || plan.nest.extent[plan.nest.rank - 1] >= shortest_direct)) {
+  if (plan.direct) {
     while (begin < end) {
       const std::int64_t run = std::min(source.run(), end - begin);
       call_at(plan, source, run);
@@ -162,6 +161,7 @@ elementwise_plan plan_elementwise(const kernel_table& table, const elementwise_f
     plan.direct = plan.direct && views[v]->type == output.type &&
                   (plan.nest.stride[v][last] == 1 || plan.nest.extent[last] == 1 || read_as_pair);
   }
+  plan.direct = plan.direct && (last == 0 || plan.nest.extent[last] >= shortest_direct);
   plan.streaming = plan.streaming && plan.direct;
   for (int o = inputs; f.of_gate() && o < all; ++o)
     plan.streaming = plan.streaming && rows_aligned(views, plan.nest, o);

@@ -105,6 +105,7 @@ void run_tile(const gating_plan& plan, const nest_cursor& cursor, int rows, floa
     write(experts, places, i);
     for (int r = 0; r < rows && biased; ++r)
       plan.table->gather[static_cast<std::size_t>(plan.type[gating_x])](x.at(r, places[r]), 1, 1, value + r);
+    for (int r = rows; r < side_by_side && biased; ++r) value[r] = value[0];  // no row's, but weighed as one
   }
   weigh(plan, terms, w);
   write_columns(*plan.table, w, block_of(plan, cursor, gating_weights, rows), plan.chosen);

@@ -12,7 +12,8 @@ namespace sigmax {
 namespace {
 
 /// e^(x - max) for the elements x of a row, or of as many rows as a vector has lanes. `offset` is only for
-/// accuracy::high: false if the maximum is known to be no larger than math::large_maximum.
+/// accuracy::high: false if the maximum is known to be smaller in size than
+/// math::large_maximum.
 template <accuracy tier, bool offset>
 struct numerator {
   math::row_maximum<vec> row;

@@ -174,9 +174,7 @@ status explain_call(elementwise_form form, Function function, const named_view (
   const const_view* all[n];
   for (std::size_t i = 0; i < n; ++i) all[i] = views[i].view;
   if (c.where == backend::cuda) {
-    elementwise_call call = describe_call(f, all, extent, how);
-    call.out = const_cast<void*>(views[n - 1].view->data);
-    out.kernel = cuda_elementwise_kernel(call);
+    out.kernel = cuda_elementwise_kernel(describe_call(f, all, extent, how));
     out.tasks = 1;
     return {};
   }
@@ -213,6 +211,8 @@ status run_softmax_form(softmax_pass pass, const const_view& x, const view* y, i
     return s;
   choice c;
   if (status s = choose(how, x.where, c); !s) return s;
+  const bool of_rows = form.max.data != nullptr || form.sum.data != nullptr || form.lse.data != nullptr;
+  if (element_count(x) == 0 && !of_rows) return {};
   return run_softmax_on(c, pass, form.logarithm, &form, nullptr, x, out, axis, how);
 }
 
@@ -517,7 +517,7 @@ status explain_softmax(const const_view& x, const view& y, int axis, const optio
   if (status s = prepare_softmax(x, y, axis, how, extent, c); !s) return s;
   out = {};
   tell(c, y.where, out);
-  out.accuracy = how.accuracy;
+  if (c.where == backend::cpu) out.accuracy = how.accuracy;  // CUDA has one form
   if (extent.count == 0) return {};
   if (c.where == backend::cuda) {
     softmax_call call;

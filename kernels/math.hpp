@@ -190,7 +190,7 @@ SIGMAX_FN V exp_plus(reduced<V> e, V c) {
   return fma(e.scale, exp_reduced_fast(e.r), c);
 }
 
-/// e^(x - max) for x <= max, the difference rounded; 0 below 2^-126.
+/// e^(x - max) for x <= max, the difference rounded; 0 below 2^-126.5.
 template <class V>
 SIGMAX_FN V exp_below_fast(V x, V max) {
   reduced<V> e = reduce(at_least(x - max, V(-88.0f)));

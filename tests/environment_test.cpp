@@ -104,6 +104,29 @@ TEST(environment, finite_rows_raise_neither_invalid_nor_divided_by_zero) {
           }
 }
 
+// Lanes that are no row's must not be weighed with what only decides the choice.
+TEST(environment, biased_gates_raise_neither) {
+  for (const isa_info& row : usable_isas())
+    for (accuracy tier : tiers)
+      for (std::int64_t rows : {1, 5, 16}) {
+        std::vector<float> x(static_cast<std::size_t>(8 * rows)), w(x), bias(8, 0.5f);
+        std::vector<std::int32_t> experts(x.size());
+        for (std::size_t i = 0; i < x.size(); ++i)
+          x[i] = -250 - static_cast<float>(i % 8) * 355 - (i % 8 == 7 ? 1e30f : 0.0f);
+        const std::int64_t shape[] = {rows, 8}, every_row[] = {0, 1};
+        gating_form form{.renormalise = false};
+        form.bias = const_view(bias.data(), dtype::f32, shape, every_row);
+        bool ok = false;
+        const unsigned after = control_after(defaults, [&] {
+          ok = top_k_gating(const_view(x.data(), dtype::f32, shape), view(w.data(), dtype::f32, {rows, 4}),
+                            view(experts.data(), dtype::i32, {rows, 4}), 1, form, on(row, tier))
+                   .ok();
+        });
+        ASSERT_TRUE(ok);
+        EXPECT_EQ(after & (invalid | divided_by_zero), 0u) << row.name << ", " << rows << " rows";
+      }
+}
+
 // What pads a short vector must not be e^(0 - max).
 TEST(environment, low_rows_raise_neither) {
   for (const isa_info& row : usable_isas())

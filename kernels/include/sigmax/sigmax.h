@@ -1,9 +1,10 @@
-/* sigmax in C11: every call of sigmax.hpp under the same name with the prefix sigmax_. Formulas, shapes, special values
+/* sigmax in C11: the calls of sigmax.hpp under the same names with the prefix sigmax_; the gates are not here yet. Formulas, shapes, special values
  * and error bounds stand in sigmax.hpp, beside the function of the same name; this header tells what is special to C.
  *
  * Promises of every call: it validates all it is given before it writes a byte, returns a status, and neither throws,
  * aborts, allocates, prints, starts threads, synchronises nor touches the floating-point environment. Calls on disjoint
- * outputs may run at the same time from any number of threads.
+ * outputs may run at the same time from any number of threads. The one exception: the CUDA runtime loads its driver when
+ * it is first asked, by sigmax_cuda_available, explain or a call on device memory.
  *
  * Structs grow at their end only, enumerations are appended to only, and both have fixed widths. A struct that may grow
  * starts with `struct_size`, the size that its user was compiled with; set it by the struct's _init function, which
@@ -222,8 +223,8 @@ SIGMAX_API void sigmax_softmax_form_init(sigmax_softmax_form* form, size_t struc
 SIGMAX_API void sigmax_cross_entropy_form_init(sigmax_cross_entropy_form* form, size_t struct_size) SIGMAX_NOEXCEPT;
 SIGMAX_API void sigmax_gating_form_init(sigmax_gating_form* form, size_t struct_size) SIGMAX_NOEXCEPT;
 
-/** Makes `view` a dense row-major tensor in host memory. A rank out of [0, SIGMAX_MAX_RANK] is kept, and refused by
- * every call. */
+/** Makes `view` a dense row-major tensor in host memory. A rank out of [0, SIGMAX_MAX_RANK] is kept, and one above 0
+ * without a shape is -1; every call refuses both. */
 SIGMAX_API void sigmax_view_dense(sigmax_view* view, size_t struct_size, const void* data, sigmax_dtype type,
                                   int32_t rank, const int64_t* shape) SIGMAX_NOEXCEPT;
 
