@@ -510,7 +510,9 @@ softmax_plan plan_softmax(const kernel_table& table, softmax_pass pass, bool log
   for (int i = 0; i < x.rank; ++i)
     if (i != axis) rows *= x.shape[i];
   plan.narrow = form == nullptr && plan.columns <= narrow_columns && rows >= narrow_rows_least;
-  plan.tile = plan.narrow ? side_by_side : rows_together(plan.x_stride, plan.columns);
+  const bool direct = form == nullptr && plan.direct_input && plan.direct_output;
+  const bool in_scratch = !direct && !(plan.direct_output && pass == softmax_pass::all);  // not in y, see row_tile
+  plan.tile = plan.narrow ? side_by_side : rows_together(plan.x_stride, plan.columns, in_scratch, scratch_floats);
   const std::int64_t cache = last_level_cache_bytes();
   plan.resting_columns = cache / 4 / size_of(dtype::f32);
   const bool large = !plan.narrow && plan.direct_input && plan.direct_output && x.data != y.data &&

@@ -102,7 +102,7 @@ softmax_gradient_plan plan_softmax_gradient(const kernel_table& table, bool loga
   plan.direct = true;
   for (int v = 0; v < gradient_operands; ++v)
     plan.direct = plan.direct && plan.type[v] == dtype::f32 && (plan.stride[v] == 1 || plan.columns == 1);
-  plan.tile = rows_together(plan.stride[gradient_dx], plan.columns);
+  plan.tile = rows_together(plan.stride[gradient_dx], plan.columns, !plan.direct, scratch_floats / 2);
   const std::int64_t count = element_count(dx);
   plan.streaming =
       plan.direct && dx.data != dy.data && dx.data != y.data && count > last_level_cache_bytes() / size_of(dtype::f32);

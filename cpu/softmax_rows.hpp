@@ -19,9 +19,11 @@ constexpr std::int64_t smallest_task = 16384;  // elements, as for elementwise c
 
 /// Rows that are worked on together: those that share cache lines; or short ones, whose steps overlap. Longer ones
 /// would fall out of the L1 cache between the steps, for which there is less to overlap (cpu/README.md).
-inline int rows_together(std::int64_t stride, std::int64_t columns) noexcept {
+/// Contiguous rows that are copied get no more than `room` floats.
+inline int rows_together(std::int64_t stride, std::int64_t columns, bool copied, std::int64_t room) noexcept {
   if (stride != 1 && columns > 1) return widest_tile;
-  return columns <= 1024 ? side_by_side : columns <= 2048 ? side_by_side / 2 : columns <= 4096 ? side_by_side / 4 : 1;
+  const int rows = columns <= 1024 ? 16 : columns <= 2048 ? 8 : columns <= 4096 ? 4 : 1;
+  return copied && columns > 0 ? static_cast<int>(std::clamp<std::int64_t>(room / columns, 1, rows)) : rows;
 }
 
 /// Calls work(cursor, count) for rows [begin, end), as many at a time as the plan works on together.
