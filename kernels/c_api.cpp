@@ -36,9 +36,24 @@ sigmax_status explain_with(sigmax_explanation* out, const reader& read, Call cal
   return tell(out, told);
 }
 
-status known(sigmax_activation op) noexcept {
-  if (op >= 0 && op < sigmax_activation_count()) return {};
-  return failure(status_code::invalid_argument, "activation %d is unknown", op);
+template <class Function>
+status known(std::int32_t op, std::span<const Function> all, const char* what) noexcept {
+  if (op >= 0 && static_cast<std::size_t>(op) < all.size()) return {};
+  return failure(status_code::invalid_argument, "%s %d is unknown", what, op);
+}
+
+sigmax_status describe_to(const activation_info& info, sigmax_activation_info* out) noexcept {
+  return tell(
+      out, {0, info.name.data(), info.formula.data(), info.source.data(), static_cast<int32_t>(info.parameters.size()),
+            info.bound_fast.has_value(), info.bound_f32, info.bound_fast.value_or(info.bound_f32)});
+}
+
+sigmax_status describe_to(const activation_info& info, std::int32_t index, sigmax_parameter_info* out) noexcept {
+  const auto parameters = info.parameters;
+  if (index < 0 || static_cast<std::size_t>(index) >= parameters.size())
+    return finish(failure(status_code::invalid_argument, "parameter %d of %zu", index, parameters.size()));
+  const parameter_info& p = parameters[static_cast<std::size_t>(index)];
+  return tell(out, {0, p.name.data(), p.default_value, p.lowest, p.highest, 0});
 }
 
 }  // namespace
@@ -110,6 +125,25 @@ sigmax_status sigmax_activation_gradient(sigmax_activation op, const sigmax_view
   const view given = read.tensor("dy", dy), in = read.tensor("x", x), out = read.tensor("dx", dx);
   const auto how = read.how(options);
   return finish(read.then([&] { return activation_gradient(static_cast<activation>(op), given, in, out, how); }));
+}
+
+sigmax_status sigmax_activate_gated(sigmax_gate op, const sigmax_view* a, const sigmax_view* b, const sigmax_view* y,
+                                    const sigmax_options* options) noexcept {
+  reader read;
+  const view first = read.tensor("a", a), second = read.tensor("b", b), out = read.tensor("y", y);
+  const auto how = read.how(options);
+  return finish(read.then([&] { return activate_gated(static_cast<gate>(op), first, second, out, how); }));
+}
+
+sigmax_status sigmax_gated_gradient(sigmax_gate op, const sigmax_view* dy, const sigmax_view* a, const sigmax_view* b,
+                                    const sigmax_view* da, const sigmax_view* db,
+                                    const sigmax_options* options) noexcept {
+  reader read;
+  const view given = read.tensor("dy", dy), first = read.tensor("a", a), second = read.tensor("b", b),
+             to_a = read.tensor("da", da), to_b = read.tensor("db", db);
+  const auto how = read.how(options);
+  return finish(
+      read.then([&] { return gated_gradient(static_cast<gate>(op), given, first, second, to_a, to_b, how); }));
 }
 
 sigmax_status sigmax_softmax(const sigmax_view* x, const sigmax_view* y, int32_t axis,
@@ -215,6 +249,15 @@ sigmax_status sigmax_explain(sigmax_activation op, const sigmax_view* x, const s
   return explain_with(out, read, [&](explanation& e) { return explain(static_cast<activation>(op), in, to, how, e); });
 }
 
+sigmax_status sigmax_explain_gated(sigmax_gate op, const sigmax_view* a, const sigmax_view* b, const sigmax_view* y,
+                                   const sigmax_options* options, sigmax_explanation* out) noexcept {
+  reader read;
+  const view first = read.tensor("a", a), second = read.tensor("b", b), to = read.tensor("y", y);
+  const auto how = read.how(options);
+  return explain_with(out, read,
+                      [&](explanation& e) { return explain_gated(static_cast<gate>(op), first, second, to, how, e); });
+}
+
 sigmax_status sigmax_explain_softmax(const sigmax_view* x, const sigmax_view* y, int32_t axis,
                                      const sigmax_options* options, sigmax_explanation* out) noexcept {
   reader read;
@@ -231,20 +274,30 @@ sigmax_activation sigmax_find_activation(const char* name) noexcept {
 }
 
 sigmax_status sigmax_describe(sigmax_activation op, sigmax_activation_info* out) noexcept {
-  if (status s = known(op); !s) return finish(s);
-  const activation_info& info = describe(static_cast<activation>(op));
-  return tell(
-      out, {0, info.name.data(), info.formula.data(), info.source.data(), static_cast<int32_t>(info.parameters.size()),
-            info.bound_fast.has_value(), info.bound_f32, info.bound_fast.value_or(info.bound_f32)});
+  if (status s = known(op, all_activations(), "activation"); !s) return finish(s);
+  return describe_to(describe(static_cast<activation>(op)), out);
 }
 
 sigmax_status sigmax_describe_parameter(sigmax_activation op, int32_t index, sigmax_parameter_info* out) noexcept {
-  if (status s = known(op); !s) return finish(s);
-  const auto parameters = describe(static_cast<activation>(op)).parameters;
-  if (index < 0 || static_cast<std::size_t>(index) >= parameters.size())
-    return finish(failure(status_code::invalid_argument, "parameter %d of %zu", index, parameters.size()));
-  const parameter_info& p = parameters[static_cast<std::size_t>(index)];
-  return tell(out, {0, p.name.data(), p.default_value, p.lowest, p.highest, 0});
+  if (status s = known(op, all_activations(), "activation"); !s) return finish(s);
+  return describe_to(describe(static_cast<activation>(op)), index, out);
+}
+
+int32_t sigmax_gate_count(void) noexcept { return static_cast<int32_t>(all_gates().size()); }
+
+sigmax_gate sigmax_find_gate(const char* name) noexcept {
+  const auto found = name != nullptr ? find_gate(name) : std::nullopt;
+  return found ? static_cast<sigmax_gate>(*found) : -1;
+}
+
+sigmax_status sigmax_describe_gate(sigmax_gate op, sigmax_activation_info* out) noexcept {
+  if (status s = known(op, all_gates(), "gate"); !s) return finish(s);
+  return describe_to(describe(static_cast<gate>(op)), out);
+}
+
+sigmax_status sigmax_describe_gate_parameter(sigmax_gate op, int32_t index, sigmax_parameter_info* out) noexcept {
+  if (status s = known(op, all_gates(), "gate"); !s) return finish(s);
+  return describe_to(describe(static_cast<gate>(op)), index, out);
 }
 
 int32_t sigmax_cpu_isa_count(void) noexcept { return static_cast<int32_t>(cpu_isas().size()); }

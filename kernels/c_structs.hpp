@@ -40,7 +40,7 @@ inline constexpr std::size_t first_size = 0;
 template <>
 inline constexpr std::size_t first_size<sigmax_view> = 160;
 template <>
-inline constexpr std::size_t first_size<sigmax_options> = 72;
+inline constexpr std::size_t first_size<sigmax_options> = 80;
 template <>
 inline constexpr std::size_t first_size<sigmax_softmax_form> = 104;
 template <>
@@ -114,7 +114,9 @@ inline sigmax_options default_options() noexcept {
           d.stream,
           {d.threads.run, d.threads.context, d.threads.concurrency, 0},
           d.slice,
-          d.slices};
+          d.slices,
+          d.dependent_launch,
+          0};
 }
 
 inline sigmax_softmax_form default_softmax_form() noexcept {
@@ -177,7 +179,8 @@ class reader {
     sigmax_options o = default_options();
     options out;
     if (given == nullptr || !fault_.ok() || !keep(read_struct("options", given, o)) ||
-        !keep(reserved_is_zero("options.threads", o.threads.reserved)))
+        !keep(reserved_is_zero("options.threads", o.threads.reserved)) ||
+        !keep(reserved_is_zero("options", o.reserved)))
       return out;
     out.parameters = {o.parameters[0], o.parameters[1]};
     out.accuracy = static_cast<accuracy>(o.accuracy);
@@ -187,6 +190,7 @@ class reader {
     out.threads = {o.threads.run, o.threads.context, o.threads.concurrency};
     out.slice = o.slice;
     out.slices = o.slices;
+    out.dependent_launch = o.dependent_launch != 0;
     return out;
   }
 

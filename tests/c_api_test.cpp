@@ -50,6 +50,11 @@ void cpp_calls(const float* x, const float* dy, const float* per_row, call_resul
     ok(activate(op, in, whole(out.activate[static_cast<int>(op)])));
     ok(activation_gradient(op, grad, in, whole(out.activation_gradient[static_cast<int>(op)])));
   }
+  for (gate op : all_gates()) {
+    const auto i = static_cast<std::size_t>(op);
+    ok(activate_gated(op, in, grad, whole(out.gated[i])));
+    ok(gated_gradient(op, grad, in, in, whole(out.gate_a[i]), whole(out.gate_b[i])));
+  }
   cpp_rows(in, rows, out);
   ok(softmax_gradient(grad, whole(out.softmax), whole(out.softmax_gradient), -1, 0.5f));
   ok(log_softmax_gradient(grad, whole(out.log_softmax), whole(out.log_softmax_gradient), -1, 2));
@@ -101,6 +106,7 @@ TEST_F(c_structs, defaults_are_those_of_cpp) {
   EXPECT_EQ(o.isa, d.isa);
   EXPECT_EQ(o.threads.concurrency, d.threads.concurrency);
   EXPECT_EQ(o.slices, d.slices);
+  EXPECT_EQ(o.dependent_launch, d.dependent_launch);
   sigmax_softmax_form f;
   sigmax_softmax_form_init(&f, sizeof f);
   EXPECT_EQ(f.scale, softmax_form{}.scale);

@@ -30,6 +30,29 @@ static void elementwise(const sigmax_view* x, const sigmax_view* dy, struct call
   }
 }
 
+static void gates(const sigmax_view* x, const sigmax_view* dy, struct call_results* out) {
+  expect(sigmax_gate_count() <= calls_gates, "calls_gates is too small");
+  for (sigmax_gate op = 0; op < sigmax_gate_count(); ++op) {
+    const sigmax_view y = matrix(out->gated[op], sigmax_dtype_f32, calls_columns);
+    const sigmax_view da = matrix(out->gate_a[op], sigmax_dtype_f32, calls_columns);
+    const sigmax_view db = matrix(out->gate_b[op], sigmax_dtype_f32, calls_columns);
+    EXPECT_OK(sigmax_activate_gated(op, x, dy, &y, NULL));
+    EXPECT_OK(sigmax_gated_gradient(op, dy, x, x, &da, &db, NULL));
+  }
+  sigmax_activation_info info = {.struct_size = sizeof info};
+  sigmax_parameter_info parameter = {.struct_size = sizeof parameter};
+  sigmax_explanation why = {.struct_size = sizeof why};
+  const sigmax_gate op = sigmax_find_gate("swiglu_oai");
+  expect(op == sigmax_gate_swiglu_oai && sigmax_find_gate("no such") == -1, "find_gate");
+  EXPECT_OK(sigmax_describe_gate(op, &info));
+  expect(strcmp(info.name, "swiglu_oai") == 0 && info.parameters == 2, "describe_gate");
+  EXPECT_OK(sigmax_describe_gate_parameter(op, 1, &parameter));
+  expect(strcmp(parameter.name, "limit") == 0 && parameter.default_value == 7, "describe_gate_parameter");
+  expect(sigmax_describe_gate(sigmax_gate_count(), &info) == sigmax_status_invalid_argument, "no such gate");
+  EXPECT_OK(sigmax_explain_gated(op, x, dy, dy, NULL, &why));
+  expect(strcmp(why.kernel, "contiguous") == 0, "explain_gated");
+}
+
 static void softmaxes(const sigmax_view* x, const float* per_row, struct call_results* out) {
   const sigmax_view y = matrix(out->softmax, sigmax_dtype_f32, calls_columns);
   const sigmax_view logarithm = matrix(out->log_softmax, sigmax_dtype_f32, calls_columns);
@@ -159,6 +182,7 @@ int c_calls(const float* x, const float* dy, const float* per_row, struct call_r
   const sigmax_view in = matrix(x, sigmax_dtype_f32, calls_columns), grad = matrix(dy, sigmax_dtype_f32, calls_columns);
   failures = 0;
   elementwise(&in, &grad, out);
+  gates(&in, &grad, out);
   softmaxes(&in, per_row, out);
   parts(&in, out);
   gradients_and_losses(&in, &grad, per_row, out);

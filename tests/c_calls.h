@@ -4,11 +4,19 @@
 
 #include <stdint.h>
 
-enum { calls_rows = 5, calls_columns = 7, calls_size = calls_rows * calls_columns, calls_chosen = 3, calls_ops = 64 };
+enum {
+  calls_rows = 5,
+  calls_columns = 7,
+  calls_size = calls_rows * calls_columns,
+  calls_chosen = 3,
+  calls_ops = 64,
+  calls_gates = 16
+};
 
 struct call_results {
   float activate[calls_ops][calls_size];
   float activation_gradient[calls_ops][calls_size];
+  float gated[calls_gates][calls_size], gate_a[calls_gates][calls_size], gate_b[calls_gates][calls_size];
   float softmax[calls_size], log_softmax[calls_size], columns[calls_size], fast[calls_size];
   float fused[calls_size], fused_max[calls_rows], fused_sum[calls_rows], fused_lse[calls_rows];
   float partial_max[calls_rows], partial_sum[calls_rows], finish[calls_size];

@@ -1,10 +1,10 @@
-/* sigmax in C11: the calls of sigmax.hpp under the same names with the prefix sigmax_; the gates are not here yet. Formulas, shapes, special values
+/* sigmax in C11: the calls of sigmax.hpp under the same names with the prefix sigmax_. Formulas, shapes, special values
  * and error bounds stand in sigmax.hpp, beside the function of the same name; this header tells what is special to C.
  *
  * Promises of every call: it validates all it is given before it writes a byte, returns a status, and neither throws,
  * aborts, allocates, prints, starts threads, synchronises nor touches the floating-point environment. Calls on disjoint
- * outputs may run at the same time from any number of threads. The one exception: the CUDA runtime loads its driver when
- * it is first asked, by sigmax_cuda_available, explain or a call on device memory.
+ * outputs may run at the same time from any number of threads. The one exception: the CUDA runtime loads its driver
+ * when it is first asked, by sigmax_cuda_available, explain or a call on device memory.
  *
  * Structs grow at their end only, enumerations are appended to only, and both have fixed widths. A struct that may grow
  * starts with `struct_size`, the size that its user was compiled with; set it by the struct's _init function, which
@@ -56,6 +56,14 @@ enum {
 #define SIGMAX_ACTIVATION(name) sigmax_activation_##name,
 #include <sigmax/activations.def>
 #undef SIGMAX_ACTIVATION
+};
+
+/** One of sigmax_gate_*, the gated forms of two tensors. sigmax_describe_gate tells of each. */
+typedef int32_t sigmax_gate;
+enum {
+#define SIGMAX_GATE(name) sigmax_gate_##name,
+#include <sigmax/gates.def>
+#undef SIGMAX_GATE
 };
 
 /** Storage formats, as sigmax::dtype. */
@@ -115,6 +123,8 @@ typedef struct sigmax_options {
   sigmax_parallel_for threads;
   int32_t slice;
   int32_t slices;
+  int32_t dependent_launch; /**< not 0 is true */
+  int32_t reserved;         /**< 0 */
 } sigmax_options;
 
 /** As sigmax::softmax_form. A null pointer to it means the defaults. A null pointer to a view is off, here and in the
@@ -236,6 +246,14 @@ SIGMAX_API sigmax_status sigmax_activation_gradient(sigmax_activation op, const 
                                                     const sigmax_view* dx,
                                                     const sigmax_options* options) SIGMAX_NOEXCEPT;
 
+/** y[i] = op(a[i], b[i]). Packed tensors are two views with strides. */
+SIGMAX_API sigmax_status sigmax_activate_gated(sigmax_gate op, const sigmax_view* a, const sigmax_view* b,
+                                               const sigmax_view* y, const sigmax_options* options) SIGMAX_NOEXCEPT;
+/** da[i] = dy[i] * (d op / d a), db[i] = dy[i] * (d op / d b) */
+SIGMAX_API sigmax_status sigmax_gated_gradient(sigmax_gate op, const sigmax_view* dy, const sigmax_view* a,
+                                               const sigmax_view* b, const sigmax_view* da, const sigmax_view* db,
+                                               const sigmax_options* options) SIGMAX_NOEXCEPT;
+
 /** y = exp(x - max) / sum(exp(x - max)) along `axis`, which counts from the end if it is negative. */
 SIGMAX_API sigmax_status sigmax_softmax(const sigmax_view* x, const sigmax_view* y, int32_t axis,
                                         const sigmax_options* options) SIGMAX_NOEXCEPT;
@@ -284,6 +302,9 @@ SIGMAX_API sigmax_status sigmax_top_k_gating(const sigmax_view* x, const sigmax_
  * members that it covers are written. */
 SIGMAX_API sigmax_status sigmax_explain(sigmax_activation op, const sigmax_view* x, const sigmax_view* y,
                                         const sigmax_options* options, sigmax_explanation* out) SIGMAX_NOEXCEPT;
+SIGMAX_API sigmax_status sigmax_explain_gated(sigmax_gate op, const sigmax_view* a, const sigmax_view* b,
+                                              const sigmax_view* y, const sigmax_options* options,
+                                              sigmax_explanation* out) SIGMAX_NOEXCEPT;
 SIGMAX_API sigmax_status sigmax_explain_softmax(const sigmax_view* x, const sigmax_view* y, int32_t axis,
                                                 const sigmax_options* options, sigmax_explanation* out) SIGMAX_NOEXCEPT;
 
@@ -296,6 +317,13 @@ SIGMAX_API sigmax_status sigmax_describe(sigmax_activation op, sigmax_activation
 /** Facts about one of its parameters, numbered from 0. */
 SIGMAX_API sigmax_status sigmax_describe_parameter(sigmax_activation op, int32_t index,
                                                    sigmax_parameter_info* out) SIGMAX_NOEXCEPT;
+
+/** The same of gates. */
+SIGMAX_API int32_t sigmax_gate_count(void) SIGMAX_NOEXCEPT;
+SIGMAX_API sigmax_gate sigmax_find_gate(const char* name) SIGMAX_NOEXCEPT;
+SIGMAX_API sigmax_status sigmax_describe_gate(sigmax_gate op, sigmax_activation_info* out) SIGMAX_NOEXCEPT;
+SIGMAX_API sigmax_status sigmax_describe_gate_parameter(sigmax_gate op, int32_t index,
+                                                        sigmax_parameter_info* out) SIGMAX_NOEXCEPT;
 
 /** How many CPU ISA rows this build has, best first. */
 SIGMAX_API int32_t sigmax_cpu_isa_count(void) SIGMAX_NOEXCEPT;

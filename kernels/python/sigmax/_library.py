@@ -45,6 +45,8 @@ class Options(Versioned):
         ("threads", ParallelFor),
         ("slice", c_int32),
         ("slices", c_int32),
+        ("dependent_launch", c_int32),
+        ("reserved", c_int32),
     ]
 
 
