@@ -1,5 +1,6 @@
 #include "kernel_call.hpp"
 
+#include "arguments.hpp"
 #include "row_op.hpp"
 #include "threads.hpp"
 
@@ -21,6 +22,7 @@ kernel_call::kernel_call(const bench_case& c, const operands& memory)
       x_(view_of(c, const_cast<void*>(c.op.takes_forward_result() ? memory.forward_result() : memory.x()))),
       dy_(view_of(c, const_cast<void*>(memory.dy()))),
       y_(view_of(c, memory.y())) {
+  if (c.isa == chosen_isa()) how_.isa = nullptr;  // as users call it
   if (c.op.by_rows()) take_row_operands();
   if (c.in_place) (c.op.takes_dy() ? dy_ : x_) = y_;
 }
@@ -41,7 +43,6 @@ void kernel_call::take_row_operands() {
 }
 
 sigmax::status kernel_call::operator()() const noexcept {
-  const float scale = form_.scale;
   switch (case_->op.kind) {
     case op_kind::activation: return sigmax::activate(case_->op.function, x_, y_, how_);
     case op_kind::gradient: return sigmax::activation_gradient(case_->op.function, dy_, x_, y_, how_);
@@ -53,8 +54,8 @@ sigmax::status kernel_call::operator()() const noexcept {
       return case_->op.options == 0 ? sigmax::log_softmax(x_, y_, -1, how_)
                                     : sigmax::softmax_fused(x_, y_, -1, form_, how_);
     case op_kind::logsumexp: return sigmax::softmax_partial(x_, -1, form_, how_);
-    case op_kind::softmax_gradient: return sigmax::softmax_gradient(dy_, x_, y_, -1, scale, how_);
-    case op_kind::log_softmax_gradient: return sigmax::log_softmax_gradient(dy_, x_, y_, -1, scale, how_);
+    case op_kind::softmax_gradient: return sigmax::softmax_gradient(dy_, x_, y_, -1, form_.scale, how_);
+    case op_kind::log_softmax_gradient: return sigmax::log_softmax_gradient(dy_, x_, y_, -1, form_.scale, how_);
     case op_kind::cross_entropy: return sigmax::cross_entropy(x_, targets_, loss_, -1, loss_form_, how_);
     case op_kind::cross_entropy_gradient:
       return sigmax::cross_entropy_gradient(loss_gradient_, x_, targets_, y_, -1, loss_form_, how_);

@@ -31,7 +31,8 @@ class kernel_call {
   sigmax::options how_;
   sigmax::softmax_form form_;
   sigmax::cross_entropy_form loss_form_;
-  sigmax::view x_, dy_, y_, loss_;
+  sigmax::const_view x_, dy_;
+  sigmax::view y_, loss_;
   sigmax::const_view targets_, loss_gradient_;
   sigmax::view weights_, experts_;
 };

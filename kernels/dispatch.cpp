@@ -111,15 +111,18 @@ void tell(const choice& c, memory where, explanation& out) noexcept {
 }
 
 /// A dense call of up to so many elements has nothing to plan: no threads, no stores past the caches. It goes straight
-/// to the kernel, which matters below some hundred elements: 64 take a few nanoseconds themselves.
-constexpr std::int64_t short_call = 4096;
+/// to the kernel, which matters most below some hundred elements: 64 take a few nanoseconds themselves.
+constexpr std::int64_t short_call = 16384;
 
-/// The best row, if options and environment ask for nothing that would take a plan.
-const kernel_table* row_without_wishes(const options& how) noexcept {
-  static const kernel_table* const best =
-      environment_variables().isa || environment_variables().backend ? nullptr : cpu_isa_list().usable[0];
-  const bool plain = how.isa == nullptr && how.slices == 1 && how.where != backend::cuda && validate_options(how).ok();
-  return plain ? best : nullptr;
+/// The row of a call that needs no plan for what options and environment ask, else null, which says nothing.
+const kernel_table* row_without_plan(const options& how) noexcept {
+  static const kernel_table* const best = []() noexcept -> const kernel_table* {
+    choice c;
+    return environment_variables().backend == nullptr && choose_isa({}, c) ? c.table : nullptr;
+  }();
+  if (best == nullptr || how.slices != 1 || how.where == backend::cuda || !validate_options(how)) return nullptr;
+  choice c;
+  return how.isa == nullptr ? best : choose_isa(how, c) ? c.table : nullptr;
 }
 
 /// Everything that elementwise calls and their `explain` share. `function`: an activation or a gate.
@@ -158,6 +161,13 @@ status run_call(elementwise_form form, Function function, const named_view (&vie
   for (std::size_t i = 0; i < m; ++i) plan.out[i] = outputs[i];
   run_elementwise(plan, how);
   return {};
+}
+
+/// Not inlined: a short call does not pay for the plan's place on the stack.
+[[gnu::noinline]] status activate_by_plan(activation op, const const_view& x, const view& y,
+                                          const options& how) noexcept {
+  const const_view out = y;
+  return run_call(elementwise_form::forward, op, {{"x", &x}, {"y", &out}}, {y.data}, how);
 }
 
 template <class Function, std::size_t n>
@@ -404,17 +414,16 @@ void run_split(const work_split& work, std::int64_t grain, const options& how, r
 }
 
 status activate(activation op, const const_view& x, const view& y, const options& how) noexcept {
-  const const_view out = y;
-  extent_of_call extent;
-  if (const kernel_table* table = row_without_wishes(how);
-      table != nullptr && x.type == y.type && dense_and_apart(x, out, extent.count) && extent.count <= short_call) {
+  std::int64_t count = 0;
+  if (const kernel_table* table = row_without_plan(how);
+      table != nullptr && x.type == y.type && dense_and_apart(x, y, count) && count <= short_call) {
     parameters p;
     if (status s = resolve_parameters(op, how.parameters, p); !s) return s;
     table->forward[static_cast<std::size_t>(how.accuracy)][static_cast<std::size_t>(op)]
-                  [static_cast<std::size_t>(x.type)](x.data, y.data, extent.count, p, false);
+                  [static_cast<std::size_t>(x.type)](x.data, y.data, count, p, false);
     return {};
   }
-  return run_call(elementwise_form::forward, op, {{"x", &x}, {"y", &out}}, {y.data}, how);
+  return activate_by_plan(op, x, y, how);
 }
 
 status activation_gradient(activation op, const const_view& dy, const const_view& x, const view& dx,

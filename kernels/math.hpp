@@ -136,14 +136,14 @@ template <class V>
 SIGMAX_FN V exp(V x) {
   V c = at_least(at_most(x, V(89.0f)), V(-104.0f));
   // A power of two can be neither 2^128 nor 2^-150: work 64 binades nearer to 1 and multiply back at the end, which
-  // also rounds a subnormal result once only.
-  auto negative = c < V(0.0f);
-  V bias = select(negative, V(to_integer + 127 + 64), V(to_integer + 127 - 64));
-  V t = fma(c, V(log2_e), bias);
-  V k = t - bias;
+  // also rounds a subnormal result once only. By the sign's bit: comparing and selecting take the multiplier's time.
+  constexpr float bias = to_integer + 127;
+  V nearer = with_sign(V(64.0f), c);
+  V t = fma(c, V(log2_e), V(bias) - nearer);
+  V k = t - (V(bias) - nearer);
   V r = fma(k, V(-ln2_high), c);
   r = fma(k, V(-ln2_low), r);
-  return (exp_reduced(r) * power_of_two(t)) * select(negative, V(down), V(up));
+  return (exp_reduced(r) * power_of_two(t)) * power_of_two(V(bias) + nearer);
 }
 
 /// e^r for |r| <= 0.34667, degree 5; fit/exp.sollya; relative error below 1.546 * 2^-24.
@@ -197,17 +197,12 @@ SIGMAX_FN V exp_below_fast(V x, V max) {
   return e.scale * exp_reduced_fast(e.r);
 }
 
-/// e^x - 1 for x <= 0, relative error kept at 0; below -18 it is -1 to the last bit. The sign of -0 is lost.
+/// e^x - 1 for x <= 0, relative error kept at 0; below -18 it is -1 to the last bit. The sign of -0 is lost. One part of
+/// ln 2 does: what it lacks, 2^-28.97 each k, counts less than 2^k, which it is multiplied by.
 template <class V>
 SIGMAX_FN V expm1_negative(V x) {
-  constexpr float bias = to_integer + 127;
-  V c = at_least(x, V(-18.0f));
-  V t = fma(c, V(log2_e), V(bias));
-  V k = t - V(bias);
-  V r = fma(k, V(-ln2_high), c);
-  r = fma(k, V(-ln2_low), r);
-  V s = power_of_two(t);
-  return fma(s, expm1_reduced(r), s - V(1.0f));
+  reduced<V> e = reduce(at_least(x, V(-18.0f)));
+  return fma(e.scale, expm1_reduced(e.r), e.scale - V(1.0f));
 }
 
 /// log(1 + e) for e in [0, 1]: e + e^2 P(e), degree 10; fit/log1p.sollya; relative error below 0.089 * 2^-24.
@@ -265,12 +260,12 @@ SIGMAX_FN V tanh_positive(V a) {
   return scaled_tanh(a, a, V(1.0f));
 }
 
-/// tanh(u / 2) for u >= 0 as m / (m + 2) with m = e^-u - 1, up to the sign.
+/// tanh(u / 2) for u >= 0 as n / (2 - n) with n = 1 - e^-u.
 template <class V>
 SIGMAX_FN V half_tanh_fast(V u) {
   reduced<V> e = reduce(negate(at_most(u, V(20.0f))));
-  V m = fma(e.scale, expm1_reduced(e.r), e.scale - V(1.0f));
-  return divide(m, m + V(2.0f));
+  V n = fma(negate(e.scale), expm1_reduced(e.r), V(1.0f) - e.scale);
+  return divide(n, V(2.0f) - n);
 }
 
 /// 1 / cosh(a + low)^2 = 4 e / (1 + e)^2 with e = e^-2(a + low), for a >= 0.

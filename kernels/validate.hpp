@@ -43,7 +43,8 @@ status validate_gating(const const_view& x, const const_view& weights, const con
 
 /// Most calls: two dense host tensors of one shape, identical or apart. Nothing is wrong with them, and that is found
 /// in a few nanoseconds; `count` becomes the number of elements. False says nothing: validate_views has the words.
-inline bool dense_and_apart(const const_view& x, const const_view& y, std::int64_t& count) noexcept {
+template <class Pointer>
+bool dense_and_apart(const const_view& x, const basic_view<Pointer>& y, std::int64_t& count) noexcept {
   constexpr std::int64_t most = std::int64_t{1} << 40;  // neither bytes nor addresses overflow below it
   const auto known = [](dtype t) { return t == dtype::f32 || t == dtype::f16 || t == dtype::bf16; };
   if (x.rank != y.rank || x.rank < 0 || x.rank > max_rank || !known(x.type) || !known(y.type)) return false;

@@ -174,7 +174,7 @@ struct tanh_op {
   template <class V>
   SIGMAX_FN V fast(V x) const {
     V a = abs(x);
-    return with_sign(abs(math::half_tanh_fast(a + a)), x);
+    return with_sign(math::half_tanh_fast(a + a), x);
   }
   template <class V>
   SIGMAX_FN V derivative(V x) const {
@@ -197,7 +197,7 @@ struct softcap_op {
   SIGMAX_FN V fast(V x) const {
     V a = abs(x);
     V y = V(cap) * math::half_tanh_fast(a * V(2.0f / cap));
-    return select(a < V(cap * 0x1p-13f), x, with_sign(abs(y), x));  // x / cap may be subnormal; x is as near
+    return select(a < V(cap * 0x1p-13f), x, with_sign(y, x));  // x / cap may be subnormal; x is as near
   }
   template <class V>
   SIGMAX_FN V derivative(V x) const {
