@@ -167,10 +167,10 @@ SIGMAX_FN reduced<V> reduce(V z) {
   V t = fma(z, V(log2_e), V(bias));
   return {power_of_two(t), fma(t - V(bias), V(-ln2), z)};
 }
-/// The same with ln 2 in two parts.
-template <class V>
+/// The same with ln 2 in two parts; scale times 2^-less.
+template <int less = 0, class V>
 SIGMAX_FN reduced<V> reduce_in_parts(V z) {
-  constexpr float bias = to_integer + 127;
+  constexpr float bias = to_integer + (127 - less);
   V t = fma(z, V(log2_e), V(bias));
   V k = t - V(bias);
   return {power_of_two(t), fma(k, V(-ln2_high), z) + k * V(-ln2_low)};

@@ -256,9 +256,8 @@ struct tanhshrink_op {
   }
 };
 
-// Two forms so close in speed that the rounding test costs more than the fast one saves.
 template <class T>
-inline constexpr bool fast_serves<tanh_op, T> = false;
+inline constexpr bool fast_serves<tanh_op, T> = false;  // see exp_op
 template <class T>
 inline constexpr bool fast_serves<softcap_op, T> = false;
 
