@@ -145,9 +145,11 @@ SIGMAX_FN void exp_short(const float* x, float* y, std::int64_t n, float max, F 
 }
 
 /// Numerators first, then all sums: what is in flight at a time is then independent.
-template <accuracy tier>
+template <accuracy tier, bool draining>
 void exp_sum_rows(const float* x, std::int64_t x_stride, float* y, std::int64_t y_stride, const float* next, int rows,
-                  std::int64_t n, const float* max, double* total) noexcept {
+                  std::int64_t n, const float* max, double* total, const outgoing_rows* before) noexcept {
+  if constexpr (!draining)
+    if (before != nullptr) return exp_sum_rows<tier, true>(x, x_stride, y, y_stride, next, rows, n, max, total, before);
   const row_numerators<tier> numerators(max, rows);
   softmax_sum sum[side_by_side];
   const auto sums = [&](auto with_offset) __attribute__((always_inline)) {
@@ -155,12 +157,17 @@ void exp_sum_rows(const float* x, std::int64_t x_stride, float* y, std::int64_t 
       const float* const in = x + r * x_stride;
       float* const out = y != nullptr ? y + r * y_stride : nullptr;
       const auto e = numerators.template of<with_offset.value>(r);
+      const bool drains = draining && r < before->rows;
       if (n <= softmax_lanes) {
+        for (std::int64_t i = 0; i < n && drains; i += pair_size) drain_row<tier>(out, *before, r)(i);
         exp_short(in, out, n, max[r], e, sum[r].high);
-      } else {
-        sum[r].begin(numerators_start);
-        exp_sum(in, out, next + r * x_stride, n, max[r], e, sum[r]);
+        continue;
       }
+      sum[r].begin(numerators_start);
+      if (drains)
+        exp_sum(in, out, next + r * x_stride, n, max[r], e, sum[r], drain_row<tier>(out, *before, r));
+      else
+        exp_sum(in, out, next + r * x_stride, n, max[r], e, sum[r], nothing_to_drain);
     }
   };
   if (numerators.offset)
@@ -277,7 +284,7 @@ void take_largest(float* keys, std::int64_t n, float* value, std::int32_t* place
 
 template <accuracy tier>
 inline constexpr softmax_steps steps = {any_scores<tier>,      row_exp_sum<tier>,   row_scale<tier>,
-                                        row_exp_scale<tier>,   row_shift<tier>,     exp_sum_rows<tier>,
+                                        row_exp_scale<tier>,   row_shift<tier>,     exp_sum_rows<tier, false>,
                                         exp_sum_columns<tier>, scale_columns<tier>, shift_columns<tier>};
 
 }  // namespace

@@ -17,9 +17,17 @@ std::byte* row_of(const softmax_plan& plan, const nest_cursor& cursor, softmax_o
   return plan.data[which] + (cursor.offset(which) + r * step) * size_of(plan.type[which]);
 }
 
+void stream_out(const softmax_plan& plan, const float* e, outgoing_rows& before) noexcept {
+  for (int r = 0; r < before.rows; ++r)
+    plan.steps->scale(e + r * plan.columns, before.y + r * before.y_stride, plan.columns, before.high[r], before.low[r],
+                      true);
+  before.rows = 0;
+}
+
 /// Rows whose input and output are contiguous f32: one, or short ones whose steps overlap. While their exponentials are
-/// formed, the next rows come from memory.
-void direct_rows(const softmax_plan& plan, const nest_cursor& cursor, int rows, float* scratch) noexcept {
+/// formed, the next rows come from memory and the ones before, which waited in scratch, go there.
+void direct_rows(const softmax_plan& plan, const nest_cursor& cursor, int rows, float* scratch,
+                 outgoing_rows& before) noexcept {
   const kernel_table& k = *plan.table;
   const std::int64_t n = plan.columns;
   const auto step = [&](softmax_operand which) { return plan.rows.stride[which][plan.rows.rank - 1]; };
@@ -31,12 +39,15 @@ void direct_rows(const softmax_plan& plan, const nest_cursor& cursor, int rows, 
   float* const e = plan.staged ? scratch : y;
   const std::int64_t e_step = plan.staged ? n : y_step;
 
-  float max[side_by_side], high[side_by_side], low[side_by_side];
+  float max[side_by_side];
+  outgoing_rows done{rows, y, y_step, {}, {}};
   double total[side_by_side];
   std::fill_n(total, side_by_side, 1.0);  // what is no row gets factors, too
+  if (before.rows > rows) stream_out(plan, e, before);
+  const outgoing_rows* const drained = before.rows > 0 ? &before : nullptr;
   if (plan.tile > 1) {
     k.max_rows(x, x_step, rows, n, max);
-    plan.steps->exp_sum_rows(x, x_step, keep ? e : nullptr, e_step, next, rows, n, max, total);
+    plan.steps->exp_sum_rows(x, x_step, keep ? e : nullptr, e_step, next, rows, n, max, total, drained);
   } else {
     max[0] = k.row_max(x, n, no_score);
     total[0] = 0;
@@ -44,23 +55,28 @@ void direct_rows(const softmax_plan& plan, const nest_cursor& cursor, int rows, 
       softmax_sum sum;
       sum.begin(numerators_start);
       plan.steps->exp_sum(x + from, keep ? e + from : nullptr, next + from, std::min(plan.split.chunk, n - from),
-                          max[0], sum);
+                          max[0], sum, drained);
       total[0] += k.row_total(sum, numerators_start);
     }
   }
   if (plan.logarithm)
-    k.logarithms(total, high, low);
+    k.logarithms(total, done.high, done.low);
   else
-    k.quotients(1, total, high, low);
+    k.quotients(1, total, done.high, done.low);
+  if (plan.drained) {
+    before = done;
+    return;
+  }
   for (int r = 0; r < rows; ++r) {
     const float* const in = x + r * x_step;
     float* const out = y + r * y_step;
+    const float high = done.high[r], low = done.low[r];
     if (keep)
-      plan.steps->scale(e + r * e_step, out, n, high[r], low[r], plan.streaming);
+      plan.steps->scale(e + r * e_step, out, n, high, low, plan.streaming);
     else if (plan.logarithm)
-      plan.steps->shift(in, out, n, max[r], high[r], low[r], plan.streaming);
+      plan.steps->shift(in, out, n, max[r], high, low, plan.streaming);
     else
-      plan.steps->exp_scale(in, out, n, max[r], high[r], low[r], plan.streaming);
+      plan.steps->exp_scale(in, out, n, max[r], high, low, plan.streaming);
   }
 }
 
@@ -359,7 +375,7 @@ struct row_tile {
     }
     plan.steps->exp_sum_rows(scores, step, keep ? exponentials_of(0, begin) : nullptr,
                              exponentials_of(1, begin) - exponentials_of(0, begin), soon(0, begin, scores), rows, count,
-                             shift, total);
+                             shift, total, nullptr);
     for (int r = 0; r < rows; ++r) out[r] = {total[r], 0};
     return true;
   }
@@ -378,7 +394,7 @@ struct row_tile {
         const float* const scores = scores_of(r, start, count);
         if (scores_too) plan.table->row_dot(scores, nullptr, count, scores_sum[r]);
         plan.steps->exp_sum(scores, keep ? exponentials_of(r, start) : nullptr, soon(r, start, scores), count,
-                            state[r].shift, sum[r]);
+                            state[r].shift, sum[r], nullptr);
       }
     });
     for (int r = 0; r < rows; ++r)
@@ -484,15 +500,25 @@ void run_rows(const void* argument, std::int64_t begin, std::int64_t end) noexce
   const auto& plan = *static_cast<const softmax_plan*>(argument);
   alignas(64) float scratch[scratch_floats];
   const bool direct = plan.form == nullptr && plan.direct_input && plan.direct_output;
+  outgoing_rows before;
+  before.rows = 0;
   for_tiles(plan, begin, end, [&](const nest_cursor& cursor, int rows) {
     if (plan.narrow)
       narrow_rows(plan, cursor, rows);
     else if (direct)
-      direct_rows(plan, cursor, rows, scratch);
+      direct_rows(plan, cursor, rows, scratch, before);
     else
       run_alone<row_tile>(plan, cursor, rows, scratch);
   });
+  stream_out(plan, scratch, before);
   if (plan.streaming) order_streamed_stores();
+}
+
+/// Whether all rows of y begin on a cache line.
+bool rows_begin_lines(const softmax_plan& plan) noexcept {
+  bool yes = reinterpret_cast<std::uintptr_t>(plan.data[operand_y]) % 64 == 0;
+  for (int i = 0; i < plan.rows.rank; ++i) yes = yes && plan.rows.stride[operand_y][i] * size_of(dtype::f32) % 64 == 0;
+  return yes;
 }
 
 }  // namespace
@@ -521,6 +547,8 @@ softmax_plan plan_softmax(const kernel_table& table, softmax_pass pass, bool log
   plan.streaming = large && (logarithm || plan.staged || !plan.rests_in_cache(plan.columns));
   // Few rows at a time: while one is computed, the one before is on its way out.
   if (plan.staged) plan.tile = static_cast<int>(std::clamp<std::int64_t>(1024 / plan.columns, 1, plan.tile));
+  static_assert(scratch_floats <= smallest_chunk);  // what is staged is one chunk
+  plan.drained = plan.staged && direct && plan.columns % drained_columns == 0 && rows_begin_lines(plan);
   plan.split = split_rows(rows, plan.columns, how);
   return plan;
 }

@@ -170,15 +170,22 @@ SIGMAX_FN void sum_row(std::int64_t n, softmax_sum& sum, F value) {
   }
 }
 
-template <class F>
+/// x (high + low), of which the fast form takes the first part alone.
+template <accuracy tier>
+SIGMAX_FN vec scaled(vec x, vec high, vec low) {
+  return tier == accuracy::fast ? x * high : fma(x, high, x * low);
+}
+
+template <class F, class G>
 SIGMAX_FN void exp_sum(const float* x, float* y, const float* next, std::int64_t n, float max, F numerator_of,
-                       softmax_sum& sum) {
+                       softmax_sum& sum, G drain) {
   const vec m(max);
   sum_row<true>(
       n, sum, [=](std::int64_t i, std::int64_t count, auto&& add_pair) __attribute__((always_inline)) {
         for (int at = 0; at < pair_size; at += 16) __builtin_prefetch(next + i + at);
         pair v = count == pair_size ? load(x + i) : padded(load_partial(x + i, count), count, m);
         v = {numerator_of(v.first), numerator_of(v.second)};
+        drain(i);
         if (count == pair_size) {
           if (y != nullptr) store<false>(y + i, v);
         } else {
@@ -188,10 +195,32 @@ SIGMAX_FN void exp_sum(const float* x, float* y, const float* next, std::int64_t
         add_pair(v);
       });
 }
+inline constexpr auto nothing_to_drain = [](std::int64_t) __attribute__((always_inline)){};
+
+/// Streams out numerators e with their factor, a pair at a time.
 template <accuracy tier>
-void row_exp_sum(const float* x, float* y, const float* next, std::int64_t n, float max, softmax_sum& sum) noexcept {
+struct drain_row {
+  const float* e;
+  float* y;
+  vec high, low;
+  SIGMAX_FN drain_row(const float* numerators, const outgoing_rows& rows, int r)
+      : e(numerators), y(rows.y + r * rows.y_stride), high(rows.high[r]), low(rows.low[r]) {}
+  SIGMAX_FN void operator()(std::int64_t i) const {
+    const pair v = load(e + i);
+    store<true>(y + i, {scaled<tier>(v.first, high, low), scaled<tier>(v.second, high, low)});
+  }
+};
+
+template <accuracy tier>
+void row_exp_sum(const float* x, float* y, const float* next, std::int64_t n, float max, softmax_sum& sum,
+                 const outgoing_rows* before) noexcept {
   with_numerator<tier>(
-      max, [&](auto e) __attribute__((always_inline)) { exp_sum(x, y, next, n, max, e, sum); });
+      max, [&](auto e) __attribute__((always_inline)) {
+        if (before != nullptr)
+          exp_sum(x, y, next, n, max, e, sum, drain_row<tier>(y, *before, 0));
+        else
+          exp_sum(x, y, next, n, max, e, sum, nothing_to_drain);
+      });
 }
 
 /// With b null, of a alone. What the products lose to rounding is added, too.
@@ -248,12 +277,6 @@ SIGMAX_FN void map_row(const float* x, float* y, std::int64_t n, bool streaming,
     map<true>(x, y, n, f);
   else
     map<false>(x, y, n, f);
-}
-
-/// x (high + low), of which the fast form takes the first part alone.
-template <accuracy tier>
-SIGMAX_FN vec scaled(vec x, vec high, vec low) {
-  return tier == accuracy::fast ? x * high : fma(x, high, x * low);
 }
 
 template <accuracy tier>

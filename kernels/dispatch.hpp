@@ -130,7 +130,8 @@ struct softmax_plan : softmax_call {
   int tile;     ///< rows that are worked on together
   bool narrow;  ///< side by side
   bool direct_input, direct_output, streaming;
-  bool staged;  ///< exponentials wait in scratch for their factor, and y is streamed
+  bool staged;   ///< exponentials wait in scratch for their factor, and y is streamed
+  bool drained;  ///< while those of the next row are formed
   std::int64_t resting_columns;
   row_split split;
 

@@ -33,14 +33,27 @@ struct score_terms {
   const float* mask;  ///< null: none
 };
 
+/// Rows whose numerators have their factors: y[i] = e[i] (high + low), e wherever they wait. Each row of y begins on a
+/// cache line and is a multiple of drained_columns long.
+struct outgoing_rows {
+  int rows;
+  float* y;
+  std::int64_t y_stride;
+  float high[side_by_side], low[side_by_side];
+};
+inline constexpr std::int64_t drained_columns = 32;
+
 /// The steps of a softmax row that differ between the tiers of accuracy, over contiguous f32. x and y may be identical.
 /// Who asks for streaming orders the stores afterwards.
 struct softmax_steps {
   /// t[i] = the score of x[i]. Returns the largest of bound and all t that are not NaN.
   float (*scores)(const float* x, float* t, std::int64_t n, const score_terms& terms, float bound) noexcept;
   /// y[i] = e^(x[i] - max), y may be null; adds them to sum. n is a multiple of softmax_lanes unless the chunk ends.
-  /// `next` is what will be read soon: it is asked for on the way. Any address will do.
-  void (*exp_sum)(const float* x, float* y, const float* next, std::int64_t n, float max, softmax_sum& sum) noexcept;
+  /// `next` is what will be read soon: it is asked for on the way. Any address will do. If y holds the numerators of
+  /// rows `before`, not null, these are streamed out on the way, at most as many rows: memory takes them while the next
+  /// ones are computed.
+  void (*exp_sum)(const float* x, float* y, const float* next, std::int64_t n, float max, softmax_sum& sum,
+                  const outgoing_rows* before) noexcept;
   /// y[i] = x[i] (high + low)
   void (*scale)(const float* x, float* y, std::int64_t n, float high, float low, bool streaming) noexcept;
   /// y[i] = e^(x[i] - max) (high + low)
@@ -52,7 +65,7 @@ struct softmax_steps {
   /// The total of e^(x - max) of each of up to side_by_side rows, `stride` apart, n columns of one chunk. y may be
   /// null.
   void (*exp_sum_rows)(const float* x, std::int64_t x_stride, float* y, std::int64_t y_stride, const float* next,
-                       int rows, std::int64_t n, const float* max, double* total) noexcept;
+                       int rows, std::int64_t n, const float* max, double* total, const outgoing_rows* before) noexcept;
   // The same for rows side by side, in place, each with its own numbers; n columns, of one chunk. e may be t or null.
   void (*exp_sum_columns)(const float* t, float* e, std::int64_t n, const float* max, double* total) noexcept;
   void (*scale_columns)(float* t, std::int64_t n, const float* high, const float* low) noexcept;
