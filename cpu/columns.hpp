@@ -157,17 +157,23 @@ void exp_sum_rows(const float* x, std::int64_t x_stride, float* y, std::int64_t 
       const float* const in = x + r * x_stride;
       float* const out = y != nullptr ? y + r * y_stride : nullptr;
       const auto e = numerators.template of<with_offset.value>(r);
-      const bool drains = draining && r < before->rows;
+      const outgoing_rows* const drained = draining ? before : nullptr;
       if (n <= softmax_lanes) {
-        for (std::int64_t i = 0; i < n && drains; i += pair_size) drain_row<tier>(out, *before, r)(i);
+        with_drain<tier>(
+            drained, r, [&](auto drain) __attribute__((always_inline)) {
+              for (std::int64_t i = 0; i < n && draining; i += pair_size) {
+                for (int at = 0; at < pair_size; at += 16) __builtin_prefetch(next + r * x_stride + i + at);
+                drain(i);
+              }
+            });
         exp_short(in, out, n, max[r], e, sum[r].high);
         continue;
       }
       sum[r].begin(numerators_start);
-      if (drains)
-        exp_sum(in, out, next + r * x_stride, n, max[r], e, sum[r], drain_row<tier>(out, *before, r));
-      else
-        exp_sum(in, out, next + r * x_stride, n, max[r], e, sum[r], nothing_to_drain);
+      with_drain<tier>(
+          drained, r, [&](auto drain) __attribute__((always_inline)) {
+            exp_sum(in, out, next + r * x_stride, n, max[r], e, sum[r], drain);
+          });
     }
   };
   if (numerators.offset)

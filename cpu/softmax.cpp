@@ -17,15 +17,20 @@ std::byte* row_of(const softmax_plan& plan, const nest_cursor& cursor, softmax_o
   return plan.data[which] + (cursor.offset(which) + r * step) * size_of(plan.type[which]);
 }
 
-void stream_out(const softmax_plan& plan, const float* e, outgoing_rows& before) noexcept {
-  for (int r = 0; r < before.rows; ++r)
-    plan.steps->scale(e + r * plan.columns, before.y + r * before.y_stride, plan.columns, before.high[r], before.low[r],
-                      true);
+void stream_out(const softmax_plan& plan, outgoing_rows& before) noexcept {
+  for (int r = 0; r < before.rows; ++r) {
+    const float* const from = before.from + r * before.from_stride;
+    float* const y = before.y + r * before.y_stride;
+    if (before.logarithm)
+      plan.steps->shift(from, y, plan.columns, before.max[r], before.high[r], before.low[r], true);
+    else
+      plan.steps->scale(from, y, plan.columns, before.high[r], before.low[r], from != y);
+  }
   before.rows = 0;
 }
 
 /// Rows whose input and output are contiguous f32: one, or short ones whose steps overlap. While their exponentials are
-/// formed, the next rows come from memory and the ones before, which waited in scratch, go there.
+/// formed, the next rows come from memory and the ones `before` go there.
 void direct_rows(const softmax_plan& plan, const nest_cursor& cursor, int rows, float* scratch,
                  outgoing_rows& before) noexcept {
   const kernel_table& k = *plan.table;
@@ -39,15 +44,14 @@ void direct_rows(const softmax_plan& plan, const nest_cursor& cursor, int rows, 
   float* const e = plan.staged ? scratch : y;
   const std::int64_t e_step = plan.staged ? n : y_step;
 
-  float max[side_by_side];
-  outgoing_rows done{rows, y, y_step, {}, {}};
+  float max[side_by_side], high[side_by_side], low[side_by_side];
   double total[side_by_side];
   std::fill_n(total, side_by_side, 1.0);  // what is no row gets factors, too
-  if (before.rows > rows) stream_out(plan, e, before);
-  const outgoing_rows* const drained = before.rows > 0 ? &before : nullptr;
+  if (before.rows > rows) stream_out(plan, before);
   if (plan.tile > 1) {
     k.max_rows(x, x_step, rows, n, max);
-    plan.steps->exp_sum_rows(x, x_step, keep ? e : nullptr, e_step, next, rows, n, max, total, drained);
+    plan.steps->exp_sum_rows(x, x_step, keep ? e : nullptr, e_step, next, rows, n, max, total,
+                             before.rows > 0 ? &before : nullptr);
   } else {
     max[0] = k.row_max(x, n, no_score);
     total[0] = 0;
@@ -55,28 +59,31 @@ void direct_rows(const softmax_plan& plan, const nest_cursor& cursor, int rows, 
       softmax_sum sum;
       sum.begin(numerators_start);
       plan.steps->exp_sum(x + from, keep ? e + from : nullptr, next + from, std::min(plan.split.chunk, n - from),
-                          max[0], sum, drained);
+                          max[0], sum, before.rows > 0 ? &before : nullptr);
       total[0] += k.row_total(sum, numerators_start);
+      before.from += plan.split.chunk, before.y += plan.split.chunk;
     }
   }
   if (plan.logarithm)
-    k.logarithms(total, done.high, done.low);
+    k.logarithms(total, high, low);
   else
-    k.quotients(1, total, done.high, done.low);
+    k.quotients(1, total, high, low);
   if (plan.drained) {
-    before = done;
+    before.rows = rows;
+    before.from = keep ? e : x, before.from_stride = keep ? e_step : x_step;
+    before.y = y, before.y_stride = y_step;
+    for (int r = 0; r < rows; ++r) before.max[r] = max[r], before.high[r] = high[r], before.low[r] = low[r];
     return;
   }
   for (int r = 0; r < rows; ++r) {
     const float* const in = x + r * x_step;
     float* const out = y + r * y_step;
-    const float high = done.high[r], low = done.low[r];
     if (keep)
-      plan.steps->scale(e + r * e_step, out, n, high, low, plan.streaming);
+      plan.steps->scale(e + r * e_step, out, n, high[r], low[r], plan.streaming);
     else if (plan.logarithm)
-      plan.steps->shift(in, out, n, max[r], high, low, plan.streaming);
+      plan.steps->shift(in, out, n, max[r], high[r], low[r], plan.streaming);
     else
-      plan.steps->exp_scale(in, out, n, max[r], high, low, plan.streaming);
+      plan.steps->exp_scale(in, out, n, max[r], high[r], low[r], plan.streaming);
   }
 }
 
@@ -499,18 +506,22 @@ void run_tile(row_tile& tile, F for_chunks) noexcept {
 void run_rows(const void* argument, std::int64_t begin, std::int64_t end) noexcept {
   const auto& plan = *static_cast<const softmax_plan*>(argument);
   alignas(64) float scratch[scratch_floats];
+  float* waiting = scratch;
+  // A longer row waits where the last one will be in the end.
+  if (plan.drained && plan.columns > scratch_floats)
+    waiting = reinterpret_cast<float*>(row_of(plan, nest_cursor(plan.rows, end - 1), operand_y, 0));
   const bool direct = plan.form == nullptr && plan.direct_input && plan.direct_output;
   outgoing_rows before;
-  before.rows = 0;
+  before.rows = 0, before.logarithm = plan.logarithm;
   for_tiles(plan, begin, end, [&](const nest_cursor& cursor, int rows) {
     if (plan.narrow)
       narrow_rows(plan, cursor, rows);
     else if (direct)
-      direct_rows(plan, cursor, rows, scratch, before);
+      direct_rows(plan, cursor, rows, waiting, before);
     else
       run_alone<row_tile>(plan, cursor, rows, scratch);
   });
-  stream_out(plan, scratch, before);
+  stream_out(plan, before);
   if (plan.streaming) order_streamed_stores();
 }
 
@@ -543,12 +554,14 @@ softmax_plan plan_softmax(const kernel_table& table, softmax_pass pass, bool log
   plan.resting_columns = cache / 4 / size_of(dtype::f32);
   const bool large = !plan.narrow && plan.direct_input && plan.direct_output && x.data != y.data &&
                      rows * plan.columns > cache / size_of(y.type);
-  plan.staged = large && !logarithm && pass == softmax_pass::all && loss == nullptr && plan.columns <= scratch_floats;
+  plan.drained = large && direct && plan.rests_in_cache(plan.columns) && plan.columns % drained_columns == 0 &&
+                 rows_begin_lines(plan);
+  plan.staged = large && !logarithm && pass == softmax_pass::all && loss == nullptr &&
+                (plan.columns <= scratch_floats || plan.drained);
   plan.streaming = large && (logarithm || plan.staged || !plan.rests_in_cache(plan.columns));
   // Few rows at a time: while one is computed, the one before is on its way out.
-  if (plan.staged) plan.tile = static_cast<int>(std::clamp<std::int64_t>(1024 / plan.columns, 1, plan.tile));
-  static_assert(scratch_floats <= smallest_chunk);  // what is staged is one chunk
-  plan.drained = plan.staged && direct && plan.columns % drained_columns == 0 && rows_begin_lines(plan);
+  if (plan.staged || plan.drained)
+    plan.tile = static_cast<int>(std::clamp<std::int64_t>(1024 / plan.columns, 1, plan.tile));
   plan.split = split_rows(rows, plan.columns, how);
   return plan;
 }

@@ -197,29 +197,49 @@ SIGMAX_FN void exp_sum(const float* x, float* y, const float* next, std::int64_t
 }
 inline constexpr auto nothing_to_drain = [](std::int64_t) __attribute__((always_inline)){};
 
-/// Streams out numerators e with their factor, a pair at a time.
+/// The last step of one element: of a logarithm or of a numerator.
 template <accuracy tier>
-struct drain_row {
-  const float* e;
-  float* y;
+struct last_shift : shifted<tier> {
+  SIGMAX_FN last_shift(const outgoing_rows& rows, int r)
+      : shifted<tier>(vec(rows.max[r]), vec(rows.high[r]), vec(rows.low[r])) {}
+};
+template <accuracy tier>
+struct last_scale {
   vec high, low;
-  SIGMAX_FN drain_row(const float* numerators, const outgoing_rows& rows, int r)
-      : e(numerators), y(rows.y + r * rows.y_stride), high(rows.high[r]), low(rows.low[r]) {}
+  SIGMAX_FN last_scale(const outgoing_rows& rows, int r) : high(rows.high[r]), low(rows.low[r]) {}
+  SIGMAX_FN vec operator()(vec x) const { return scaled<tier>(x, high, low); }
+};
+/// Streams out row r, a pair at a time.
+template <class Step>
+struct drain_row {
+  const float* from;
+  float* y;
+  Step step;
+  SIGMAX_FN drain_row(const outgoing_rows& rows, int r)
+      : from(rows.from + r * rows.from_stride), y(rows.y + r * rows.y_stride), step(rows, r) {}
   SIGMAX_FN void operator()(std::int64_t i) const {
-    const pair v = load(e + i);
-    store<true>(y + i, {scaled<tier>(v.first, high, low), scaled<tier>(v.second, high, low)});
+    const pair v = load(from + i);
+    store<true>(y + i, {step(v.first), step(v.second)});
   }
 };
+/// Calls loop(drain), which drains row r of `before` if there is one.
+template <accuracy tier, class F>
+SIGMAX_FN void with_drain(const outgoing_rows* before, int r, F loop) {
+  if (before == nullptr || r >= before->rows)
+    loop([](std::int64_t) __attribute__((always_inline)){});
+  else if (before->logarithm)
+    loop(drain_row<last_shift<tier>>(*before, r));
+  else
+    loop(drain_row<last_scale<tier>>(*before, r));
+}
 
 template <accuracy tier>
 void row_exp_sum(const float* x, float* y, const float* next, std::int64_t n, float max, softmax_sum& sum,
                  const outgoing_rows* before) noexcept {
   with_numerator<tier>(
       max, [&](auto e) __attribute__((always_inline)) {
-        if (before != nullptr)
-          exp_sum(x, y, next, n, max, e, sum, drain_row<tier>(y, *before, 0));
-        else
-          exp_sum(x, y, next, n, max, e, sum, nothing_to_drain);
+        with_drain<tier>(
+            before, 0, [&](auto drain) __attribute__((always_inline)) { exp_sum(x, y, next, n, max, e, sum, drain); });
       });
 }
 

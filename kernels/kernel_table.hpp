@@ -33,13 +33,16 @@ struct score_terms {
   const float* mask;  ///< null: none
 };
 
-/// Rows whose numerators have their factors: y[i] = e[i] (high + low), e wherever they wait. Each row of y begins on a
-/// cache line and is a multiple of drained_columns long.
+/// Rows of which only the last step is left: y[i] = from[i] (high + low) of numerators, or (from[i] - max) - (high +
+/// low) if `logarithm`. Each row of y begins on a cache line and is a multiple of drained_columns long.
 struct outgoing_rows {
   int rows;
+  bool logarithm;
+  const float* from;
+  std::int64_t from_stride;
   float* y;
   std::int64_t y_stride;
-  float high[side_by_side], low[side_by_side];
+  float max[side_by_side], high[side_by_side], low[side_by_side];
 };
 inline constexpr std::int64_t drained_columns = 32;
 
@@ -49,9 +52,9 @@ struct softmax_steps {
   /// t[i] = the score of x[i]. Returns the largest of bound and all t that are not NaN.
   float (*scores)(const float* x, float* t, std::int64_t n, const score_terms& terms, float bound) noexcept;
   /// y[i] = e^(x[i] - max), y may be null; adds them to sum. n is a multiple of softmax_lanes unless the chunk ends.
-  /// `next` is what will be read soon: it is asked for on the way. Any address will do. If y holds the numerators of
-  /// rows `before`, not null, these are streamed out on the way, at most as many rows: memory takes them while the next
-  /// ones are computed.
+  /// `next` is what will be read soon: it is asked for on the way. Any address will do. Rows
+  /// `before`, if not null, are streamed out on the way, at most as many: memory takes them while the next ones are
+  /// computed. They may come from where y is.
   void (*exp_sum)(const float* x, float* y, const float* next, std::int64_t n, float max, softmax_sum& sum,
                   const outgoing_rows* before) noexcept;
   /// y[i] = x[i] (high + low)
