@@ -7,7 +7,7 @@
 namespace sigmax {
 namespace {
 
-constexpr std::int64_t grain = 64;  // elements, as of activations
+constexpr std::int64_t gate_grain = 64;  // elements: slices never share a cache line of the output
 
 bool is_rows(const gated_call& call) noexcept {
   const int inputs = call.f.inputs();
@@ -23,7 +23,8 @@ template <int inputs, int outputs, class Kernel>
 status run_rows(const gated_call& call, const options& how, Kernel kernel) noexcept {
   const bool by_rows = call.nest.rank == 2;
   const std::int64_t length = call.nest.extent[call.nest.rank - 1], size = size_of(call.type[inputs]);
-  const work_split work = by_rows ? split_work(call.nest.extent[0], 1, 1, how) : split_work(length, grain, grain, how);
+  const work_split work =
+      by_rows ? split_work(call.nest.extent[0], 1, 1, how) : split_work(length, gate_grain, gate_grain, how);
   const std::int64_t taken = work.end - work.begin;
   if (taken <= 0) return {};
   std::uintptr_t data[inputs + outputs];
@@ -44,7 +45,7 @@ status run_rows(const gated_call& call, const options& how, Kernel kernel) noexc
 
 template <int inputs, int outputs, class Kernel>
 status run_strided(const gated_call& call, const options& how, Kernel kernel) noexcept {
-  const work_split work = split_work(call.nest.count(), grain, grain, how);
+  const work_split work = split_work(call.nest.count(), gate_grain, gate_grain, how);
   if (work.begin >= work.end) return {};
   std::int64_t element_bytes[inputs + outputs];
   for (int v = 0; v < inputs + outputs; ++v) element_bytes[v] = size_of(call.type[v]);
