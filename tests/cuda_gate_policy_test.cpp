@@ -36,7 +36,7 @@ void expect_place(const row_arguments<3>& a, std::int64_t n) {
 
 TEST(cuda_gate_policy, vectors_lie_within_the_rows) {
   for (dtype t : {dtype::f32, dtype::bf16})
-    for (std::uintptr_t lead : {0, 4, 12})
+    for (std::uintptr_t lead : {0u, 4u, 12u})
       for (std::int64_t columns : {one, 7 * one, 64 * one, 1001 * one, (one << 31) + 5, (one << 40) + 3})
         for (std::int64_t rows : {one, 3 * one, one << 17})
           for (std::int64_t gap : {0, 1, 8}) {
