@@ -52,10 +52,13 @@ void measure_all(const cuda_arguments& a) {
 }  // namespace
 
 void add_cuda(CLI::App& app, int& /*result*/) {
-  CLI::App* command = app.add_subcommand(
-      "cuda", "Times elementwise functions on the GPU by graph replay, beside a copy of as many bytes in the same run");
+  CLI::App* command = app.add_subcommand("cuda",
+                                         "Times elementwise functions and gates on the GPU by graph replay, beside a "
+                                         "copy of as many bytes in the same run");
   const auto a = std::make_shared<cuda_arguments>();
-  command->add_option("--op", a->ops, "gelu, gelu:fast, gelu:gradient, all ...")->delimiter(',')->capture_default_str();
+  command->add_option("--op", a->ops, "gelu, gelu:fast, gelu:gradient, swiglu, all, gates ...")
+      ->delimiter(',')
+      ->capture_default_str();
   command->add_option("--dtype", a->dtypes, "f32, f16, bf16")->delimiter(',')->capture_default_str();
   command->add_option("--size", a->sizes, "Elements: 4096, 64Ki, 16Mi ...")->delimiter(',')->capture_default_str();
   command->add_option("--min-time", a->min_time, "Seconds of each case on the device")->capture_default_str();

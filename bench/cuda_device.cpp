@@ -39,6 +39,7 @@ sigmax::view tensor(void* data, sigmax::dtype type, std::int64_t n, sigmax::memo
 sigmax::status call(const bench_case& c, void* const* in, void* out, std::int64_t n, sigmax::memory where,
                     const sigmax::options& how) {
   const auto at = [&](void* p) { return tensor(p, c.type, n, where); };
+  if (c.op.kind == op_kind::gated) return sigmax::activate_gated(c.op.gate, at(in[0]), at(in[1]), at(out), how);
   return c.op.kind == op_kind::gradient ? sigmax::activation_gradient(c.op.function, at(in[0]), at(in[1]), at(out), how)
                                         : sigmax::activate(c.op.function, at(in[0]), at(out), how);
 }
@@ -177,7 +178,7 @@ cuda_timing time_on_cuda(const bench_case& c, double min_seconds) {
   require(cudaStreamSynchronize(stream), "work on the device");
   verify(c, sets[0], how);
   const auto times = replay(stream, t.calls, min_seconds, run);
-  // A copy reads and writes as much as this call altogether: of a gradient's three tensors, one and a half.
+  // A copy reads and writes as much as this call altogether: of three tensors, one and a half.
   const auto copied = static_cast<std::size_t>(c.bytes() / 2);
   const auto copies = replay(stream, t.calls, min_seconds, [&](int i) {
     const buffers& b = sets[static_cast<std::size_t>(i % t.buffers)];

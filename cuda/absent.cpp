@@ -7,6 +7,7 @@ namespace sigmax {
 const char* cuda_missing_because() noexcept { return "this build of sigmax has no CUDA backend"; }
 
 const char* cuda_elementwise_kernel(const elementwise_call&) noexcept { return ""; }
+const char* cuda_gated_kernel(const gated_call&) noexcept { return ""; }
 
 namespace {
 
@@ -15,6 +16,7 @@ status unavailable() noexcept { return failure(status_code::unavailable, "CUDA b
 }  // namespace
 
 status cuda_run_elementwise(const elementwise_call&, const options&) noexcept { return unavailable(); }
+status cuda_run_gated(const gated_call&, const options&) noexcept { return unavailable(); }
 status cuda_softmax_kernel(const softmax_call&, const char*&) noexcept { return unavailable(); }
 status cuda_run_softmax(const softmax_call&, const options&) noexcept { return unavailable(); }
 status cuda_run_softmax_gradient(const softmax_gradient_call&, const options&) noexcept { return unavailable(); }

@@ -54,13 +54,12 @@ status cuda_run_elementwise(const elementwise_call& call, const options& how) no
   for (int v = 0; v < call.inputs; ++v) element_bytes[v] = size_of(call.in_type[v]);
   element_bytes[call.inputs] = size_of(call.out_type);
   auto arguments = walk(call.nest, element_bytes, work.begin, work.end);
-  arguments.inputs = call.inputs;
   for (int v = 0; v < call.inputs; ++v) {
     arguments.in[v] = static_cast<const std::byte*>(call.in[v]);
     arguments.in_type[v] = call.in_type[v];
   }
-  arguments.out = static_cast<std::byte*>(call.out);
-  arguments.out_type = call.out_type;
+  arguments.out[0] = static_cast<std::byte*>(call.out);
+  arguments.out_type[0] = call.out_type;
   const launch_shape shape = shape_of(work.end - work.begin, strided_elements, multiprocessors);
   arguments.per_thread = shape.per_thread;
   arguments.tiles = shape.tiles;

@@ -93,8 +93,8 @@ __global__ void __launch_bounds__(most_threads) gradient(contiguous_arguments a,
 }
 
 /// Where element number `n` of the nest lies in each view, in bytes.
-template <class Number>
-SIGMAX_FN void locate(const strided_arguments& a, Number n, std::int64_t (&offset)[3]) {
+template <class Number, int inputs, int outputs>
+SIGMAX_FN void locate(const strided_views<inputs, outputs>& a, Number n, std::int64_t (&offset)[inputs + outputs]) {
 #pragma unroll 1
   for (int d = a.rank - 1; d >= 0; --d) {
     Number index = n;
@@ -106,36 +106,47 @@ SIGMAX_FN void locate(const strided_arguments& a, Number n, std::int64_t (&offse
       index -= n * static_cast<Number>(a.extent[d]);
     }
 #pragma unroll
-    for (int v = 0; v < 3; ++v) offset[v] += static_cast<std::int64_t>(index) * a.stride[v][d];
+    for (int v = 0; v < inputs + outputs; ++v) offset[v] += static_cast<std::int64_t>(index) * a.stride[v][d];
   }
 }
 
-template <class F>
-SIGMAX_FN void map_strided(const strided_arguments& a, F f) {
+/// f(x, y) makes an element of the outputs from one of the inputs.
+template <int inputs, int outputs, class F>
+SIGMAX_FN void map_strided(const strided_views<inputs, outputs>& a, F f) {
   const std::int64_t tile_elements = static_cast<std::int64_t>(blockDim.x) * a.per_thread;
   wait_for_previous_kernel();
   for (std::int64_t tile = blockIdx.x; tile < a.tiles; tile += gridDim.x) {
-    float x[strided_elements][2];
-    std::byte* out[strided_elements] = {};
+    float x[strided_elements][inputs];
+    std::byte* out[strided_elements][outputs] = {};
 #pragma unroll
     for (int u = 0; u < strided_elements; ++u) {
       const std::int64_t n = a.begin + tile * tile_elements + static_cast<std::int64_t>(u) * blockDim.x + threadIdx.x;
       if (u >= a.per_thread || n >= a.end) continue;
-      std::int64_t offset[3] = {};
+      std::int64_t offset[inputs + outputs] = {};
       if (a.narrow)
         locate(a, static_cast<std::uint32_t>(n), offset);
       else
         locate(a, static_cast<std::uint64_t>(n), offset);
-      x[u][0] = load_element(a.in[0] + offset[0], a.in_type[0]);
-      x[u][1] = a.inputs > 1 ? load_element(a.in[1] + offset[1], a.in_type[1]) : 0.0f;
-      out[u] = a.out + offset[2];
+#pragma unroll
+      for (int i = 0; i < inputs; ++i)
+        x[u][i] = i == 0 || i < a.inputs ? load_element(a.in[i] + offset[i], a.in_type[i]) : 0.0f;
+#pragma unroll
+      for (int o = 0; o < outputs; ++o) out[u][o] = a.out[o] + offset[inputs + o];
     }
 #pragma unroll 1
     for (int u = 0; u < a.per_thread; ++u) {
-      if (out[0] == nullptr) break;
-      store_element(out[0], a.out_type, f(x[0][0], x[0][1]));
+      if (out[0][0] == nullptr) break;
+      float y[outputs];
+      f(x[0], y);
 #pragma unroll
-      for (int k = 1; k < strided_elements; ++k) x[k - 1][0] = x[k][0], x[k - 1][1] = x[k][1], out[k - 1] = out[k];
+      for (int o = 0; o < outputs; ++o) store_element(out[0][o], a.out_type[o], y[o]);
+#pragma unroll
+      for (int k = 1; k < strided_elements; ++k) {
+#pragma unroll
+        for (int i = 0; i < inputs; ++i) x[k - 1][i] = x[k][i];
+#pragma unroll
+        for (int o = 0; o < outputs; ++o) out[k - 1][o] = out[k][o];
+      }
     }
   }
   let_next_kernel_start();
@@ -144,14 +155,14 @@ SIGMAX_FN void map_strided(const strided_arguments& a, F f) {
 template <class Op, accuracy tier>
 __global__ void __launch_bounds__(most_threads) forward_strided(strided_arguments a, parameters p) {
   const Op op = make<Op>(p);
-  const bool to_16_bits = a.out_type != dtype::f32;
-  map_strided(a, [=](float x, float) { return evaluate<tier>(op, x, to_16_bits); });
+  const bool to_16_bits = a.out_type[0] != dtype::f32;
+  map_strided(a, [=](const float(&x)[2], float(&y)[1]) { y[0] = evaluate<tier>(op, x[0], to_16_bits); });
 }
 
 template <class Op>
 __global__ void __launch_bounds__(most_threads) gradient_strided(strided_arguments a, parameters p) {
   const Op op = make<Op>(p);
-  map_strided(a, [op](float dy, float x) { return dy * op.derivative(x); });
+  map_strided(a, [op](const float(&x)[2], float(&y)[1]) { y[0] = x[0] * op.derivative(x[1]); });
 }
 
 }  // namespace

@@ -36,7 +36,7 @@ step build 300 cmake --build $build --target sigmax_cuda_tests sigmax-bench
 step info 20 $build/bench/sigmax-bench info --output json
 step tests 150 ctest --test-dir $build -L gpu -j 4 --output-on-failure --output-junit "$out/tests.xml"
 tests=$build/tests/sigmax_cuda_tests
-short='--gtest_filter=cuda_layout.any*:cuda_layout.every_short*:cuda_layout.slices*:cuda_stream.*:*sizes_and_alignments/gelu:*strided_and_mixed/gelu:cuda_softmax.a_row_has*:cuda_softmax.gates:cuda_softmax_form.cross*'
+short='--gtest_filter=cuda_layout.any*:cuda_layout.every_short*:cuda_layout.slices*:cuda_stream.*:*sizes_and_alignments/gelu:*strided_and_mixed/gelu:cuda_softmax.a_row_has*:cuda_softmax.gates:cuda_softmax_form.cross*:cuda_gate_layout.*:*layouts/swiglu'
 if command -v compute-sanitizer >/dev/null; then
   for tool in memcheck racecheck initcheck synccheck; do
     step $tool 60 compute-sanitizer --tool $tool --error-exitcode 9 $tests "$short"
@@ -44,5 +44,6 @@ if command -v compute-sanitizer >/dev/null; then
 else
   echo 'compute-sanitizer: not found' | tee -a "$out/summary"
 fi
+step bench-gates 40 $build/bench/sigmax-bench cuda --op gates,gates:fast --dtype bf16 --size 256Ki,16Mi,256Mi --json "$out/gates.json"
 step bench 120 $build/bench/sigmax-bench cuda --op all --dtype f32,bf16 --size 256Ki,16Mi,256Mi --json "$out/bench.json"
 exit $failed

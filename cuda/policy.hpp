@@ -100,23 +100,28 @@ constexpr divider divider_of(std::uint32_t d) noexcept {  // d >= 2
   return {static_cast<std::uint32_t>((std::uint64_t{1} << (31 + bits)) / d + 1), static_cast<std::uint32_t>(bits - 1)};
 }
 
-/// Elements [begin, end) of a loop nest, in its order; any strides and dtypes.
-struct strided_arguments {
-  const std::byte* in[2];
-  std::byte* out;
-  dtype in_type[2], out_type;
+/// Elements [begin, end) of a loop nest, in its order; any strides and dtypes. Up to so many inputs.
+template <int most_inputs, int outputs>
+struct strided_views {
+  const std::byte* in[most_inputs];
+  std::byte* out[outputs];
+  dtype in_type[most_inputs], out_type[outputs];
   std::int32_t inputs, rank, per_thread;
   bool narrow;  ///< every element's number is below 2^31
   std::int64_t begin, end, tiles;
   std::int64_t extent[max_rank];
-  divider by[max_rank];              ///< if narrow, for all but the outermost loop
-  std::int64_t stride[3][max_rank];  ///< in bytes: the inputs', the output's last
+  divider by[max_rank];                                  ///< if narrow, for all but the outermost loop
+  std::int64_t stride[most_inputs + outputs][max_rank];  ///< in bytes: the inputs', the outputs' last
 };
+using strided_arguments = strided_views<2, 1>;
 
-/// What a nest over inputs and an output, of elements so many bytes wide, tells a strided kernel.
-inline strided_arguments walk(const loop_nest& nest, const std::int64_t* element_bytes, std::int64_t begin,
-                              std::int64_t end) noexcept {
-  strided_arguments a{};
+/// What a nest over inputs, then outputs, of elements so many bytes wide, tells a strided kernel.
+template <int most_inputs = 2, int outputs = 1>
+strided_views<most_inputs, outputs> walk(const loop_nest& nest, const std::int64_t* element_bytes, std::int64_t begin,
+                                         std::int64_t end) noexcept {
+  strided_views<most_inputs, outputs> a{};
+  const int inputs = nest.views - outputs;
+  a.inputs = inputs;
   a.rank = nest.rank;
   a.begin = begin;
   a.end = end;
@@ -125,7 +130,7 @@ inline strided_arguments walk(const loop_nest& nest, const std::int64_t* element
     a.extent[d] = nest.extent[d];
     if (a.narrow && d > 0) a.by[d] = divider_of(static_cast<std::uint32_t>(nest.extent[d]));
     for (int v = 0; v < nest.views; ++v)
-      a.stride[v == nest.views - 1 ? 2 : v][d] = nest.stride[v][d] * element_bytes[v];
+      a.stride[v < inputs ? v : most_inputs + v - inputs][d] = nest.stride[v][d] * element_bytes[v];
   }
   return a;
 }

@@ -16,6 +16,11 @@ const char* cuda_elementwise_kernel(const elementwise_call& call) noexcept;
 /// Launches on how.stream and returns.
 status cuda_run_elementwise(const elementwise_call& call, const options& how) noexcept;
 
+/// The same of gates.
+struct gated_call;
+const char* cuda_gated_kernel(const gated_call& call) noexcept;
+status cuda_run_gated(const gated_call& call, const options& how) noexcept;
+
 // The same for rows.
 struct softmax_call;
 struct softmax_gradient_call;

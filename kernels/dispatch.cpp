@@ -136,8 +136,6 @@ status prepare(elementwise_form form, Function function, const named_view* views
   const int n = f.inputs() + f.outputs();
   if (status s = validate_views(views, n, extent, f.outputs()); !s) return s;
   if (status s = choose(how, views[n - 1].view->where, c); !s) return s;
-  if (c.where == backend::cuda && f.of_gate())
-    return failure(status_code::unsupported, "the CUDA backend has no gated activations");
   return {};
 }
 
@@ -152,6 +150,11 @@ status run_call(elementwise_form form, Function function, const named_view (&vie
   if (extent.count == 0) return {};
   const const_view* all[n];
   for (std::size_t i = 0; i < n; ++i) all[i] = views[i].view;
+  if (c.where == backend::cuda && f.of_gate()) {
+    gated_call call;
+    describe_gated(call, f, all, extent, how);
+    return cuda_run_gated(call, how);
+  }
   if (c.where == backend::cuda) {
     elementwise_call call = describe_call(f, all, extent, how);
     call.out = outputs[0];
@@ -184,8 +187,14 @@ status explain_call(elementwise_form form, Function function, const named_view (
   const const_view* all[n];
   for (std::size_t i = 0; i < n; ++i) all[i] = views[i].view;
   if (c.where == backend::cuda) {
-    out.kernel = cuda_elementwise_kernel(describe_call(f, all, extent, how));
     out.tasks = 1;
+    if (f.of_gate()) {
+      gated_call call;
+      describe_gated(call, f, all, extent, how);
+      out.kernel = cuda_gated_kernel(call);
+      return {};
+    }
+    out.kernel = cuda_elementwise_kernel(describe_call(f, all, extent, how));
     return {};
   }
   const auto plan = plan_elementwise(*c.table, f, all, extent, how);
@@ -300,6 +309,21 @@ elementwise_call describe_call(const elementwise_function& f, const const_view* 
   else
     call.nest = make_nest(views, inputs + 1, inputs, -1);
   return call;
+}
+
+void describe_gated(gated_call& call, const elementwise_function& f, const const_view* const* views,
+                    extent_of_call extent, const options& how) noexcept {
+  const int count = f.inputs() + f.outputs();
+  call.f = f;
+  call.tier = how.accuracy;
+  for (int v = 0; v < count; ++v) {
+    call.data[v] = static_cast<std::byte*>(const_cast<void*>(views[v]->data));
+    call.type[v] = views[v]->type;
+  }
+  if (extent.dense)
+    call.nest.make_dense(extent.count, count);
+  else
+    call.nest = make_nest(views, count, f.inputs(), -1);
 }
 
 void describe_softmax(softmax_call& call, softmax_pass pass, bool logarithm, const softmax_form* form,

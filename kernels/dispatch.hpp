@@ -53,6 +53,17 @@ struct elementwise_call {
 elementwise_call describe_call(const elementwise_function& f, const const_view* const* views, extent_of_call extent,
                                const options& how) noexcept;
 
+/// A gate or its derivatives on CUDA. Inputs, then outputs.
+struct gated_call {
+  elementwise_function f;
+  accuracy tier;
+  std::byte* data[5];
+  dtype type[5];
+  loop_nest nest;
+};
+void describe_gated(gated_call& call, const elementwise_function& f, const const_view* const* views,
+                    extent_of_call extent, const options& how) noexcept;
+
 struct elementwise_plan {
   const kernel_table* table;
   elementwise_function f;

@@ -10,7 +10,6 @@ namespace sigmax_test {
 
 enum class form { high, fast, derivative };
 inline constexpr form forms[] = {form::high, form::fast, form::derivative};
-inline constexpr dtype types[] = {dtype::f32, dtype::f16, dtype::bf16};
 
 inline std::size_t bytes_of(dtype t) { return t == dtype::f32 ? 4 : 2; }
 

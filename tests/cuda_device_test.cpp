@@ -4,6 +4,7 @@
 
 #include "cuda_memory.hpp"
 #include "cuda_sweep.hpp"
+#include "gate_harness.hpp"
 
 #define CUDA_OK(call) ASSERT_EQ(call, cudaSuccess)
 
@@ -145,12 +146,57 @@ TEST(cuda_stream, dependent_launches_and_graphs) {
   }
 }
 
+TEST(cuda_stream, dependent_launches_of_gates) {
+  constexpr std::int64_t n = 300001;
+  const std::vector<float> x = logits(n, 2, 1), first = logits(n, 2, 2);
+  const device_memory a(4 * n), b(4 * n);
+  write(a, first);
+  write(b, x);
+  cudaStream_t stream;
+  CUDA_OK(cudaStreamCreateWithFlags(&stream, cudaStreamNonBlocking));
+  options how;
+  how.stream = stream;
+  how.dependent_launch = true;
+  for (int i = 0; i < 20; ++i)
+    ASSERT_TRUE(activate_gated(gate::glu, floats(a, n), floats(b, n), floats(a, n), how).ok());
+  CUDA_OK(cudaStreamSynchronize(stream));
+  std::vector<float> expected = first;
+  for (int i = 0; i < 20; ++i) expected = run(gate::glu, expected, x, {});
+  const std::vector<float> got = read(a, n);
+  for (std::size_t i = 0; i < n; ++i) ASSERT_TRUE(same_bits(got[i], expected[i])) << i;
+  CUDA_OK(cudaStreamDestroy(stream));
+}
+
+// Of bf16, in place of a, 8 GiB: as rows, and strided.
+TEST(cuda_large, gates_of_more_than_2_to_the_31_elements) {
+  constexpr std::int64_t columns = 4104, rows = (std::int64_t{1} << 31) / columns + 10, n = 2 * rows * columns;
+  std::size_t free = 0, total = 0;
+  CUDA_OK(cudaMemGetInfo(&free, &total));
+  if (free < std::size_t{10} << 30) GTEST_SKIP() << "less than 10 GiB of device memory";
+  const device_memory memory(static_cast<std::size_t>(2 * n));
+  for (const gate_layout layout : {gate_layout::halves, gate_layout::interleaved}) {
+    CUDA_OK(cudaMemset(memory.data(), 0xc0, static_cast<std::size_t>(2 * n)));  // 0xc0c0 is -6.02
+    view packed(memory.data(), dtype::bf16, {rows, 2 * columns});
+    packed.where = sigmax::memory::cuda;
+    const auto [a, b] = split(packed, layout);
+    ASSERT_TRUE(activate_gated(gate::reglu, a, b, a).ok());
+    std::vector<std::uint16_t> got(static_cast<std::size_t>(n));
+    memory.download(got.data());
+    std::int64_t wrong = 0;
+    for (std::int64_t i = 0; i < n; ++i) {
+      const bool of_a = layout == gate_layout::halves ? i % (2 * columns) < columns : i % 2 == 0;
+      wrong += got[static_cast<std::size_t>(i)] != (of_a ? 0x8000 : 0xc0c0);  // 0 * -6.02 is -0
+    }
+    EXPECT_EQ(wrong, 0);
+  }
+}
+
 // bf16 in place, 4 GiB: contiguous, and every other element of 8 GiB, whose numbers do not fit 31 bits either.
 TEST(cuda_large, more_than_2_to_the_31_elements) {
   constexpr std::int64_t n = (std::int64_t{1} << 31) + 12345;
   std::size_t free = 0, total = 0;
   CUDA_OK(cudaMemGetInfo(&free, &total));
-  if (free < 10u << 30) GTEST_SKIP() << "less than 10 GiB of device memory";
+  if (free < std::size_t{10} << 30) GTEST_SKIP() << "less than 10 GiB of device memory";
   const device_memory memory(static_cast<std::size_t>(4 * n));
   for (const std::int64_t stride : {1, 2}) {
     CUDA_OK(cudaMemset(memory.data(), 0xc0, static_cast<std::size_t>(4 * n)));  // 0xc0c0 is -6.02

@@ -14,6 +14,8 @@
 
 namespace sigmax_test {
 
+inline constexpr dtype types[] = {dtype::f32, dtype::f16, dtype::bf16};
+
 /// Room for `bytes` bytes, of which the first is `offset` bytes behind a multiple of 256. In the emulator forbidden
 /// pages begin right after them if `at_end` (then `offset` must fit), else right before that multiple; and the address
 /// sanitizer forbids the rest.

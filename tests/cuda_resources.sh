@@ -10,13 +10,16 @@ trap 'rm -rf "$scratch"' EXIT
 command -v objdump >/dev/null || { echo 'skipped: no objdump'; exit 77; }
 version=$("$nvcc" --version | sed -n 's/.*release \([0-9.]*\),.*/\1/p')
 
-# measure TABLE TYPE: a line "table form op registers spilled instructions" for each kernel
+# measure TABLE TYPE [FILE]: a line "table form op registers spilled instructions" for each kernel
 measure() {
+  local file=${3:-kernels} name=$1
+  [[ $file == kernels ]] || name=${file}_$1
   "$nvcc" -std=c++20 -O3 --fmad=false -cubin -arch=sm_90 -Xptxas -v "-I$here/kernels/include" \
-    "-DSIGMAX_CUDA_TABLE=$1" "-DSIGMAX_CUDA_ELEMENT=$2" "$here/cuda/kernels.cu" -o "$scratch/$1.cubin" 2>"$scratch/$1.log"
-  objdump -h "$scratch/$1.cubin" 2>/dev/null | awk '$2 ~ /^[.]text[.]/ {sub("^[.]text[.]", "", $2); print $2, $3}' |
-    while read -r name size; do echo "$name $((16#$size / 16))"; done >"$scratch/$1.sizes"
-  awk -v table="$1" '
+    "-DSIGMAX_CUDA_TABLE=$1" "-DSIGMAX_CUDA_ELEMENT=$2" "$here/cuda/$file.cu" \
+    -o "$scratch/$name.cubin" 2>"$scratch/$name.log"
+  objdump -h "$scratch/$name.cubin" 2>/dev/null | awk '$2 ~ /^[.]text[.]/ {sub("^[.]text[.]", "", $2); print $2, $3}' |
+    while read -r name size; do echo "$name $((16#$size / 16))"; done >"$scratch/$name.sizes"
+  awk -v table="$name" '
     FNR == NR {size[$1] = $2; next}
     /Function properties for/ {name = $NF}
     /bytes stack frame/ {split($0, w, " "); spilled[name] = w[1] + w[5] + w[9]}
@@ -24,10 +27,10 @@ measure() {
     END {
       for (name in registers) {
         form = name ~ /gradient/ ? "gradient" : name ~ /accuracyE1/ ? "fast" : "forward"
-        op = name; sub(/_op.*/, "", op); sub(/.*I[A-Z0-9_]*[^0-9a-z_][0-9]+_?[0-9]*/, "", op)
+        op = name; sub(/_(op|gate)E.*/, "", op); sub(/.*I[A-Z0-9_]*[^0-9a-z_][0-9]+_?[0-9]*/, "", op)
         print table, form, op, registers[name], spilled[name], size[name]
       }
-    }' "$scratch/$1.sizes" "$scratch/$1.log"
+    }' "$scratch/$name.sizes" "$scratch/$name.log"
 }
 
 # The kernels for rows: "file form kernel registers spilled instructions".
@@ -50,6 +53,7 @@ measure_rows() {
     }' "$scratch/$1.sizes" "$scratch/$1.log"
 }
 { measure f32 float & measure f16 float16; wait; measure bf16 bfloat16 & measure strided void; wait
+  measure f32 float gates & measure 16_bits std::uint16_t gates; wait; measure strided void gates
   measure_rows softmax & measure_rows softmax_gradient; measure_rows gating; wait; } | sort >"$scratch/found"
 
 if [[ ${3:-} == --write ]]; then

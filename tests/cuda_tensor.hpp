@@ -12,7 +12,6 @@
 namespace sigmax_test {
 
 namespace reference = sigmax_reference;
-inline constexpr dtype types[] = {dtype::f32, dtype::f16, dtype::bf16};
 
 inline std::int64_t size_of(dtype t) {
   return t == dtype::i64 ? 8 : t == dtype::f16 || t == dtype::bf16 ? 2 : t == dtype::boolean ? 1 : 4;
@@ -54,12 +53,13 @@ struct tensor {
   std::vector<std::byte> image;
   device_memory memory;
 
-  tensor(dtype t, std::vector<std::int64_t> extents, std::vector<std::int64_t> steps = {}, std::size_t lead = 0)
+  tensor(dtype t, std::vector<std::int64_t> extents, std::vector<std::int64_t> steps = {}, std::size_t lead = 0,
+         bool at_end = false)
       : type(t),
         shape(std::move(extents)),
         strides(dense(shape, std::move(steps))),
         image(static_cast<std::size_t>(span(shape, strides) * size_of(t)), std::byte{0x5a}),
-        memory(image.size(), lead) {
+        memory(image.size(), lead, at_end) {
     memory.upload(image.data());
   }
   static std::vector<std::int64_t> dense(const std::vector<std::int64_t>& shape, std::vector<std::int64_t> steps) {

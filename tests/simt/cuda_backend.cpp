@@ -40,4 +40,5 @@ status launch(void (*kernel)(Arguments...), const launch_shape& shape, const opt
 }  // namespace sigmax
 
 #include "../../cuda/elementwise.cpp"
+#include "../../cuda/gates.cpp"
 #include "../../cuda/softmax.cpp"

@@ -251,8 +251,8 @@ constexpr gate_views<Pointer> split(const basic_view<Pointer>& packed, gate_layo
 /// NaN in either gives NaN, 0 inf is NaN, and signs multiply, those of zeros too. Only swiglu_oai's factor u + 1 is not
 /// rounded by itself, and its clamps keep infinities out. f(-inf) is the activation's limit, -0.
 /// Shapes must be equal; dtypes may differ; strides are free, so that any layout is a pair of views (`split`), but
-/// alternating ones are fast where a comes first and they are dense. In place: y identical with a or with b; any other
-/// overlap is refused. Synchronous on the CPU.
+/// alternating ones are fast where a comes first and they are dense, and not on CUDA. In place: y identical with a or
+/// with b; any other overlap is refused. Synchronous on the CPU.
 [[nodiscard]] SIGMAX_API status activate_gated(gate op, const const_view& a, const const_view& b, const view& y,
                                                const options& how = {}) noexcept;
 

@@ -1,0 +1,146 @@
+// y[i] = gate(a[i], b[i]) and its derivatives in CUDA: one kernel for rows of contiguous memory of one dtype, which
+// packed halves are, one for the rest.
+#pragma once
+
+#include "../kernels/gates.hpp"
+#include "elementwise.cuh"
+#include "gate_kernels.hpp"
+
+namespace sigmax {
+namespace {
+
+// 16-bit kernels ask for the dtype when they run, by a branch that all threads take the same way: conversions are few
+// instructions of a gate, and the formula is compiled once for both.
+SIGMAX_FN void unpack(const vector& v, float (&x)[4], dtype) { unpack(v, x, float{}); }
+SIGMAX_FN void unpack(const vector& v, float (&x)[8], dtype type) {
+  if (type == dtype::f16)
+    unpack(v, x, float16{});
+  else
+    unpack(v, x, bfloat16{});
+}
+SIGMAX_FN vector pack(const float (&x)[4], dtype) { return pack(x, float{}); }
+SIGMAX_FN vector pack(const float (&x)[8], dtype type) {
+  return type == dtype::f16 ? pack(x, float16{}) : pack(x, bfloat16{});
+}
+
+/// Where a vector lies.
+template <int inputs, int outputs>
+struct vector_place {
+  std::uintptr_t row[inputs + outputs];  ///< of each view
+  std::int64_t first;                    ///< bytes of the row before it; negative if it begins before the row
+  bool whole;  ///< it ends within the row, too, and so do the words that are loaded for it; else it goes by elements
+  std::uint32_t shift[inputs];  ///< how many bytes into a 16-byte word it begins
+};
+
+template <int inputs, int outputs>
+SIGMAX_FN vector_place<inputs, outputs> locate(const row_arguments<inputs + outputs>& a, std::int64_t n) {
+  std::int64_t row = n;
+  if (a.row_vectors > 1) {
+    if (a.narrow)
+      row = static_cast<std::uint32_t>(static_cast<std::uint64_t>(n) * a.by.multiplier >> 32) >> a.by.shift;
+    else
+      row = static_cast<std::int64_t>(static_cast<std::uint64_t>(n) / static_cast<std::uint64_t>(a.row_vectors));
+  }
+  vector_place<inputs, outputs> at;
+#pragma unroll
+  for (int v = 0; v < inputs + outputs; ++v) at.row[v] = a.data[v] + static_cast<std::uintptr_t>(row * a.pitch[v]);
+  at.first = (n - row * a.row_vectors) * vector_bytes - static_cast<std::int64_t>(at.row[inputs] % vector_bytes);
+  at.whole = at.first >= 0 && at.first + vector_bytes <= a.row_bytes;
+#pragma unroll
+  for (int i = 0; i < inputs; ++i) {
+    at.shift[i] = static_cast<std::uint32_t>(at.row[i] + static_cast<std::uintptr_t>(at.first)) % vector_bytes;
+    if (at.shift[i] == 0) continue;
+    const std::int64_t begin = at.first - at.shift[i];
+    at.whole = at.whole && begin >= 0 && begin + 2 * vector_bytes <= a.row_bytes;
+  }
+  return at;
+}
+
+/// f(x, y) makes an element of the outputs from one of the inputs. Each thread takes a vector of each input, in tiles
+/// of a block; all loads are issued before the first is used.
+template <class T, int inputs, int outputs, class F>
+SIGMAX_FN void map_rows(const row_arguments<inputs + outputs>& a, F f) {
+  constexpr int size = per_vector<T>;
+  wait_for_previous_kernel();
+  for (std::int64_t tile = blockIdx.x; tile < a.tiles; tile += gridDim.x) {
+    const std::int64_t n = tile * blockDim.x + threadIdx.x;
+    if (n >= a.vectors) break;
+    const auto at = locate<inputs, outputs>(a, n);
+    if (at.first >= a.row_bytes) continue;
+    const std::int64_t element = at.first / static_cast<std::int64_t>(sizeof(T));
+    vector loaded[inputs];
+#pragma unroll
+    for (int i = 0; i < inputs; ++i) {
+      const vector* p =
+          reinterpret_cast<const vector*>(at.row[i] + static_cast<std::uintptr_t>(at.first) - at.shift[i]);
+      if (!at.whole)
+        loaded[i] = load_partial<T>(at.row[i], element, a.columns);
+      else
+        loaded[i] = at.shift[i] == 0 ? load(p) : load_shifted(p, at.shift[i]);
+    }
+    float x[inputs][size], y[outputs][size];
+#pragma unroll
+    for (int i = 0; i < inputs; ++i) unpack(loaded[i], x[i], a.type);
+#pragma unroll
+    for (int k = 0; k < size; ++k) {
+      float from[inputs], to[outputs];
+#pragma unroll
+      for (int i = 0; i < inputs; ++i) from[i] = x[i][k];
+      f(from, to);
+#pragma unroll
+      for (int o = 0; o < outputs; ++o) y[o][k] = to[o];
+    }
+#pragma unroll
+    for (int o = 0; o < outputs; ++o) {
+      const std::uintptr_t row = at.row[inputs + o];
+      const vector result = pack(y[o], a.type);
+      if (at.whole)
+        store(reinterpret_cast<vector*>(row + static_cast<std::uintptr_t>(at.first)), result);
+      else
+        store_partial<T>(row, element, a.columns, result);
+    }
+  }
+  let_next_kernel_start();
+}
+
+template <class Gate, accuracy tier>
+struct gate_value {
+  Gate gate;
+  SIGMAX_FN void operator()(const float (&x)[2], float (&y)[1]) const {
+    if constexpr (tier == accuracy::fast)
+      y[0] = gate.fast(x[0], x[1]);
+    else
+      y[0] = gate(x[0], x[1]);
+  }
+};
+template <class Gate>
+struct gate_gradient {
+  Gate gate;
+  SIGMAX_FN void operator()(const float (&x)[3], float (&y)[2]) const {
+    const partials<float> d = gate.derivative(x[1], x[2]);
+    y[0] = x[0] * d.a;
+    y[1] = x[0] * d.b;
+  }
+};
+
+/// T: float, or std::uint16_t for both 16-bit dtypes.
+template <class Gate, class T, accuracy tier>
+__global__ void __launch_bounds__(most_threads) gated(row_arguments<3> a, parameters p) {
+  map_rows<T, 2, 1>(a, gate_value<Gate, tier>{make<Gate>(p)});
+}
+template <class Gate, class T>
+__global__ void __launch_bounds__(most_threads) gated_gradient(row_arguments<5> a, parameters p) {
+  map_rows<T, 3, 2>(a, gate_gradient<Gate>{make<Gate>(p)});
+}
+
+template <class Gate, accuracy tier>
+__global__ void __launch_bounds__(most_threads) gated_strided(strided_views<2, 1> a, parameters p) {
+  map_strided(a, gate_value<Gate, tier>{make<Gate>(p)});
+}
+template <class Gate>
+__global__ void __launch_bounds__(most_threads) gated_gradient_strided(strided_views<3, 2> a, parameters p) {
+  map_strided(a, gate_gradient<Gate>{make<Gate>(p)});
+}
+
+}  // namespace
+}  // namespace sigmax
