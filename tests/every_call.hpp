@@ -16,7 +16,7 @@ class tensors {
  public:
   tensors(std::int64_t rows, std::int64_t columns) : rows_(rows) {
     x = matrix<float>(columns), dy = matrix<float>(columns), mask = matrix<float>(columns);
-    y = matrix<float>(columns), experts = matrix<std::int32_t>(columns);
+    y = matrix<float>(columns), z = matrix<float>(columns), experts = matrix<std::int32_t>(columns);
     each = matrix<float>(1), targets = matrix<std::int64_t>(1);
     max = matrix<float>(1), sum = matrix<float>(1), lse = matrix<float>(1);
     fill(x, 3), fill(dy, 1), fill(mask, 2), fill(each, 1);
@@ -25,19 +25,19 @@ class tensors {
   }
   /// Gives the outputs a value that no call writes.
   void clear() {
-    for (const sigmax::view& v : {y, max, sum, lse}) std::fill_n(static_cast<float*>(v.data), count(v), -77.0f);
+    for (const sigmax::view& v : {y, z, max, sum, lse}) std::fill_n(static_cast<float*>(v.data), count(v), -77.0f);
     std::fill_n(static_cast<std::int32_t*>(experts.data), count(experts), -77);
   }
   std::vector<unsigned char> outputs() const {
     std::vector<unsigned char> all;
-    for (const sigmax::view& v : {y, max, sum, lse, experts}) {
+    for (const sigmax::view& v : {y, z, max, sum, lse, experts}) {
       const auto* bytes = static_cast<const unsigned char*>(v.data);
       all.insert(all.end(), bytes, bytes + 4 * count(v));
     }
     return all;
   }
 
-  sigmax::view x, dy, mask, y, experts;       // rows x columns
+  sigmax::view x, dy, mask, y, z, experts;    // rows x columns
   sigmax::view each, targets, max, sum, lse;  // rows x 1
 
  private:
@@ -70,6 +70,12 @@ inline const std::vector<named_call>& every_call() {
       {"activation_gradient",
        [](const t& a, const how& o) { return activation_gradient(activation::mish, a.dy, a.x, a.y, o); },
        {&t::dy, &t::x, &t::y}},
+      {"activate_gated",
+       [](const t& a, const how& o) { return activate_gated(gate::geglu, a.x, a.mask, a.y, o); },
+       {&t::x, &t::mask, &t::y}},
+      {"gated_gradient",
+       [](const t& a, const how& o) { return gated_gradient(gate::swiglu_oai, a.dy, a.x, a.mask, a.y, a.z, o); },
+       {&t::dy, &t::x, &t::mask, &t::y, &t::z}},
       {"softmax", [](const t& a, const how& o) { return softmax(a.x, a.y, -1, o); }, {&t::x, &t::y}},
       {"softmax along columns", [](const t& a, const how& o) { return softmax(a.x, a.y, 0, o); }, {&t::x, &t::y}},
       {"log_softmax", [](const t& a, const how& o) { return log_softmax(a.x, a.y, -1, o); }, {&t::x, &t::y}},

@@ -322,9 +322,9 @@ void check_fences(const isa_info& row) {
         const auto [a, b] = split(const_view(place(packed, 2 * n), 2 * n), layout);
         const auto [da, db] = split(view(place(gradient, 2 * n), 2 * n), layout);
         const view out(place(y, n), n);
-        for (const gate op : {gate::swiglu, gate::geglu, gate::reglu})
-          ASSERT_TRUE(activate_gated(op, a, b, out, on(row)).ok());
-        ASSERT_TRUE(gated_gradient(gate::swiglu_oai, out, a, b, da, db, on(row)).ok());
+        for (const gate op : all_gates())
+          ASSERT_TRUE(activate_gated(op, a, b, out, on(row)).ok() &&
+                      gated_gradient(op, out, a, b, da, db, on(row)).ok());
         ASSERT_TRUE(
             gated_gradient(gate::glu, out, out, out, view(place(up, n), n), view(place(gradient, n), n), on(row)).ok());
       }

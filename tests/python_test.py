@@ -54,10 +54,13 @@ class Interface(unittest.TestCase):
     def test_facts(self):
         self.assertIn("gelu", sigmax.activations())
         self.assertEqual(sigmax.describe("leaky_relu")["parameters"][0]["name"], "slope")
+        self.assertIn("swiglu", sigmax.gates())
+        self.assertEqual(sigmax.describe_gate("swiglu_oai")["parameters"][1]["name"], "limit")
         self.assertTrue(any(row["usable"] for row in sigmax.cpu_isas()))
         self.assertRegex(sigmax.__version__, r"^\d+\.\d+\.\d+$")
         x = CArray([1, 2, 3])
         self.assertEqual(sigmax.explain("relu", x, x)["where"], "cpu")
+        self.assertEqual(sigmax.explain_gated("reglu", x, x, x)["kernel"], "contiguous")
         self.assertEqual(sigmax.explain_softmax(x, x)["kernel"], "rows")
         self.assertEqual(sigmax.merge((1, 2), (1, 3)), (1, 5))
         self.assertTrue(sigmax.cuda_available() is None or "CUDA" in sigmax.cuda_available())
@@ -83,6 +86,27 @@ class Numpy(unittest.TestCase):
         self.close(
             sigmax.activation_gradient("tanh", dy, self.x), dy / np.cosh(self.x.astype(np.float64)) ** 2, ulp=16
         )
+
+    def test_gates(self):
+        a, b = self.x, np.ascontiguousarray(self.x[::-1])
+        wide = a.astype(np.float64)
+        sigmoid = 1 / (1 + np.exp(-wide))
+        self.close(sigmax.activate_gated("swiglu", a, b), wide * sigmoid * b)
+        self.close(sigmax.activate_gated("fatrelu_and_mul", a, b, 0.5), np.where(a > 0.5, wide, 0) * b)
+        packed = np.concatenate([a, b], axis=-1)
+        np.testing.assert_array_equal(
+            sigmax.activate_gated("geglu", packed[..., :33], packed[..., 33:]), sigmax.activate_gated("geglu", a, b)
+        )
+        dy = self.random.normal(0, 1, a.shape).astype(np.float32)
+        da, db = sigmax.gated_gradient("swiglu", dy, a, b)
+        exact = sigmoid * (1 + wide * (1 - sigmoid)) * b * dy
+        np.testing.assert_allclose(da, exact, rtol=1e-5, atol=1e-6)
+        self.close(db, wide * sigmoid * dy)
+        woven, grad = np.stack([a, b], axis=-1), np.zeros(a.shape + (2,), np.float32)
+        sigmax.gated_gradient("swiglu", dy, woven[..., 0], woven[..., 1], da=grad[..., 0], db=grad[..., 1])
+        np.testing.assert_array_equal(grad, np.stack([da, db], axis=-1))
+        with self.assertRaises(sigmax.Error):
+            sigmax.activate_gated("swiglu", a, b[1:])
 
     def test_strides_need_no_copy(self):
         turned = self.x.transpose(2, 0, 1)[::-2]

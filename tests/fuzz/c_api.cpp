@@ -144,7 +144,7 @@ void make_options(input& in, roomy<sigmax_options>& out) {
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   input in{data, size};
-  const int call = in.below(16), contents = in.below(4);
+  const int call = in.below(19), contents = in.below(4);
   for (std::size_t i = 0; i < arena_bytes; i += 4) {  // zeros, small indices, ordinary floats, any bits
     const auto n = static_cast<std::uint32_t>(i / 4);
     const float number = static_cast<float>(n % 23) - 11;
@@ -194,8 +194,10 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   g.sigmoid = bits & 1, g.renormalise = bits & 2, g.scale = f.scale, g.bias = f.mask;
 
   const sigmax_view *x = &whole[0].value, *y = &whole[1].value, *z = &whole[3].value, *r = &row[6].value;
+  roomy<sigmax_view> second;
   roomy<sigmax_explanation> why;
   why.value.struct_size = in.byte() < 200 ? sizeof why.value : in.number<std::uint16_t>() % 4200;
+  const sigmax_gate gate = op >= 0 && op < sigmax_activation_count() ? op % sigmax_gate_count() : op;
   const sigmax_view* outputs[4] = {};
   sigmax_status status = 0;
   const auto run = [&](sigmax_status s, std::initializer_list<const sigmax_view*> out) {
@@ -218,7 +220,13 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     case 12: run(sigmax_cross_entropy_gradient(&row[4].value, x, r, y, axis, &e, options), {y}); break;
     case 13: run(sigmax_top_k_gating(x, y, z, axis, &g, options), {y, z}); break;
     case 14: run(sigmax_explain(op, x, y, options, &why.value), {}); break;
-    default: run(sigmax_explain_softmax(x, y, axis, options, &why.value), {}); break;
+    case 15: run(sigmax_explain_softmax(x, y, axis, options, &why.value), {}); break;
+    case 16: run(sigmax_activate_gated(gate, x, z, y, options), {y}); break;
+    case 17:
+      make_view(in, second, rank, shape, other);
+      run(sigmax_gated_gradient(gate, &whole[2].value, x, z, y, &second.value, options), {y, &second.value});
+      break;
+    default: run(sigmax_explain_gated(gate, x, z, y, options, &why.value), {}); break;
   }
   if (status < sigmax_status_ok || status > sigmax_status_backend_error) fault("a status that there is not", call);
   if (std::strlen(sigmax_last_error()) < 2) fault("no words", call);

@@ -43,7 +43,7 @@ def _check(code):
 def _options(parameters=(), accuracy="high", where="automatic", isa=None, stream=None, slice=0, slices=1):
     options = Options()
     if len(parameters) > 2:
-        raise ValueError(f"{len(parameters)} parameters; no activation has more than 2")
+        raise ValueError(f"{len(parameters)} parameters; no activation or gate has more than 2")
     options.parameters[: len(parameters)] = parameters
     options.accuracy = _accuracies[accuracy]
     options.where = _backends[where]
@@ -101,15 +101,26 @@ def activations():
     return [describe(i)["name"] for i in range(library.sigmax_activation_count())]
 
 
-def describe(op):
-    """Name, formula, source, parameters and error bounds of an activation."""
-    number = op if isinstance(op, int) else activation(op)
+def gate(name):
+    """The number of a gate."""
+    number = library.sigmax_find_gate(name.encode())
+    if number < 0:
+        raise ValueError(f"there is no gate {name!r}")
+    return number
+
+
+def gates():
+    """The names of all gates."""
+    return [describe_gate(i)["name"] for i in range(library.sigmax_gate_count())]
+
+
+def _describe(number, tell, tell_parameter):
     info = ActivationInfo()
-    _check(library.sigmax_describe(number, byref(info)))
+    _check(tell(number, byref(info)))
     parameters = []
     for i in range(info.parameters):
         p = ParameterInfo()
-        _check(library.sigmax_describe_parameter(number, i, byref(p)))
+        _check(tell_parameter(number, i, byref(p)))
         parameters.append(
             {"name": p.name.decode(), "default": p.default_value, "lowest": p.lowest, "highest": p.highest}
         )
@@ -121,6 +132,18 @@ def describe(op):
         "bound_f32": info.bound_f32,
         "bound_fast": info.bound_fast if info.has_fast else None,
     }
+
+
+def describe(op):
+    """Name, formula, source, parameters and error bounds of an activation."""
+    number = op if isinstance(op, int) else activation(op)
+    return _describe(number, library.sigmax_describe, library.sigmax_describe_parameter)
+
+
+def describe_gate(op):
+    """The same of a gate."""
+    number = op if isinstance(op, int) else gate(op)
+    return _describe(number, library.sigmax_describe_gate, library.sigmax_describe_gate_parameter)
 
 
 def activate(op, x, *parameters, out=None, **options):
@@ -137,6 +160,23 @@ def activation_gradient(op, dy, x, *parameters, out=None, **options):
     how = _options(parameters, **options)
     _check(library.sigmax_activation_gradient(activation(op), view(dy), view(x), view(out, True), byref(how)))
     return out
+
+
+def activate_gated(op, a, b, *parameters, out=None, **options):
+    """out = op(a, b), such as silu(a) b; `out` may be a or b. Halves of a packed array are slices of it."""
+    view, out = _Arrays(), _like(a, out)
+    how = _options(parameters, **options)
+    _check(library.sigmax_activate_gated(gate(op), view(a), view(b), view(out, True), byref(how)))
+    return out
+
+
+def gated_gradient(op, dy, a, b, *parameters, da=None, db=None, **options):
+    """(da, db) = dy times the derivatives of op(a, b) by a and b; they may be dy, a or b."""
+    view, da, db = _Arrays(), _like(a, da), _like(b, db)
+    how = _options(parameters, **options)
+    arrays = (view(dy), view(a), view(b), view(da, True), view(db, True))
+    _check(library.sigmax_gated_gradient(gate(op), *arrays, byref(how)))
+    return da, db
 
 
 def softmax(x, axis=-1, out=None, **options):
@@ -276,6 +316,14 @@ def explain(op, x, out, *parameters, **options):
     view, why = _Arrays(), Explanation()
     how = _options(parameters, **options)
     _check(library.sigmax_explain(activation(op), view(x), view(out), byref(how), byref(why)))
+    return _told(why)
+
+
+def explain_gated(op, a, b, out, *parameters, **options):
+    """What `activate_gated` would do and why."""
+    view, why = _Arrays(), Explanation()
+    how = _options(parameters, **options)
+    _check(library.sigmax_explain_gated(gate(op), view(a), view(b), view(out), byref(how), byref(why)))
     return _told(why)
 
 
