@@ -473,7 +473,7 @@ struct staging_memory {
 /// Frees it, for the current device, when a call that is under way has ended. Nothing to free is fine.
 [[nodiscard]] SIGMAX_API status cool_down() noexcept;
 
-/// What things cost on this machine, all measured: `sigmax-bench run --calibrate` does. 0: not measured.
+/// What things cost on this machine, as the caller has measured them. 0: not measured.
 struct calibration {
   /// By activation: of f32 in cache, accuracy::high, on one thread. What is not there was not measured.
   std::span<const float> cpu_ns_per_element{};
