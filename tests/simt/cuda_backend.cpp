@@ -46,5 +46,4 @@ status launch(void (*kernel)(Arguments...), const launch_shape& shape, const opt
 }  // namespace sigmax
 
 #include "../../cuda/elementwise.cpp"
-#include "../../cuda/host_tensors.cpp"
 #include "../../cuda/softmax.cpp"

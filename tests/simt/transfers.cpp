@@ -6,6 +6,7 @@
 #include <deque>
 #include <random>
 #include <set>
+#include <utility>
 
 #include "../../cuda/transfer.hpp"
 
