@@ -209,10 +209,10 @@ TEST_F(c_structs, staging_memory_and_calibration) {
   figures.activations = static_cast<std::int64_t>(ns.size());
   figures.host_bytes_per_second = figures.host_bytes_per_second_at_most = 1e15;
   ASSERT_EQ(sigmax_set_calibration(&figures), sigmax_status_ok) << sigmax_last_error();
-  std::vector<float> x(10000);
+  std::vector<float> values(10000);
   const std::int64_t shape = 10000;
   sigmax_view v;
-  sigmax_view_dense(&v, sizeof v, x.data(), sigmax_dtype_f32, 1, &shape);
+  sigmax_view_dense(&v, sizeof v, values.data(), sigmax_dtype_f32, 1, &shape);
   sigmax_explanation why{};
   why.struct_size = sizeof why;
   ASSERT_EQ(sigmax_explain(0, &v, &v, nullptr, &why), sigmax_status_ok) << sigmax_last_error();
