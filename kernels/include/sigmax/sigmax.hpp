@@ -488,7 +488,7 @@ struct calibration {
 /// Lets `backend::automatic` choose by estimates for dense host and managed tensors of `activate` and
 /// `activation_gradient`; without it, and for all else, they stay on the CPU, and so they do unless CUDA is estimated
 /// to be faster: where a figure that is needed is 0, an ISA is named, the CPU has no FMA (bits would differ), up to
-/// 4096 elements, or host tensors before `warm_up`. Managed memory counts as if it had to move both ways, and may then
+/// 16384 elements, or host tensors before `warm_up`. Managed memory counts as if it had to move both ways, and may then
 /// be computed asynchronously on options.stream. Softmax always stays, for the last bits of its sums are the backend's.
 /// The figures are copied. Callers on other threads may see some of the old figures while it runs.
 [[nodiscard]] SIGMAX_API status set_calibration(const calibration& figures) noexcept;
