@@ -5,7 +5,7 @@
 
 namespace sigmax_bench {
 
-// CI jobs act on these: never renumber. 1, 3, 4 and 77 are `gate`'s.
+// CI jobs act on these: never renumber. 1, 3, and 4 are `gate`'s, 77 also `run`'s.
 enum exit_code : int {
   exit_ok = 0,
   exit_regression = 1,
@@ -19,6 +19,11 @@ enum exit_code : int {
 
 /// The caller asked for something that cannot be: main prints the text as one line and exits with exit_usage.
 struct usage_error : std::runtime_error {
+  using std::runtime_error::runtime_error;
+};
+
+/// There is no device: main prints the text as one line and exits with exit_skipped.
+struct nothing_to_measure : std::runtime_error {
   using std::runtime_error::runtime_error;
 };
 

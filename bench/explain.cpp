@@ -48,6 +48,8 @@ void explain(const wishes& w) {
   fmt::print("{:<10} {}\n", "stores", answer.streaming ? "non-temporal" : "ordinary");
   fmt::print("{:<10} {}\n", "tasks", answer.tasks);
   fmt::print("{:<10} {}\n", "reason", answer.reason);
+  if (answer.cpu_ns > 0) fmt::print("{:<10} {:.1f} us on the CPU\n", "estimate", answer.cpu_ns / 1e3);
+  if (answer.cuda_ns > 0) fmt::print("{:<10} {:.1f} us on CUDA\n", "estimate", answer.cuda_ns / 1e3);
 }
 
 }  // namespace

@@ -39,6 +39,9 @@ int main(int argc, char** argv) {
   } catch (const sigmax_bench::usage_error& error) {
     complain(error.what());
     return sigmax_bench::exit_usage;
+  } catch (const sigmax_bench::nothing_to_measure& error) {
+    complain(std::string("skipped: ") + error.what());
+    return sigmax_bench::exit_skipped;
   } catch (const std::exception& error) {
     complain(error.what());
     return 1;

@@ -34,12 +34,14 @@ void require_in_place(const operation& op) {
   if (!op.writes_elements()) throw usage_error(fmt::format("'{}' has no output that could be in place", op.name()));
 }
 
-void require_backend(sigmax::backend where) {
+/// Host tensors, which the library copies there and back.
+void require_backend(sigmax::backend where, const std::vector<operation>& ops) {
   if (where != sigmax::backend::cuda) return;
-  if (const sigmax::status s = sigmax::cuda_available(); !s) {
-    throw usage_error(fmt::format("backend cuda cannot be used: {}", s.message));
-  }
-  throw usage_error("run does not measure backend cuda; the command cuda does");
+  // Once for all that is measured. Never cooled down: the process ends with its measurements.
+  if (const sigmax::status s = sigmax::warm_up(); !s) throw nothing_to_measure(s.message);
+  for (const operation& op : ops)
+    if (op.kind != op_kind::activation && op.kind != op_kind::gradient && !op.plain_softmax())
+      throw usage_error(fmt::format("backend cuda takes no host tensors of '{}'", op.name()));
 }
 
 }  // namespace
@@ -47,7 +49,7 @@ void require_backend(sigmax::backend where) {
 std::vector<bench_case> expand(const request& wanted) {
   std::vector<bench_case> cases;
   for (const sigmax::backend where : wanted.backends) {
-    require_backend(where);
+    require_backend(where, wanted.ops);
     const bool on_cpu = where == sigmax::backend::cpu;
     for (const int threads : wanted.threads) {
       if (threads > 1 && !has_threads) throw usage_error("this build has no OpenMP: only --threads 1");

@@ -165,7 +165,8 @@ void add_run(CLI::App& app, int& result) {
   command->add_flag("--quiet", w->quiet, "no progress on stderr");
   command->allow_extras();
   command->footer(
-      "Flags of Google Benchmark (--benchmark_...=...) are taken too. Exit: 0 ok, 2 usage, 5 wrong results, 130 "
+      "Flags of Google Benchmark (--benchmark_...=...) are taken too. Exit: 0 ok, 2 usage, 5 wrong results, 77 no "
+      "device, 130 "
       "interrupted.\n"
       "Examples:\n"
       "  sigmax-bench run --out here.json\n"

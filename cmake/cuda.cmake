@@ -78,5 +78,5 @@ foreach(name softmax softmax_gradient gating)
 endforeach()
 
 target_sources(sigmax PRIVATE ${PROJECT_SOURCE_DIR}/cuda/elementwise.cpp ${PROJECT_SOURCE_DIR}/cuda/gates.cpp
-  ${PROJECT_SOURCE_DIR}/cuda/launch.cpp ${PROJECT_SOURCE_DIR}/cuda/softmax.cpp)
+  ${PROJECT_SOURCE_DIR}/cuda/launch.cpp ${PROJECT_SOURCE_DIR}/cuda/host_tensors.cpp ${PROJECT_SOURCE_DIR}/cuda/softmax.cpp)
 target_link_libraries(sigmax PRIVATE CUDA::cudart_static)

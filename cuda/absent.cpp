@@ -21,5 +21,10 @@ status cuda_softmax_kernel(const softmax_call&, const char*&) noexcept { return 
 status cuda_run_softmax(const softmax_call&, const options&) noexcept { return unavailable(); }
 status cuda_run_softmax_gradient(const softmax_gradient_call&, const options&) noexcept { return unavailable(); }
 status cuda_run_gating(const gating_call&, const options&) noexcept { return unavailable(); }
+status cuda_warm_up(const staging_memory&) noexcept { return unavailable(); }
+status cuda_cool_down() noexcept { return {}; }
+bool cuda_is_warm() noexcept { return false; }
+status cuda_run_host_elementwise(const elementwise_call&, const options&) noexcept { return unavailable(); }
+status cuda_run_host_softmax(const softmax_call&, const options&) noexcept { return unavailable(); }
 
 }  // namespace sigmax

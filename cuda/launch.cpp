@@ -4,6 +4,7 @@
 #include <cuda_runtime_api.h>
 
 #include "../kernels/cuda_backend.hpp"
+#include "transfer.hpp"
 
 namespace sigmax {
 namespace {
@@ -92,6 +93,49 @@ status launch_untyped(const void* kernel, const launch_shape& shape, void** argu
   }
   const cudaError_t error = cudaLaunchKernelExC(&config, kernel, arguments);
   return error == cudaSuccess ? status{} : refused("CUDA launch", error);
+}
+
+namespace {
+
+status done(const char* what, cudaError_t error) noexcept {
+  return error == cudaSuccess ? status{} : refused(what, error);
+}
+cudaStream_t stream_of(void* stream) noexcept { return static_cast<cudaStream_t>(stream); }
+std::size_t size(std::int64_t bytes) noexcept { return static_cast<std::size_t>(bytes); }
+
+}  // namespace
+
+status current_device(int& device) noexcept { return done("CUDA device", cudaGetDevice(&device)); }
+
+status allocate_pinned(std::int64_t bytes, void*& memory) noexcept {
+  return done("CUDA pinned memory", cudaHostAlloc(&memory, size(bytes), cudaHostAllocDefault));
+}
+status allocate_on_device(std::int64_t bytes, void*& memory) noexcept {
+  return done("CUDA memory", cudaMalloc(&memory, size(bytes)));
+}
+status create_stream(void*& stream) noexcept {
+  cudaStream_t made = nullptr;
+  const cudaError_t error = cudaStreamCreateWithFlags(&made, cudaStreamNonBlocking);
+  stream = made;
+  return done("CUDA stream", error);
+}
+status free_pinned(void* memory) noexcept { return done("CUDA pinned memory", cudaFreeHost(memory)); }
+status free_on_device(void* memory) noexcept { return done("CUDA memory", cudaFree(memory)); }
+status destroy_stream(void* stream) noexcept {
+  return stream == nullptr ? status{} : done("CUDA stream", cudaStreamDestroy(stream_of(stream)));
+}
+
+status copy_to_device(void* to, const void* from, std::int64_t bytes, void* stream) noexcept {
+  return done("CUDA copy to the device",
+              cudaMemcpyAsync(to, from, size(bytes), cudaMemcpyHostToDevice, stream_of(stream)));
+}
+status copy_from_device(void* to, const void* from, std::int64_t bytes, void* stream) noexcept {
+  return done("CUDA copy from the device",
+              cudaMemcpyAsync(to, from, size(bytes), cudaMemcpyDeviceToHost, stream_of(stream)));
+}
+status wait_for(void* stream) noexcept { return done("work on the device", cudaStreamSynchronize(stream_of(stream))); }
+void settle(void* stream) noexcept {
+  if (cudaStreamSynchronize(stream_of(stream)) != cudaSuccess) static_cast<void>(cudaGetLastError());
 }
 
 }  // namespace sigmax

@@ -33,6 +33,8 @@ sigmax_status explain_with(sigmax_explanation* out, const reader& read, Call cal
   told.kernel = e.kernel;
   static_assert(sizeof told.reason == sizeof e.reason);
   std::memcpy(told.reason, e.reason, sizeof told.reason);
+  told.cpu_ns = e.cpu_ns;
+  told.cuda_ns = e.cuda_ns;
   return tell(out, told);
 }
 
@@ -94,6 +96,12 @@ void sigmax_cross_entropy_form_init(sigmax_cross_entropy_form* form, size_t stru
 }
 void sigmax_gating_form_init(sigmax_gating_form* form, size_t struct_size) noexcept {
   write_struct(default_gating_form(), form, struct_size);
+}
+void sigmax_staging_memory_init(sigmax_staging_memory* memory, size_t struct_size) noexcept {
+  write_struct(sigmax_staging_memory{}, memory, struct_size);
+}
+void sigmax_calibration_init(sigmax_calibration* figures, size_t struct_size) noexcept {
+  write_struct(sigmax_calibration{}, figures, struct_size);
 }
 
 void sigmax_view_dense(sigmax_view* view, size_t struct_size, const void* data, sigmax_dtype type, int32_t rank,
@@ -310,5 +318,19 @@ sigmax_status sigmax_cpu_isa(int32_t index, sigmax_isa_info* out) noexcept {
 }
 
 sigmax_status sigmax_cuda_available(void) noexcept { return finish(cuda_available()); }
+
+sigmax_status sigmax_warm_up(const sigmax_staging_memory* memory) noexcept {
+  reader read;
+  const auto given = read.staging(memory);
+  return finish(read.then([&] { return warm_up(given); }));
+}
+
+sigmax_status sigmax_cool_down(void) noexcept { return finish(cool_down()); }
+
+sigmax_status sigmax_set_calibration(const sigmax_calibration* figures) noexcept {
+  reader read;
+  const auto given = read.figures(figures);
+  return finish(read.then([&] { return set_calibration(given); }));
+}
 
 }  // extern "C"

@@ -55,6 +55,10 @@ template <>
 inline constexpr std::size_t first_size<sigmax_parameter_info> = 32;
 template <>
 inline constexpr std::size_t first_size<sigmax_isa_info> = 32;
+template <>
+inline constexpr std::size_t first_size<sigmax_staging_memory> = 24;
+template <>
+inline constexpr std::size_t first_size<sigmax_calibration> = 72;
 
 /// No version's struct will be larger; what claims to be was not initialised.
 inline constexpr std::size_t most_size = 4096;
@@ -237,6 +241,30 @@ class reader {
     out.renormalise = f.renormalise != 0;
     out.scale = f.scale;
     out.bias = optional("form.bias", f.bias);
+    return out;
+  }
+
+  staging_memory staging(const sigmax_staging_memory* given) noexcept {
+    sigmax_staging_memory m{sizeof m, nullptr, 0};
+    if (given != nullptr && fault_.ok()) keep(read_struct("memory", given, m));
+    return {m.pinned, m.bytes};
+  }
+
+  calibration figures(const sigmax_calibration* given) noexcept {
+    sigmax_calibration c{};
+    calibration out;
+    if (!fault_.ok() || !keep(read_struct("figures", given, c))) return out;
+    if (c.activations < 0 || (c.activations > 0 && c.cpu_ns_per_element == nullptr)) {
+      keep(failure(status_code::invalid_argument, "figures: %lld activations", static_cast<long long>(c.activations)));
+      return out;
+    }
+    out.cpu_ns_per_element = {c.cpu_ns_per_element, static_cast<std::size_t>(c.activations)};
+    out.host_bytes_per_second = c.host_bytes_per_second;
+    out.host_bytes_per_second_at_most = c.host_bytes_per_second_at_most;
+    out.bytes_per_second_to_device = c.bytes_per_second_to_device;
+    out.bytes_per_second_from_device = c.bytes_per_second_from_device;
+    out.device_bytes_per_second = c.device_bytes_per_second;
+    out.launch_ns = c.launch_ns;
     return out;
   }
 

@@ -32,4 +32,14 @@ status cuda_run_softmax(const softmax_call& call, const options& how) noexcept;
 status cuda_run_softmax_gradient(const softmax_gradient_call& call, const options& how) noexcept;
 status cuda_run_gating(const gating_call& call, const options& how) noexcept;
 
+// Host memory, in chunks through buffers that cuda_warm_up makes for the current device; synchronous.
+status cuda_warm_up(const staging_memory& given) noexcept;
+status cuda_cool_down() noexcept;
+/// Whether the current device has the buffers.
+bool cuda_is_warm() noexcept;
+/// For a contiguous nest.
+status cuda_run_host_elementwise(const elementwise_call& call, const options& how) noexcept;
+/// For a plain softmax of dense rows.
+status cuda_run_host_softmax(const softmax_call& call, const options& how) noexcept;
+
 }  // namespace sigmax

@@ -5,6 +5,7 @@
 #include <cstdlib>
 #include <cstring>
 
+#include "estimate.hpp"
 #include "math.hpp"
 #include "validate.hpp"
 
@@ -15,6 +16,9 @@ struct choice {
   backend where;
   const kernel_table* table;  // null on CUDA
   const char* isa_reason;
+  bool staged = false;  // host memory on CUDA
+  double cpu_ns = 0, cuda_ns = 0;
+  const char* because = nullptr;  // of an estimated call
 };
 
 struct environment {
@@ -27,8 +31,41 @@ const environment& environment_variables() noexcept {
   return e;
 }
 
-status choose_backend(const options& how, memory where, backend& chosen) noexcept {
+/// What dispatch knows about a call besides where its memory lives.
+struct call_kind {
+  bool takes_host = false;            // the CUDA backend takes it on host memory
+  const call_facts* facts = nullptr;  // null: `automatic` does not estimate
+  activation op{};
+};
+
+/// A dense call of up to so many elements has nothing to plan: no threads, no stores past the caches. It goes straight
+/// to the kernel, which matters most below some hundred elements: 64 take a few nanoseconds themselves.
+constexpr std::int64_t short_call = 16384;
+
+/// The faster backend as estimated, and why; the CPU where nothing says that it is not.
+backend faster_backend(const options& how, memory where, const call_kind& kind, choice& out) noexcept {
+  cost_figures f;
+  if (kind.facts == nullptr || !figures_of(kind.op, f)) return backend::cpu;
+  out.cpu_ns = estimate_cpu(f, *kind.facts);
+  out.cuda_ns = estimate_cuda(f, *kind.facts);
+  const auto stay = [&](const char* why) {
+    out.because = why;
+    return backend::cpu;
+  };
+  if (how.isa != nullptr || environment_variables().isa != nullptr) return stay("an ISA is named");
+  if (!cpu_isa_list().usable[0]->fma) return stay("without FMA its bits are others than CUDA's");
+  if (kind.facts->elements <= short_call) return stay("the call is short");
+  if (cuda_missing_because() != nullptr) return stay("CUDA cannot be used");
+  if (where == memory::host && !cuda_is_warm()) return stay("warm_up was not called");
+  if (out.cpu_ns == 0 || out.cuda_ns == 0) return stay("a figure was not measured");
+  if (out.cuda_ns >= out.cpu_ns) return stay("CUDA is estimated to be no faster");
+  out.because = "CUDA is estimated to be faster";
+  return backend::cuda;
+}
+
+status choose_backend(const options& how, memory where, const call_kind& kind, choice& out) noexcept {
   using enum status_code;
+  backend& chosen = out.where;
   chosen = how.where;
   if (chosen == backend::automatic) {
     const char* forced = environment_variables().backend;
@@ -41,11 +78,17 @@ status choose_backend(const options& how, memory where, backend& chosen) noexcep
         return failure(unavailable, "SIGMAX_BACKEND is \"%s\", not automatic, cpu or cuda", forced);
     }
   }
-  if (chosen == backend::automatic) chosen = where == memory::cuda ? backend::cuda : backend::cpu;
+  if (chosen == backend::automatic)
+    chosen = where == memory::cuda ? backend::cuda : faster_backend(how, where, kind, out);
   if (chosen == backend::cuda) {
     if (const char* why = cuda_missing_because()) return failure(unavailable, "CUDA backend: %s", why);
-    if (where == memory::host)
-      return failure(unsupported, "the CUDA backend takes device and managed memory, not host");
+    out.staged = where == memory::host;
+    if (out.staged && !kind.takes_host)
+      return failure(unsupported,
+                     "the CUDA backend takes host memory of activations, their gradients, softmax and log_softmax; of "
+                     "others device and managed memory");
+    if (out.staged && !cuda_is_warm())
+      return failure(unavailable, "host memory on CUDA needs staging memory: call warm_up first, once");
   }
   if (chosen == backend::cpu && where == memory::cuda)
     return failure(unsupported, "the CPU backend cannot reach CUDA device memory");
@@ -78,10 +121,22 @@ status choose_isa(const options& how, choice& out) noexcept {
   return failure(status_code::unavailable, "%s: this build has no ISA row \"%s\"", where, wanted);
 }
 
-status choose(const options& how, memory where, choice& out) noexcept {
-  if (status s = choose_backend(how, where, out.where); !s) return s;
+status choose(const options& how, memory where, choice& out, const call_kind& kind = {}) noexcept {
+  if (status s = choose_backend(how, where, kind, out); !s) return s;
   out.table = nullptr;
   return out.where == backend::cuda ? status{} : choose_isa(how, out);
+}
+
+/// Whether host memory of this layout goes to CUDA.
+status staged_elements(const elementwise_call& call) noexcept {
+  if (call.nest.contiguous()) return {};
+  return failure(status_code::unsupported, "the CUDA backend takes host memory in dense tensors, all in one order");
+}
+status staged_rows(const softmax_call& call) noexcept {
+  bool dense = call.rows.rank == 1 && (call.columns == 1 || (call.x_stride == 1 && call.y_stride == 1));
+  for (int v = 0; v < 2; ++v) dense = dense && (call.rows.extent[0] == 1 || call.rows.stride[v][0] == call.columns);
+  if (dense) return {};
+  return failure(status_code::unsupported, "the CUDA backend takes host memory of softmax in dense rows");
 }
 
 /// A softmax in any form, of at least one element or row.
@@ -91,7 +146,9 @@ status run_softmax_on(const choice& c, softmax_pass pass, bool logarithm, const 
   if (c.where == backend::cuda) {
     softmax_call call;
     describe_softmax(call, pass, logarithm, form, loss, x, y, axis);
-    return cuda_run_softmax(call, how);
+    if (!c.staged) return cuda_run_softmax(call, how);
+    if (status s = staged_rows(call); !s) return s;
+    return cuda_run_host_softmax(call, how);
   }
   run_softmax(plan_softmax(*c.table, pass, logarithm, form, loss, x, y, axis, how), how);
   return {};
@@ -99,20 +156,24 @@ status run_softmax_on(const choice& c, softmax_pass pass, bool logarithm, const 
 
 void tell(const choice& c, memory where, explanation& out) noexcept {
   out.where = c.where;
+  out.cpu_ns = c.cpu_ns;
+  out.cuda_ns = c.cuda_ns;
+  const char* const before = c.because != nullptr ? ": " : "";
+  const char* const because = c.because != nullptr ? c.because : "";
   if (c.where == backend::cuda) {
-    std::snprintf(out.reason, sizeof out.reason, "%s memory runs on CUDA",
-                  where == memory::managed ? "managed" : "device");
+    std::snprintf(out.reason, sizeof out.reason, "%s memory runs on CUDA%s%s%s",
+                  where == memory::managed ? "managed"
+                  : c.staged               ? "host"
+                                           : "device",
+                  c.staged ? " through staging memory" : "", before, because);
     return;
   }
   out.isa = c.table->name;
-  std::snprintf(out.reason, sizeof out.reason, "%s memory runs on the CPU%s%s; ISA %s is %s",
-                where == memory::managed ? "managed" : "host", cuda_missing_because() ? ": " : "",
-                cuda_missing_because() ? cuda_missing_because() : "", c.table->name, c.isa_reason);
+  const char* const missing = cuda_missing_because();
+  std::snprintf(out.reason, sizeof out.reason, "%s memory runs on the CPU%s%s%s%s; ISA %s is %s",
+                where == memory::managed ? "managed" : "host", before, because, missing ? ": " : "",
+                missing ? missing : "", c.table->name, c.isa_reason);
 }
-
-/// A dense call of up to so many elements has nothing to plan: no threads, no stores past the caches. It goes straight
-/// to the kernel, which matters most below some hundred elements: 64 take a few nanoseconds themselves.
-constexpr std::int64_t short_call = 16384;
 
 /// The row of a call that needs no plan for what options and environment ask, else null, which says nothing.
 const kernel_table* row_without_plan(const options& how) noexcept {
@@ -125,6 +186,16 @@ const kernel_table* row_without_plan(const options& how) noexcept {
   return how.isa == nullptr ? best : choose_isa(how, c) ? c.table : nullptr;
 }
 
+call_facts facts_of(const named_view* views, int n, int outputs, extent_of_call extent, const options& how) noexcept {
+  call_facts facts{.elements = extent.count / how.slices,
+                   .bytes_in = 0,
+                   .bytes_out = 0,
+                   .threads = how.threads.run != nullptr ? how.threads.concurrency : 1,
+                   .managed = views[n - 1].view->where == memory::managed};
+  for (int v = 0; v < n; ++v) (v < n - outputs ? facts.bytes_in : facts.bytes_out) += size_of(views[v].view->type);
+  return facts;
+}
+
 /// Everything that elementwise calls and their `explain` share. `function`: an activation or a gate.
 template <class Function>
 status prepare(elementwise_form form, Function function, const named_view* views, const options& how,
@@ -135,7 +206,11 @@ status prepare(elementwise_form form, Function function, const named_view* views
   if (status s = validate_options(how); !s) return s;
   const int n = f.inputs() + f.outputs();
   if (status s = validate_views(views, n, extent, f.outputs()); !s) return s;
-  if (status s = choose(how, views[n - 1].view->where, c); !s) return s;
+  const call_facts facts = facts_of(views, n, f.outputs(), extent, how);
+  call_kind kind{.takes_host = !f.of_gate(), .facts = nullptr, .op = static_cast<activation>(f.index)};
+  const bool other_form = how.accuracy == accuracy::fast && describe(function).bound_fast.has_value();
+  if (extent.dense && !f.of_gate() && (f.backward() || !other_form)) kind.facts = &facts;
+  if (status s = choose(how, views[n - 1].view->where, c, kind); !s) return s;
   return {};
 }
 
@@ -158,7 +233,9 @@ status run_call(elementwise_form form, Function function, const named_view (&vie
   if (c.where == backend::cuda) {
     elementwise_call call = describe_call(f, all, extent, how);
     call.out = outputs[0];
-    return cuda_run_elementwise(call, how);
+    if (!c.staged) return cuda_run_elementwise(call, how);
+    if (status s = staged_elements(call); !s) return s;
+    return cuda_run_host_elementwise(call, how);
   }
   auto plan = plan_elementwise(*c.table, f, all, extent, how);
   for (std::size_t i = 0; i < m; ++i) plan.out[i] = outputs[i];
@@ -194,7 +271,10 @@ status explain_call(elementwise_form form, Function function, const named_view (
       out.kernel = cuda_gated_kernel(call);
       return {};
     }
-    out.kernel = cuda_elementwise_kernel(describe_call(f, all, extent, how));
+    const elementwise_call call = describe_call(f, all, extent, how);
+    if (c.staged)
+      if (status s = staged_elements(call); !s) return s;
+    out.kernel = cuda_elementwise_kernel(call);
     return {};
   }
   const auto plan = plan_elementwise(*c.table, f, all, extent, how);
@@ -218,7 +298,7 @@ status prepare_softmax(const const_view& x, const const_view& y, int& axis, cons
   const named_view views[] = {{"x", &x}, {"y", &y}};
   if (status s = validate_views(views, 2, extent); !s) return s;
   if (status s = resolve_axis(x, axis); !s) return s;
-  return choose(how, y.where, c);
+  return choose(how, y.where, c, {.takes_host = true, .facts = nullptr});
 }
 
 /// `y` null: there is none.
@@ -556,6 +636,8 @@ status explain_softmax(const const_view& x, const view& y, int axis, const optio
     softmax_call call;
     describe_softmax(call, softmax_pass::all, false, nullptr, nullptr, x, y, axis);
     out.tasks = 1;
+    if (c.staged)
+      if (status s = staged_rows(call); !s) return s;
     return cuda_softmax_kernel(call, out.kernel);
   }
   const auto plan = plan_softmax(*c.table, softmax_pass::all, false, nullptr, nullptr, x, y, axis, how);
@@ -564,6 +646,9 @@ status explain_softmax(const const_view& x, const view& y, int axis, const optio
   out.tasks = std::max(plan.split.rows.tasks, plan.split.parts);
   return {};
 }
+
+status warm_up(const staging_memory& given) noexcept { return cuda_warm_up(given); }
+status cool_down() noexcept { return cuda_cool_down(); }
 
 status cuda_available() noexcept {
   if (const char* why = cuda_missing_because()) return failure(status_code::unavailable, "CUDA backend: %s", why);

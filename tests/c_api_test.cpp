@@ -199,6 +199,40 @@ TEST_F(c_structs, last_error_stays_after_a_good_call) {
   EXPECT_STREQ(sigmax_status_string(-1), "unknown");
 }
 
+TEST_F(c_structs, staging_memory_and_calibration) {
+  sigmax_calibration figures;
+  sigmax_calibration_init(&figures, sizeof figures);
+  const std::vector<float> ns(all_activations().size(), 2.0f);
+  figures.activations = 1;
+  EXPECT_EQ(sigmax_set_calibration(&figures), sigmax_status_invalid_argument);  // of a null pointer
+  figures.cpu_ns_per_element = ns.data();
+  figures.activations = static_cast<std::int64_t>(ns.size());
+  figures.host_bytes_per_second = figures.host_bytes_per_second_at_most = 1e15;
+  ASSERT_EQ(sigmax_set_calibration(&figures), sigmax_status_ok) << sigmax_last_error();
+  std::vector<float> values(10000);
+  const std::int64_t shape = 10000;
+  sigmax_view v;
+  sigmax_view_dense(&v, sizeof v, values.data(), sigmax_dtype_f32, 1, &shape);
+  sigmax_explanation why{};
+  why.struct_size = sizeof why;
+  ASSERT_EQ(sigmax_explain(0, &v, &v, nullptr, &why), sigmax_status_ok) << sigmax_last_error();
+  EXPECT_DOUBLE_EQ(why.cpu_ns, 20000);
+  EXPECT_EQ(why.cuda_ns, 0);  // nothing was measured there
+  sigmax_calibration_init(&figures, sizeof figures);
+  EXPECT_EQ(sigmax_set_calibration(&figures), sigmax_status_ok);
+  EXPECT_EQ(sigmax_set_calibration(nullptr), sigmax_status_invalid_argument);
+
+  sigmax_staging_memory memory;
+  sigmax_staging_memory_init(&memory, sizeof memory);
+  EXPECT_EQ(memory.bytes, 0);
+  if (sigmax_cuda_available() != sigmax_status_ok) {
+    EXPECT_EQ(sigmax_warm_up(&memory), sigmax_status_unavailable);
+  }
+  memory.struct_size = 3;
+  EXPECT_EQ(sigmax_warm_up(&memory), sigmax_status_invalid_argument);
+  EXPECT_EQ(sigmax_cool_down(), sigmax_status_ok);
+}
+
 TEST_F(c_structs, strings_of_the_facts_end) {
   for (activation op : all_activations()) {
     const activation_info& info = describe(op);

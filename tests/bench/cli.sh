@@ -57,6 +57,7 @@ is 2 "$bench" gate --base "$bench" --candidate "$bench" --out x.txt
 is 2 "$bench" gate --base "$bench" --candidate "$bench" --op relu --size 1Ki --cache cold
 is 2 "$bench" gate --base /bin/true --candidate "$bench" --op relu --size 1Ki
 is 77 "$bench" gate --base "$bench" --candidate "$bench" --backend cuda
+is 77 "$bench" run --op relu --size 1Ki --backend cuda
 
 # --- from a measurement to every form of it ---
 cat >"$work/cases.txt" <<'END'

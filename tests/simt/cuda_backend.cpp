@@ -4,6 +4,7 @@
 
 #include "../../cuda/launch.hpp"
 #include "cuda_backend.hpp"
+#include "transfers.hpp"
 
 namespace sigmax_test {
 emulated_device device;
@@ -25,16 +26,21 @@ status query_device(device_limits& limits) noexcept {
 }
 
 template <class... Arguments>
-status launch(void (*kernel)(Arguments...), const launch_shape& shape, const options&, Arguments... arguments) {
-  sigmax_test::emulated_device& device = sigmax_test::device;
-  ++device.launches;
-  const unsigned most = device.most_blocks / shape.cluster * shape.cluster;
-  const std::string error = simt::run({.grid = {shape.blocks < most ? shape.blocks : most},
-                                       .block = {shape.threads},
-                                       .cluster = shape.cluster,
-                                       .dynamic_shared = static_cast<std::size_t>(shape.shared_bytes)},
-                                      device.order, device.seed, [&] { kernel(arguments...); });
-  return error.empty() ? status{} : failure(status_code::backend_error, "%s", error.c_str());
+status launch(void (*kernel)(Arguments...), const launch_shape& shape, const options& how, Arguments... arguments) {
+  ++sigmax_test::device.launches;
+  if (sigmax_test::runtime.calls++ == sigmax_test::runtime.fails_at)
+    return failure(status_code::backend_error, "CUDA launch: refused by the test");
+  const auto work = [=] {
+    const sigmax_test::emulated_device& device = sigmax_test::device;
+    const unsigned most = device.most_blocks / shape.cluster * shape.cluster;
+    const std::string error = simt::run({.grid = {shape.blocks < most ? shape.blocks : most},
+                                         .block = {shape.threads},
+                                         .cluster = shape.cluster,
+                                         .dynamic_shared = static_cast<std::size_t>(shape.shared_bytes)},
+                                        device.order, device.seed, [&] { kernel(arguments...); });
+    return error.empty() ? status{} : failure(status_code::backend_error, "%s", error.c_str());
+  };
+  return sigmax_test::enqueue(how.stream, work) ? status{} : work();
 }
 
 }  // namespace sigmax

@@ -3,8 +3,9 @@
  *
  * Promises of every call: it validates all it is given before it writes a byte, returns a status, and neither throws,
  * aborts, allocates, prints, starts threads, synchronises nor touches the floating-point environment. Calls on disjoint
- * outputs may run at the same time from any number of threads. The one exception: the CUDA runtime loads its driver
- * when it is first asked, by sigmax_cuda_available, explain or a call on device memory.
+ * outputs may run at the same time from any number of threads. The exceptions: the CUDA runtime loads its driver
+ * when it is first asked, by sigmax_cuda_available, explain or a call on device memory; sigmax_warm_up and
+ * sigmax_cool_down allocate and free; host tensors on CUDA wait for the device.
  *
  * Structs grow at their end only, enumerations are appended to only, and both have fixed widths. A struct that may grow
  * starts with `struct_size`, the size that its user was compiled with; set it by the struct's _init function, which
@@ -184,6 +185,8 @@ typedef struct sigmax_explanation {
   const char* isa;
   const char* kernel;
   char reason[256];
+  double cpu_ns; /**< estimates of set_calibration; 0: none */
+  double cuda_ns;
 } sigmax_explanation;
 
 /** As sigmax::activation_info. The strings are constants. */
@@ -332,6 +335,37 @@ SIGMAX_API sigmax_status sigmax_cpu_isa(int32_t index, sigmax_isa_info* out) SIG
 
 /** Whether the CUDA backend can be used here; if not, sigmax_last_error tells why. */
 SIGMAX_API sigmax_status sigmax_cuda_available(void) SIGMAX_NOEXCEPT;
+
+/** As sigmax::staging_memory. */
+typedef struct sigmax_staging_memory {
+  size_t struct_size;
+  void* pinned;
+  int64_t bytes;
+} sigmax_staging_memory;
+
+/** As sigmax::calibration. */
+typedef struct sigmax_calibration {
+  size_t struct_size;
+  const float* cpu_ns_per_element; /**< by sigmax_activation */
+  int64_t activations;             /**< how many of them */
+  double host_bytes_per_second;
+  double host_bytes_per_second_at_most;
+  double bytes_per_second_to_device;
+  double bytes_per_second_from_device;
+  double device_bytes_per_second;
+  double launch_ns;
+} sigmax_calibration;
+
+/** Set the defaults, as those above. Since 0.1.0. */
+SIGMAX_API void sigmax_staging_memory_init(sigmax_staging_memory* memory, size_t struct_size) SIGMAX_NOEXCEPT;
+SIGMAX_API void sigmax_calibration_init(sigmax_calibration* figures, size_t struct_size) SIGMAX_NOEXCEPT;
+
+/** Allocates, once, what host tensors on CUDA need; a null pointer means the defaults. Since 0.1.0. */
+SIGMAX_API sigmax_status sigmax_warm_up(const sigmax_staging_memory* memory) SIGMAX_NOEXCEPT;
+/** Frees it. Since 0.1.0. */
+SIGMAX_API sigmax_status sigmax_cool_down(void) SIGMAX_NOEXCEPT;
+/** Lets sigmax_backend_automatic choose by estimates. Since 0.1.0. */
+SIGMAX_API sigmax_status sigmax_set_calibration(const sigmax_calibration* figures) SIGMAX_NOEXCEPT;
 
 /* NOLINTEND(modernize-use-using) */
 

@@ -3,8 +3,8 @@
 // Every function is noexcept and [[nodiscard]], validates all it is given before it writes a byte, and neither
 // allocates, prints, starts threads, synchronises nor touches the floating-point environment. Calls on disjoint
 // outputs may run at the same time from any number of threads.
-// The one exception: the CUDA runtime loads its driver when it is first asked, by `cuda_available`, `explain` or a call
-// on device memory.
+// The exceptions: the CUDA runtime loads its driver when it is first asked, by `cuda_available`, `explain` or a call on
+// device memory; `warm_up` and `cool_down` allocate and free; host tensors on CUDA wait for the device.
 #pragma once
 
 #include <concepts>
@@ -187,7 +187,7 @@ struct options {
   /// The CPU ISA by name ("sse2", "avx2", "avx512", "neon64" ...); null: SIGMAX_ISA if set, else the best there is.
   const char* isa = nullptr;
   /// cudaStream_t of the current device. CUDA calls are asynchronous on it, can be captured in a graph, and report only
-  /// what goes wrong before and at the launch.
+  /// what goes wrong before and at the launch. Host tensors on CUDA do not use it: see `warm_up`.
   void* stream = nullptr;
   parallel_for threads{};
   /// Does only this part of the work, for callers that run one call on each of their own threads: slice i of n
@@ -402,6 +402,8 @@ struct explanation {
   bool streaming = false;                              ///< non-temporal stores
   std::int64_t tasks = 0;                              ///< how many pieces `threads.run` would be given; 1 when serial
   char reason[256] = "";                               ///< one sentence on the choice of backend and ISA
+  /// What the call is estimated to take on either side (`set_calibration`); 0: no estimate.
+  double cpu_ns = 0, cuda_ns = 0;
 };
 [[nodiscard]] SIGMAX_API status explain(activation op, const const_view& x, const view& y, const options& how,
                                         explanation& out) noexcept;
@@ -447,6 +449,49 @@ struct isa_info {
 
 /// Whether the CUDA backend can be used here, and if not why.
 [[nodiscard]] SIGMAX_API status cuda_available() noexcept;
+
+/// The memory through which host tensors go to CUDA and back.
+struct staging_memory {
+  /// Pinned memory of the caller's (cudaHostAlloc), which stays the library's to use until `cool_down`; null: it is
+  /// allocated.
+  void* pinned = nullptr;
+  std::int64_t bytes = 0;  ///< 0 without `pinned`: 12 MiB; at least 192 KiB + 256
+};
+
+/// Makes, once for the current device, what host tensors on CUDA need: pinned memory unless it is given, as much memory
+/// on the device, and three streams. Not for hot paths: it allocates, and takes milliseconds. Where it has been called
+/// it does nothing, but refuses another `pinned`. Any thread may call it at any time.
+///
+/// From then on `activate`, `activation_gradient`, `softmax` and `log_softmax` take dense host tensors on CUDA
+/// (`backend::cuda`; rows of softmax must fit a third of `bytes`): in chunks that are copied in, computed and copied
+/// out, so that these overlap, with the results of device tensors. Such a call is synchronous: the CPU copies to and
+/// from the pinned memory, on options.threads, and the result is in y when it returns. It runs on streams of its own,
+/// waits for nothing on options.stream, and may not be made while this thread captures a graph. Calls for one device
+/// take turns; none may be made in a signal handler. After `backend_error` y (in place: x) may be partly written.
+/// Without `warm_up` the call is `unavailable`.
+[[nodiscard]] SIGMAX_API status warm_up(const staging_memory& given = {}) noexcept;
+/// Frees it, for the current device, when a call that is under way has ended. Nothing to free is fine.
+[[nodiscard]] SIGMAX_API status cool_down() noexcept;
+
+/// What things cost on this machine, as the caller has measured them. 0: not measured.
+struct calibration {
+  /// By activation: of f32 in cache, accuracy::high, on one thread. What is not there was not measured.
+  std::span<const float> cpu_ns_per_element{};
+  double host_bytes_per_second = 0;          ///< copying beyond the caches, on one thread; read and written bytes
+  double host_bytes_per_second_at_most = 0;  ///< the same on all threads
+  double bytes_per_second_to_device = 0;     ///< from pinned memory
+  double bytes_per_second_from_device = 0;
+  double device_bytes_per_second = 0;  ///< copying on the device; read and written bytes
+  double launch_ns = 0;                ///< copy in, launch and copy out of next to nothing
+};
+
+/// Lets `backend::automatic` choose by estimates for dense host and managed tensors of `activate` and
+/// `activation_gradient`; without it, and for all else, they stay on the CPU, and so they do unless CUDA is estimated
+/// to be faster: where a figure that is needed is 0, an ISA is named, the CPU has no FMA (bits would differ), up to
+/// 16384 elements, or host tensors before `warm_up`. Managed memory counts as if it had to move both ways, and may then
+/// be computed asynchronously on options.stream. Softmax always stays, for the last bits of its sums are the backend's.
+/// The figures are copied. Callers on other threads may see some of the old figures while it runs.
+[[nodiscard]] SIGMAX_API status set_calibration(const calibration& figures) noexcept;
 
 /// "1.2.3"
 [[nodiscard]] SIGMAX_API const char* version() noexcept;

@@ -1,0 +1,260 @@
+// Host tensors on CUDA, over a runtime whose streams may be late: every call must have the CPU's bits whenever the work
+// is done, no call may allocate, each call of the runtime may fail, and a wait that is left out must show.
+#include <numeric>
+
+#include "../../kernels/host_chunks.hpp"
+#include "../harness.hpp"
+#include "transfers.hpp"
+
+namespace sigmax_test {
+namespace {
+
+class host_tensors : public testing::Test {
+ protected:
+  void SetUp() override { runtime = {}; }
+  void TearDown() override {
+    runtime.fails_at = -1;
+    EXPECT_TRUE(cool_down().ok());
+    EXPECT_EQ(runtime.alive, 0);
+  }
+};
+
+constexpr std::int64_t long_enough = 300001;  // several chunks and a tail, of any dtype
+const options on_cuda{.where = backend::cuda};
+/// The least that warm_up takes.
+const staging_memory small{.bytes = staging_slots * least_slot};
+
+std::vector<float> ramp(std::int64_t n) {
+  std::vector<float> x(static_cast<std::size_t>(n));
+  for (std::size_t i = 0; i < x.size(); ++i) x[i] = static_cast<float>(i % 4099) * 0.005f - 10;
+  return x;
+}
+
+std::int64_t differences(const std::vector<float>& a, const std::vector<float>& b) {
+  std::int64_t count = 0;
+  for (std::size_t i = 0; i < a.size(); ++i) count += !same_bits(a[i], b[i]);
+  return count;
+}
+
+TEST_F(host_tensors, need_warm_up_and_say_so) {
+  std::vector<float> x(10, 1), y(10, 7);
+  const view in(x.data(), 10), out(y.data(), 10);
+  explanation e;
+  for (const status& s : {activate(activation::exp, in, out, on_cuda), explain(activation::exp, in, out, on_cuda, e)}) {
+    EXPECT_EQ(s.code, status_code::unavailable);
+    EXPECT_NE(std::string(s.message).find("warm_up"), std::string::npos) << s.message;
+  }
+  EXPECT_EQ(softmax(in, out, 0, on_cuda).code, status_code::unavailable);
+  EXPECT_EQ(y, std::vector<float>(10, 7));
+}
+
+TEST_F(host_tensors, have_the_bits_of_the_cpu_whenever_work_is_done) {
+  ASSERT_TRUE(warm_up(small).ok());
+  const int made = runtime.allocations;
+  for (const moment when : {moment::at_once, moment::when_waited_for, moment::at_random}) {
+    runtime.when = when;
+    for (const std::int64_t n : {std::int64_t{1}, std::int64_t{63}, std::int64_t{40000}, long_enough}) {
+      const std::vector<float> x = ramp(n);
+      std::vector<float> y(x.size(), -1), expected(x.size());
+      ASSERT_TRUE(activate(activation::silu, const_view(x.data(), n), view(expected.data(), n)).ok());
+      const status s = activate(activation::silu, const_view(x.data(), n), view(y.data(), n), on_cuda);
+      ASSERT_TRUE(s.ok()) << s.message;
+      EXPECT_EQ(differences(y, expected), 0) << n;
+      EXPECT_TRUE(idle());
+      std::vector<float> z = x;  // in place
+      ASSERT_TRUE(activate(activation::silu, view(z.data(), n), view(z.data(), n), on_cuda).ok());
+      EXPECT_EQ(differences(z, expected), 0) << n;
+    }
+  }
+  EXPECT_TRUE(runtime.overlapped);
+  EXPECT_EQ(runtime.allocations, made);
+}
+
+TEST_F(host_tensors, of_several_dtypes_gradients_slices_and_threads) {
+  ASSERT_TRUE(warm_up(small).ok());
+  const std::int64_t n = long_enough;
+  const std::vector<float> x = ramp(n);
+  std::vector<bfloat16> half(x.size()), dx(x.size()), expected(x.size());
+  const view h(half.data(), n), to(dx.data(), n), right(expected.data(), n);
+  ASSERT_TRUE(activate(activation::linear, const_view(x.data(), n), h, on_cuda).ok());
+  ASSERT_TRUE(activation_gradient(activation::tanh, const_view(x.data(), n), h, right).ok());
+  options how = on_cuda;
+  for (how.slices = 3; how.slice < 3; ++how.slice)
+    ASSERT_TRUE(activation_gradient(activation::tanh, const_view(x.data(), n), h, to, how).ok());
+  for (std::size_t i = 0; i < x.size(); ++i) ASSERT_EQ(dx[i].bits, expected[i].bits) << i;
+
+  how = on_cuda;
+  std::int64_t tasks = 0;
+  how.threads = {[](void* context, std::int64_t count, void (*task)(void*, std::int64_t), void* argument) {
+                   *static_cast<std::int64_t*>(context) += count;
+                   for (std::int64_t i = count; i-- > 0;) task(argument, i);
+                 },
+                 &tasks, 4};
+  ASSERT_TRUE(cool_down().ok());
+  ASSERT_TRUE(warm_up().ok());
+  const std::int64_t many = 3000000;
+  const std::vector<float> a = ramp(many);
+  std::vector<float> b(a.size());
+  ASSERT_TRUE(activate(activation::relu, const_view(a.data(), many), view(b.data(), many), how).ok());
+  for (std::size_t i = 0; i < a.size(); ++i) ASSERT_EQ(b[i], a[i] > 0 ? a[i] : 0) << i;
+  EXPECT_GT(tasks, 0);  // chunks of 1.9 MB
+}
+
+TEST_F(host_tensors, softmax_in_whole_rows) {
+  ASSERT_TRUE(warm_up(small).ok());
+  const std::int64_t rows = 301, columns = 200;
+  const std::vector<float> x = ramp(rows * columns);
+  std::vector<float> y(x.size()), whole(x.size());
+  const const_view in(x.data(), dtype::f32, {rows, columns});
+  ASSERT_TRUE(softmax(in, view(y.data(), dtype::f32, {rows, columns}), -1, on_cuda).ok());
+  view managed_in(const_cast<float*>(x.data()), dtype::f32, {rows, columns}),
+      managed_out(whole.data(), dtype::f32, {rows, columns});
+  managed_in.where = managed_out.where = memory::managed;
+  ASSERT_TRUE(softmax(managed_in, managed_out, -1, on_cuda).ok());
+  EXPECT_EQ(differences(y, whole), 0);
+
+  std::vector<float> z(x.size(), 7);
+  const status along = softmax(in, view(z.data(), dtype::f32, {rows, columns}), 0, on_cuda);
+  EXPECT_EQ(along.code, status_code::unsupported);
+  const std::int64_t n = rows * columns;  // one row that does not fit
+  const status longer = softmax(const_view(x.data(), n), view(z.data(), n), 0, on_cuda);
+  EXPECT_EQ(longer.code, status_code::unsupported);
+  EXPECT_NE(std::string(longer.message).find("warm_up with more"), std::string::npos) << longer.message;
+  softmax_form form;
+  form.scale = 2;
+  EXPECT_EQ(softmax_fused(in, view(z.data(), dtype::f32, {rows, columns}), -1, form, on_cuda).code,
+            status_code::unsupported);
+  view gaps(z.data(), 100);
+  gaps.strides[0] = 2;
+  EXPECT_EQ(activate(activation::relu, const_view(x.data(), 100), gaps, on_cuda).code, status_code::unsupported);
+  EXPECT_EQ(z, std::vector<float>(x.size(), 7));
+}
+
+// The faults that the order of a slot's steps guards against: each wait, left out alone, must make wrong numbers.
+TEST_F(host_tensors, a_wait_that_is_left_out_shows) {
+  ASSERT_TRUE(warm_up(small).ok());
+  const std::vector<float> x = ramp(long_enough);
+  std::vector<float> expected(x.size());
+  const const_view in(x.data(), long_enough);
+  ASSERT_TRUE(activate(activation::silu, in, view(expected.data(), long_enough)).ok());
+  std::vector<float> y(x.size());
+  runtime.waits = 0;
+  ASSERT_TRUE(activate(activation::silu, in, view(y.data(), long_enough), on_cuda).ok());
+  const int waits = runtime.waits;
+  EXPECT_GT(waits, 2 * staging_slots);
+  for (int left_out = 0; left_out < waits; ++left_out) {
+    std::fill(y.begin(), y.end(), 0.0f);
+    runtime.waits = 0;
+    runtime.forgotten_wait = left_out;
+    static_cast<void>(activate(activation::silu, in, view(y.data(), long_enough), on_cuda));
+    EXPECT_GT(differences(y, expected), 0) << left_out << " of " << waits;
+    runtime.forgotten_wait = -1;  // what is left over runs with the next call
+    ASSERT_TRUE(activate(activation::silu, in, view(y.data(), long_enough), on_cuda).ok());
+  }
+}
+
+TEST_F(host_tensors, every_fault_of_the_runtime_is_told_and_leaves_no_work_behind) {
+  ASSERT_TRUE(warm_up(small).ok());
+  const std::vector<float> x = ramp(60000);
+  std::vector<float> y(x.size()), expected(x.size());
+  const const_view in(x.data(), 60000);
+  ASSERT_TRUE(activate(activation::silu, in, view(expected.data(), 60000)).ok());
+  bool good = false;
+  int faults = 0;
+  for (int at = 0; !good; ++at, ++faults) {
+    runtime.calls = 0;
+    runtime.fails_at = at;
+    const status s = activate(activation::silu, in, view(y.data(), 60000), on_cuda);
+    good = s.ok();
+    if (good) break;
+    EXPECT_EQ(s.code, status_code::backend_error);
+    EXPECT_NE(std::string(s.message).find("refused by the test"), std::string::npos) << s.message;
+    EXPECT_TRUE(idle()) << at;
+    runtime.fails_at = -1;
+    ASSERT_TRUE(activate(activation::silu, in, view(y.data(), 60000), on_cuda).ok());
+    EXPECT_EQ(differences(y, expected), 0) << at;
+  }
+  EXPECT_GT(faults, 4 * staging_slots);  // copy, launch, copy and wait of each chunk
+}
+
+TEST_F(host_tensors, warm_up_that_fails_leaves_nothing) {
+  for (int at = 0; at < 5; ++at) {  // pinned memory, device memory, three streams
+    runtime.calls = 0;
+    runtime.fails_at = at;
+    const status s = warm_up();
+    EXPECT_EQ(s.code, status_code::backend_error) << at;
+    EXPECT_NE(std::string(s.message).find("refused by the test"), std::string::npos) << s.message;
+    EXPECT_EQ(runtime.alive, 0);
+  }
+  runtime.calls = 0;
+  runtime.fails_at = 5;
+  EXPECT_TRUE(warm_up().ok());
+}
+
+TEST_F(host_tensors, warm_up_is_done_once_and_takes_the_callers_memory) {
+  alignas(8) static std::byte mine[3 * 70000 + 13];
+  EXPECT_EQ(warm_up({.pinned = mine, .bytes = 1000}).code, status_code::invalid_argument);
+  EXPECT_EQ(warm_up({.pinned = nullptr, .bytes = -1}).code, status_code::invalid_argument);
+  EXPECT_EQ(runtime.alive, 0);
+  ASSERT_TRUE(warm_up({.pinned = mine + 8, .bytes = sizeof mine - 8}).ok());
+  EXPECT_EQ(runtime.alive, 1 + staging_slots);  // no pinned memory of its own
+  const int made = runtime.allocations;
+  EXPECT_TRUE(warm_up().ok());
+  EXPECT_TRUE(warm_up({.pinned = mine + 8, .bytes = sizeof mine - 8}).ok());
+  EXPECT_EQ(warm_up({.pinned = mine, .bytes = sizeof mine}).code, status_code::invalid_argument);
+  EXPECT_EQ(runtime.allocations, made);
+  const std::vector<float> x = ramp(long_enough);
+  std::vector<float> y(x.size());
+  ASSERT_TRUE(activate(activation::relu, const_view(x.data(), long_enough), view(y.data(), long_enough), on_cuda).ok());
+  for (std::size_t i = 0; i < x.size(); ++i) ASSERT_EQ(y[i], x[i] > 0 ? x[i] : 0);
+
+  runtime.ordinal = 1;  // another device has none
+  EXPECT_EQ(activate(activation::relu, const_view(x.data(), 9), view(y.data(), 9), on_cuda).code,
+            status_code::unavailable);
+  runtime.ordinal = 32;
+  EXPECT_EQ(warm_up().code, status_code::unsupported);
+  runtime.ordinal = 0;
+}
+
+TEST_F(host_tensors, automatic_goes_by_the_figures) {
+  const std::int64_t n = 100000;
+  const std::vector<float> x = ramp(n), per_element(all_activations().size(), 5.0f);
+  std::vector<float> y(x.size());
+  const const_view in(x.data(), n);
+  const view out(y.data(), n);
+  const auto chosen = [&](const options& how = {}) {
+    explanation e;
+    const status s = explain(activation::gelu, in, out, how, e);
+    EXPECT_TRUE(s.ok()) << s.message;
+    return e;
+  };
+  EXPECT_EQ(chosen().where, backend::cpu);
+  EXPECT_EQ(chosen().cuda_ns, 0);
+  calibration fast{per_element, 10e9, 20e9, 25e9, 25e9, 3e12, 10000};
+  ASSERT_TRUE(set_calibration(fast).ok());
+  EXPECT_NE(std::string(chosen().reason).find("warm_up was not called"), std::string::npos) << chosen().reason;
+  ASSERT_TRUE(warm_up().ok());
+  const explanation e = chosen();
+  EXPECT_EQ(e.where, backend::cuda);
+  EXPECT_EQ(e.cpu_ns, 500000);
+  EXPECT_GT(e.cuda_ns, 0);
+  EXPECT_LT(e.cuda_ns, e.cpu_ns);
+  EXPECT_STREQ(e.reason, "host memory runs on CUDA through staging memory: CUDA is estimated to be faster");
+  const int before = runtime.calls;
+  ASSERT_TRUE(activate(activation::gelu, in, out).ok());
+  EXPECT_GT(runtime.calls, before);
+  EXPECT_EQ(chosen({.isa = cpu_isas()[0].name}).where, backend::cpu);
+  EXPECT_EQ(chosen({.accuracy = accuracy::fast}).where, backend::cpu);  // of the fast form nothing was measured
+
+  fast.launch_ns = 1e6;
+  ASSERT_TRUE(set_calibration(fast).ok());
+  EXPECT_NE(std::string(chosen().reason).find("no faster"), std::string::npos) << chosen().reason;
+  fast.launch_ns = 0;
+  ASSERT_TRUE(set_calibration(fast).ok());
+  EXPECT_NE(std::string(chosen().reason).find("not measured"), std::string::npos) << chosen().reason;
+  ASSERT_TRUE(set_calibration({}).ok());
+  EXPECT_EQ(chosen().where, backend::cpu);
+}
+
+}  // namespace
+}  // namespace sigmax_test
