@@ -112,8 +112,7 @@ status validate_parts(const part (&parts)[n], const char* other_shape = "one val
 status validate_row_output(const char* name, const view& v) noexcept {
   using enum status_code;
   const bool off = v.rank == 0 || (v.rank > 0 && v.rank <= max_rank && element_count(v) == 0);
-  if (v.data == nullptr && !off)
-    return failure(invalid_argument, "quantisation.%s: data is null", name);
+  if (v.data == nullptr && !off) return failure(invalid_argument, "quantisation.%s: data is null", name);
   if (v.data != nullptr && v.type != dtype::f32) return failure(unsupported, "quantisation.%s: must be f32", name);
   return {};
 }
