@@ -242,8 +242,8 @@ TEST(quantised, rows_along_another_axis) {
 }
 
 TEST(quantised, softmax_in_every_form) {
-  for (const std::int64_t columns : {1, 5, 33, 1000, 8192, 8193, 40000}) {
-    const std::int64_t rows = columns > 8000 ? 1 : columns > 500 ? 5 : 18;
+  for (const std::int64_t columns : {1, 33, 1000, 8193, 40000}) {
+    const std::int64_t rows = columns > 8000 ? 1 : columns > 500 ? 3 : 18;
     const std::vector<float> x = logits(static_cast<std::size_t>(rows * columns), 3, 6);
     std::vector<float> mask = logits(x.size(), 1, 7), sinks(static_cast<std::size_t>(rows), 2.0f);
     for (std::size_t i = 0; i < mask.size(); i += 3) mask[i] = -INFINITY;
@@ -260,7 +260,9 @@ TEST(quantised, softmax_in_every_form) {
       for (const isa_info& row : usable_isas())
         for (const accuracy tier : tiers)
           for (const parallel_for& pool : {parallel_for{}, backwards(4)}) {
-            if (columns > 8000 && (tier == accuracy::fast || (f != 4 && pool.run == nullptr))) continue;  // time
+            const bool shared = pool.run != nullptr, first = row.name == usable_isas()[0].name;
+            if (columns > 33 && (tier == accuracy::fast || !first || (shared && columns < 8000))) continue;  // time
+            if (columns == 40000 && f != 1 && f != 4) continue;
             options how = on(row, tier);
             how.threads = pool;
             std::vector<float> exact(x.size());
