@@ -15,6 +15,9 @@ std::string_view name_of(sigmax::dtype type) {
     case sigmax::dtype::boolean: return "boolean";
     case sigmax::dtype::i32: return "i32";
     case sigmax::dtype::i64: return "i64";
+    case sigmax::dtype::f8_e4m3: return "f8_e4m3";
+    case sigmax::dtype::f8_e5m2: return "f8_e5m2";
+    case sigmax::dtype::i8: return "i8";
   }
   return "?";
 }

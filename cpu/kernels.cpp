@@ -1,6 +1,7 @@
 // One CPU ISA row: compiled once per row of cmake/isa.cmake with its -m flags, SIGMAX_ISA (its name) and SIGMAX_ARCH
 // (its xsimd architecture). Exports the table and nothing else.
 #include "columns.hpp"
+#include "quantise.hpp"
 // The formulas come after the vocabulary they are written in.
 #include "../kernels/activations.hpp"
 #include "../kernels/kernel_table.hpp"
@@ -52,6 +53,8 @@ const kernel_table SIGMAX_JOIN(kernels_, SIGMAX_ISA) = {
     row_dot,
     {row_gradient<false>, row_gradient<true>},
     &SIGMAX_JOIN(gate_kernels_, SIGMAX_ISA),
+    {quantise<float8_e4m3>, quantise<float8_e5m2>, quantise<std::int8_t>},
+    row_amax,
 };
 
 }  // namespace sigmax

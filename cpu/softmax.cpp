@@ -4,6 +4,7 @@
 // additions follow kernels/softmax_state.hpp.
 #include <limits>
 
+#include "../kernels/quantise.hpp"
 #include "softmax_rows.hpp"
 
 namespace sigmax {
@@ -128,6 +129,9 @@ struct row_state {
   row_sums sum;
   factors last;  ///< what the last pass multiplies by or subtracts
 
+  // With quantised results:
+  float amax, scale;
+
   // With a loss:
   bool ignored;
   std::int64_t target;
@@ -171,6 +175,8 @@ void begin_row(const softmax_plan& plan, const nest_cursor& cursor, int r, row_s
   row.sink = row.max = no_score;
   row.sum = {};
   row.ignored = false;
+  row.amax = 0;
+  row.scale = plan.codes != nullptr ? plan.codes->scale : 1;
   if (plan.form == nullptr) return;
   const softmax_form& form = *plan.form;
   // Offsets beyond +-2^40 mask everything or nothing, as 2^40 does.
@@ -271,6 +277,7 @@ struct row_tile {
   bool in_output;           ///< the output's row is the buffer
   bool keep;                ///< the exponentials are kept, too
   bool keep_in_output;      ///< there, and not in place of the scores
+  bool finished = false;    ///< the buffer holds the results, which were measured
   std::int64_t begin, end;  ///< the columns that any of the rows looks at
   std::int64_t piece;       ///< columns at a time
   row_state state[widest_tile];
@@ -421,21 +428,42 @@ struct row_tile {
     }
   }
 
+  /// The results of a piece, in y if that can be the buffer.
+  void finish(std::int64_t start, std::int64_t count) noexcept {
+    if (!whole) fetch(start, count);
+    const auto step = plan.logarithm ? plan.steps->shift : plan.steps->exp_scale;
+    const bool streaming = plan.streaming && !in_output;
+    for (int r = 0; r < rows; ++r) {
+      const row_state& row = state[r];
+      float* const buffer = buffer_of(r, start);
+      float* const y = plan.direct_output ? reinterpret_cast<float*>(y_at(r, start)) : buffer;
+      if (keep)
+        plan.steps->scale(exponentials_of(r, start), y, count, row.last.high, row.last.low, streaming);
+      else
+        step(scores_of(r, start, count), y, count, row.shift, row.last.high, row.last.low, streaming);
+      if (smoothed(plan) && !row.ignored) smooth(plan, row, y, count);
+    }
+  }
+
+  /// The largest results, for a row's scale. What is masked by its position is 0 or infinite, and so none of them.
+  void measure(std::int64_t from, std::int64_t to) noexcept {
+    pieces(from, to, [&](std::int64_t start, std::int64_t count) {
+      finish(start, count);
+      for (int r = 0; r < rows; ++r) state[r].amax = plan.table->row_amax(buffer_of(r, start), count, state[r].amax);
+    });
+    finished = whole;
+  }
+
+  /// The largest results of all columns are known.
+  void settle_scale(int r, float amax) noexcept {
+    if (plan.data[operand_row_scales] != nullptr) state[r].scale = scale_of_row(amax, plan.type[operand_y]);
+    set_value(plan, cursor, operand_row_scales, r, static_cast<double>(state[r].scale));
+    set_value(plan, cursor, operand_amax, r, static_cast<double>(amax));
+  }
+
   void write(std::int64_t from, std::int64_t to) noexcept {
     pieces(from, to, [&](std::int64_t start, std::int64_t count) {
-      if (!whole) fetch(start, count);
-      const auto step = plan.logarithm ? plan.steps->shift : plan.steps->exp_scale;
-      const bool streaming = plan.streaming && !in_output;
-      for (int r = 0; r < rows; ++r) {
-        const row_state& row = state[r];
-        float* const buffer = buffer_of(r, start);
-        float* const y = plan.direct_output ? reinterpret_cast<float*>(y_at(r, start)) : buffer;
-        if (keep)
-          plan.steps->scale(exponentials_of(r, start), y, count, row.last.high, row.last.low, streaming);
-        else
-          step(scores_of(r, start, count), y, count, row.shift, row.last.high, row.last.low, streaming);
-        if (smoothed(plan) && !row.ignored) smooth(plan, row, y, count);
-      }
+      if (!finished) finish(start, count);
       for (int r = 0; r < rows && !plan.direct_output; ++r) scatter(buffer_of(r, start), r, start, count);
     });
     fill(from, std::min(to, begin));
@@ -451,13 +479,16 @@ struct row_tile {
         std::fill_n(reinterpret_cast<float*>(y_at(r, from)), to - from, v);
         continue;
       }
-      std::fill_n(scratch, std::min<std::int64_t>(softmax_block, to - from), v);
+      float same[softmax_block];  // not in scratch, where later chunks of the row may wait
+      std::fill_n(same, std::min<std::int64_t>(softmax_block, to - from), v);
       for (std::int64_t i = from; i < to; i += softmax_block)
-        scatter(scratch, r, i, std::min<std::int64_t>(softmax_block, to - i));
+        scatter(same, r, i, std::min<std::int64_t>(softmax_block, to - i));
     }
   }
 
   void scatter(const float* v, int r, std::int64_t column, std::int64_t count) const noexcept {
+    if (plan.codes != nullptr)
+      return plan.table->quantise_to(plan.type[operand_y])(v, y_at(r, column), plan.y_stride, count, state[r].scale);
     plan.table->scatter[static_cast<std::size_t>(plan.type[operand_y])](v, y_at(r, column), plan.y_stride, count);
   }
 
@@ -497,6 +528,17 @@ void run_tile(row_tile& tile, F for_chunks) noexcept {
   }
   tile.settle_sum();
   if (plan.pass == softmax_pass::partial) return;
+  if (plan.codes != nullptr && (plan.data[operand_row_scales] != nullptr || plan.data[operand_amax] != nullptr)) {
+    for_chunks([&](row_tile& t, std::int64_t c) {
+      t.measure(c * plan.split.chunk, (c + 1) * plan.split.chunk);
+      for (int r = 0; r < t.rows; ++r) max[c][r] = t.state[r].amax;
+    });
+    for (int r = 0; r < tile.rows; ++r) {
+      float amax = 0;
+      for (std::int64_t c = 0; c < plan.split.chunks; ++c) amax = std::max(amax, max[c][r]);
+      tile.settle_scale(r, amax);
+    }
+  }
   for_chunks([&](row_tile& t, std::int64_t c) {
     t.write(c * plan.split.chunk, std::min((c + 1) * plan.split.chunk, plan.columns));
   });
@@ -536,9 +578,9 @@ bool rows_begin_lines(const softmax_plan& plan) noexcept {
 
 softmax_plan plan_softmax(const kernel_table& table, softmax_pass pass, bool logarithm, const softmax_form* form,
                           const loss_terms* loss, const const_view& x, const const_view& y, int axis,
-                          const options& how) noexcept {
+                          const options& how, const quantisation* codes) noexcept {
   softmax_plan plan;  // filled below: clearing its loop nest would take longer than a short row
-  describe_softmax(plan, pass, logarithm, form, loss, x, y, axis);
+  describe_softmax(plan, pass, logarithm, form, loss, x, y, axis, codes);
   plan.table = &table;
   plan.steps = &table.softmax[static_cast<std::size_t>(how.accuracy)];
   plan.direct_input = x.type == dtype::f32 && (plan.x_stride == 1 || plan.columns == 1);

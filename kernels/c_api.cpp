@@ -103,6 +103,9 @@ void sigmax_staging_memory_init(sigmax_staging_memory* memory, size_t struct_siz
 void sigmax_calibration_init(sigmax_calibration* figures, size_t struct_size) noexcept {
   write_struct(sigmax_calibration{}, figures, struct_size);
 }
+void sigmax_quantisation_init(sigmax_quantisation* codes, size_t struct_size) noexcept {
+  write_struct(default_quantisation(), codes, struct_size);
+}
 
 void sigmax_view_dense(sigmax_view* view, size_t struct_size, const void* data, sigmax_dtype type, int32_t rank,
                        const int64_t* shape) noexcept {
@@ -247,6 +250,37 @@ sigmax_status sigmax_top_k_gating(const sigmax_view* x, const sigmax_view* weigh
   const auto with = read.form(form);
   const auto how = read.how(options);
   return finish(read.then([&] { return top_k_gating(in, out, places, axis, with, how); }));
+}
+
+sigmax_status sigmax_activate_quantised(sigmax_activation op, const sigmax_view* x, const sigmax_view* y, int32_t axis,
+                                        const sigmax_quantisation* codes, const sigmax_options* options) noexcept {
+  reader read;
+  const view in = read.tensor("x", x), out = read.tensor("y", y);
+  const auto to = read.codes(codes);
+  const auto how = read.how(options);
+  return finish(read.then([&] { return activate_quantised(static_cast<activation>(op), in, out, axis, to, how); }));
+}
+
+sigmax_status sigmax_activate_gated_quantised(sigmax_gate op, const sigmax_view* a, const sigmax_view* b,
+                                              const sigmax_view* y, int32_t axis, const sigmax_quantisation* codes,
+                                              const sigmax_options* options) noexcept {
+  reader read;
+  const view first = read.tensor("a", a), second = read.tensor("b", b), out = read.tensor("y", y);
+  const auto to = read.codes(codes);
+  const auto how = read.how(options);
+  return finish(
+      read.then([&] { return activate_gated_quantised(static_cast<gate>(op), first, second, out, axis, to, how); }));
+}
+
+sigmax_status sigmax_softmax_quantised(const sigmax_view* x, const sigmax_view* y, int32_t axis,
+                                       const sigmax_softmax_form* form, const sigmax_quantisation* codes,
+                                       const sigmax_options* options) noexcept {
+  reader read;
+  const view in = read.tensor("x", x), out = read.tensor("y", y);
+  const auto with = read.form(form);
+  const auto to = read.codes(codes);
+  const auto how = read.how(options);
+  return finish(read.then([&] { return softmax_quantised(in, out, axis, with, to, how); }));
 }
 
 sigmax_status sigmax_explain(sigmax_activation op, const sigmax_view* x, const sigmax_view* y,

@@ -26,7 +26,9 @@ static_assert(same(status_code::ok, sigmax_status_ok) &&
               same(status_code::backend_error, sigmax_status_backend_error));
 static_assert(same(dtype::f32, sigmax_dtype_f32) && same(dtype::f16, sigmax_dtype_f16) &&
               same(dtype::bf16, sigmax_dtype_bf16) && same(dtype::boolean, sigmax_dtype_boolean) &&
-              same(dtype::i32, sigmax_dtype_i32) && same(dtype::i64, sigmax_dtype_i64));
+              same(dtype::i32, sigmax_dtype_i32) && same(dtype::i64, sigmax_dtype_i64) &&
+              same(dtype::f8_e4m3, sigmax_dtype_f8_e4m3) && same(dtype::f8_e5m2, sigmax_dtype_f8_e5m2) &&
+              same(dtype::i8, sigmax_dtype_i8));
 static_assert(same(backend::automatic, sigmax_backend_automatic) && same(backend::cpu, sigmax_backend_cpu) &&
               same(backend::cuda, sigmax_backend_cuda));
 static_assert(same(accuracy::high, sigmax_accuracy_high) && same(accuracy::fast, sigmax_accuracy_fast));
@@ -47,6 +49,8 @@ template <>
 inline constexpr std::size_t first_size<sigmax_cross_entropy_form> = 32;
 template <>
 inline constexpr std::size_t first_size<sigmax_gating_form> = 32;
+template <>
+inline constexpr std::size_t first_size<sigmax_quantisation> = 32;
 template <>
 inline constexpr std::size_t first_size<sigmax_explanation> = 304;
 template <>
@@ -151,6 +155,11 @@ inline sigmax_cross_entropy_form default_cross_entropy_form() noexcept {
 inline sigmax_gating_form default_gating_form() noexcept {
   const gating_form d;
   return {sizeof(sigmax_gating_form), d.sigmoid, d.renormalise, d.scale, 0, nullptr};
+}
+
+inline sigmax_quantisation default_quantisation() noexcept {
+  const quantisation d;
+  return {sizeof(sigmax_quantisation), d.scale, 0, nullptr, nullptr};
 }
 
 /// Reads the arguments of one call. The first fault stays.
@@ -265,6 +274,18 @@ class reader {
     out.bytes_per_second_from_device = c.bytes_per_second_from_device;
     out.device_bytes_per_second = c.device_bytes_per_second;
     out.launch_ns = c.launch_ns;
+    return out;
+  }
+
+  quantisation codes(const sigmax_quantisation* given) noexcept {
+    sigmax_quantisation q = default_quantisation();
+    quantisation out;
+    if (given == nullptr || !fault_.ok() || !keep(read_struct("quantisation", given, q)) ||
+        !keep(reserved_is_zero("quantisation", q.reserved)))
+      return out;
+    out.scale = q.scale;
+    out.row_scales = optional("quantisation.row_scales", q.row_scales);
+    out.amax = optional("quantisation.amax", q.amax);
     return out;
   }
 

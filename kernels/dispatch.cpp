@@ -369,6 +369,35 @@ status run_cross_entropy(const const_view* dloss, const const_view& x, const con
   return run_softmax_on(c, pass, false, &scores, &loss, x, out, axis, how);
 }
 
+/// Refuses CUDA, which has no quantised outputs yet. `empty`: there is nothing to do.
+status choose_for_codes(const options& how, const const_view& y, const quantisation& codes, choice& c,
+                        bool& empty) noexcept {
+  if (status s = choose(how, y.where, c); !s) return s;
+  if (c.where == backend::cuda)
+    return failure(status_code::unsupported, "the CUDA backend has no quantised outputs yet: y is of 8 bits");
+  empty = element_count(y) == 0 && codes.row_scales.data == nullptr && codes.amax.data == nullptr;
+  return {};
+}
+
+template <class Function, std::size_t n>
+status run_quantised_call(elementwise_form form, Function function, const named_view (&inputs)[n], const view& y,
+                          int axis, const quantisation& codes, const options& how) noexcept {
+  elementwise_function f{form, static_cast<std::size_t>(function), {}};
+  if (status s = resolve_parameters(function, how.parameters, f.p); !s) return s;
+  if (status s = validate_options(how); !s) return s;
+  const const_view out = y;
+  if (status s = validate_quantised(inputs, static_cast<int>(n), out, axis, codes); !s) return s;
+  choice c;
+  bool empty = false;
+  if (status s = choose_for_codes(how, out, codes, c, empty); !s) return s;
+  if (empty) return {};
+  const const_view* views[n + 1];
+  for (std::size_t i = 0; i < n; ++i) views[i] = inputs[i].view;
+  views[n] = &out;
+  run_quantised(*c.table, f, views, axis, codes, how);
+  return {};
+}
+
 }  // namespace
 
 elementwise_call describe_call(const elementwise_function& f, const const_view* const* views, extent_of_call extent,
@@ -407,9 +436,11 @@ void describe_gated(gated_call& call, const elementwise_function& f, const const
 }
 
 void describe_softmax(softmax_call& call, softmax_pass pass, bool logarithm, const softmax_form* form,
-                      const loss_terms* loss, const const_view& x, const const_view& y, int axis) noexcept {
+                      const loss_terms* loss, const const_view& x, const const_view& y, int axis,
+                      const quantisation* codes) noexcept {
   call.form = form;
   call.loss = loss;
+  call.codes = codes;
   call.logarithm = logarithm;
   call.pass = pass;
   call.scored = false;
@@ -419,7 +450,7 @@ void describe_softmax(softmax_call& call, softmax_pass pass, bool logarithm, con
   const const_view* views[softmax_operands] = {&x, &y};
   int count = 2;
   const_view absent = x, query = x;  // of x only the rank and the extents matter
-  const_view outputs[3];
+  const_view outputs[5];
   if (form != nullptr) {
     std::fill_n(absent.strides, max_rank, 0);
     std::fill_n(query.strides, max_rank, 0);
@@ -433,6 +464,10 @@ void describe_softmax(softmax_call& call, softmax_pass pass, bool logarithm, con
     if (loss != nullptr)
       for (const const_view* v : {&loss->targets, &loss->loss, &loss->dloss})
         views[count++] = v->data != nullptr ? v : &absent;
+    if (codes != nullptr) {
+      outputs[3] = codes->row_scales, outputs[4] = codes->amax;
+      for (const const_view* v : {&outputs[3], &absent, &outputs[4]}) views[count++] = v->data != nullptr ? v : &absent;
+    }
     call.mask_stride = form->mask.strides[axis];
     call.scored = form->scale != 1 || form->softcap != 0 || form->mask.data != nullptr ||
                   form->row_scale.data != nullptr || form->slopes.data != nullptr;
@@ -559,6 +594,31 @@ status log_softmax(const const_view& x, const view& y, int axis, const options& 
 status softmax_fused(const const_view& x, const view& y, int axis, const softmax_form& form,
                      const options& how) noexcept {
   return run_softmax_form(softmax_pass::all, x, &y, axis, form, how);
+}
+
+status activate_quantised(activation op, const const_view& x, const view& y, int axis, const quantisation& codes,
+                          const options& how) noexcept {
+  return run_quantised_call(elementwise_form::forward, op, {{"x", &x}}, y, axis, codes, how);
+}
+
+status activate_gated_quantised(gate op, const const_view& a, const const_view& b, const view& y, int axis,
+                                const quantisation& codes, const options& how) noexcept {
+  return run_quantised_call(elementwise_form::gated, op, {{"a", &a}, {"b", &b}}, y, axis, codes, how);
+}
+
+status softmax_quantised(const const_view& x, const view& y, int axis, const softmax_form& form,
+                         const quantisation& codes, const options& how) noexcept {
+  if (status s = softmax_options(how); !s) return s;
+  const const_view out = y;
+  if (status s = validate_form(x, &out, axis, form, false, &codes); !s) return s;
+  choice c;
+  bool empty = false;
+  if (status s = choose_for_codes(how, out, codes, c, empty); !s) return s;
+  const bool of_rows = form.max.data != nullptr || form.sum.data != nullptr || form.lse.data != nullptr;
+  if (empty && !of_rows) return {};
+  run_softmax(plan_softmax(*c.table, softmax_pass::all, form.logarithm, &form, nullptr, x, out, axis, how, &codes),
+              how);
+  return {};
 }
 
 status softmax_partial(const const_view& x, int axis, const softmax_form& form, const options& how) noexcept {

@@ -85,6 +85,11 @@ elementwise_plan plan_elementwise(const kernel_table& table, const elementwise_f
                                   const const_view* const* views, extent_of_call extent, const options& how) noexcept;
 void run_elementwise(const elementwise_plan& plan, const options& how) noexcept;
 
+/// An activation or a gate with quantised results; `views`: inputs, then y. For at least one element or row of which
+/// something is asked.
+void run_quantised(const kernel_table& table, const elementwise_function& f, const const_view* const* views, int axis,
+                   const quantisation& codes, const options& how) noexcept;
+
 /// How rows and the chunks of their columns (kernels/softmax_state.hpp) go to the caller's threads.
 struct row_split {
   work_split rows;
@@ -108,7 +113,9 @@ enum softmax_operand {
   operand_targets,
   operand_loss,
   operand_dloss,
-  softmax_operands
+  softmax_operands,
+  operand_row_scales = operand_targets,  ///< no quantised call has a loss
+  operand_amax = operand_dloss
 };
 enum class softmax_pass { all, partial, finish };
 
@@ -122,9 +129,10 @@ struct loss_terms {
 
 /// What to compute, whichever backend does it.
 struct softmax_call {
-  const softmax_form* form;  ///< null: plain
-  const loss_terms* loss;    ///< null: none
-  bool logarithm, scored;    ///< scored: the scores are not the elements themselves
+  const softmax_form* form;   ///< null: plain
+  const loss_terms* loss;     ///< null: none
+  const quantisation* codes;  ///< null: y is not quantised
+  bool logarithm, scored;     ///< scored: the scores are not the elements themselves
   softmax_pass pass;
   std::byte* data[softmax_operands];  ///< null: absent
   dtype type[softmax_operands];
@@ -133,7 +141,8 @@ struct softmax_call {
 };
 /// `form` null: plain, which a loss is not. `y` is x if there is none.
 void describe_softmax(softmax_call& call, softmax_pass pass, bool logarithm, const softmax_form* form,
-                      const loss_terms* loss, const const_view& x, const const_view& y, int axis) noexcept;
+                      const loss_terms* loss, const const_view& x, const const_view& y, int axis,
+                      const quantisation* codes = nullptr) noexcept;
 
 struct softmax_plan : softmax_call {
   const kernel_table* table;
@@ -151,7 +160,7 @@ struct softmax_plan : softmax_call {
 };
 softmax_plan plan_softmax(const kernel_table& table, softmax_pass pass, bool logarithm, const softmax_form* form,
                           const loss_terms* loss, const const_view& x, const const_view& y, int axis,
-                          const options& how) noexcept;
+                          const options& how, const quantisation* codes = nullptr) noexcept;
 void run_softmax(const softmax_plan& plan, const options& how) noexcept;
 
 enum gradient_operand { gradient_dy, gradient_y, gradient_dx, gradient_operands };

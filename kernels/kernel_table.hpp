@@ -20,6 +20,7 @@ inline constexpr int gate_count = 0
 #undef SIGMAX_GATE
     ;
 inline constexpr int dtype_count = 3;
+inline constexpr int quantised_count = 3;
 inline constexpr int accuracy_count = 2;
 inline constexpr int side_by_side = 16;             ///< short rows: entry c of row r stands at [16 c + r]
 inline constexpr std::int64_t most_experts = 1024;  ///< of a gate: they are kept on the stack
@@ -139,6 +140,15 @@ struct kernel_table {
   void (*softmax_gradient[2])(const float* dy, const float* y, float* dx, std::int64_t n, float scale, float high,
                               float low, bool streaming) noexcept;
   const gate_table* gates;
+  /// q[i stride] = the code of x[i] / scale; by dtype, from f8_e4m3 on.
+  using quantise_fn = void (*)(const float* x, void* q, std::int64_t stride, std::int64_t n, float scale) noexcept;
+  quantise_fn quantise[quantised_count];
+  /// The largest of bound and all |x| that are finite.
+  float (*row_amax)(const float* x, std::int64_t n, float bound) noexcept;
+
+  quantise_fn quantise_to(dtype type) const noexcept {
+    return quantise[static_cast<int>(type) - static_cast<int>(dtype::f8_e4m3)];
+  }
 };
 
 /// The rows of this build that this machine can run, best first, and all of them for information; see cpu/isa.cpp.

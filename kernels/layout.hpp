@@ -9,7 +9,10 @@ inline std::int64_t size_of(dtype t) noexcept {
   switch (t) {
     case dtype::f16:
     case dtype::bf16: return 2;
-    case dtype::boolean: return 1;
+    case dtype::boolean:
+    case dtype::f8_e4m3:
+    case dtype::f8_e5m2:
+    case dtype::i8: return 1;
     case dtype::i64: return 8;
     default: return 4;
   }

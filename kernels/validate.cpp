@@ -25,11 +25,12 @@ status validate_finite(const char* name, float v) noexcept {
 
 namespace {
 
-enum class role { tensor, mask, indices };
+enum class role { tensor, mask, indices, codes };
 
 bool fits(dtype type, role wanted) noexcept {
   const bool floating = type == dtype::f32 || type == dtype::f16 || type == dtype::bf16;
   if (wanted == role::indices) return type == dtype::i32 || type == dtype::i64;
+  if (wanted == role::codes) return type == dtype::f8_e4m3 || type == dtype::f8_e5m2 || type == dtype::i8;
   return floating || (type == dtype::boolean && wanted == role::mask);
 }
 
@@ -38,13 +39,16 @@ status validate_view(const char* name, const const_view& v, std::int64_t& count,
   if (v.rank < 0 || v.rank > max_rank)
     return failure(invalid_argument, "%s: rank %d is not in [0, %d]%s", name, v.rank, max_rank,
                    v.rank == max_rank + 1 ? " (extents and strides that do not fit, or a failed split)" : "");
-  if (v.type < dtype::f32 || v.type > dtype::i64)
+  if (v.type < dtype::f32 || v.type > dtype::i8)
     return failure(invalid_argument, "%s: dtype %d is unknown", name, static_cast<int>(v.type));
   if (!fits(v.type, wanted))
     return failure(unsupported, "%s: %s", name,
                    wanted == role::indices ? "must be i32 or i64"
                    : wanted == role::mask  ? "a mask must be f32, f16, bf16 or boolean"
-                                           : "must be f32, f16 or bf16");
+                   : wanted == role::codes ? "must be f8_e4m3, f8_e5m2 or i8"
+                   : fits(v.type, role::codes)
+                       ? "must be f32, f16 or bf16; 8 bits are for the outputs of calls with a quantisation"
+                       : "must be f32, f16 or bf16");
   if (v.where != memory::host && v.where != memory::cuda && v.where != memory::managed)
     return failure(invalid_argument, "%s: memory kind %d is unknown", name, static_cast<int>(v.where));
   for (int i = 0; i < v.rank; ++i)
@@ -90,9 +94,9 @@ status validate_parts(const part (&parts)[n], const char* other_shape = "one val
   for (const part& p : parts) {
     if (p.view->data == nullptr && (p.as == part::optional || p.as == part::optional_output)) continue;
     if (status s = validate_view(p.name, *p.view, count, p.wanted); !s) return s;
-    if (status s = same_shape({p.name, p.view}, {p.shape == &x ? "x" : other_shape, p.shape}); !s) return s;
+    if (status s = same_shape({p.name, p.view}, {p.shape == &x ? parts[0].name : other_shape, p.shape}); !s) return s;
     if (p.view->where != x.where)
-      return failure(invalid_argument, "x and %s live in different kinds of memory", p.name);
+      return failure(invalid_argument, "%s and %s live in different kinds of memory", parts[0].name, p.name);
     if (p.as == part::needed || p.as == part::optional || count == 0) continue;
     if (!elements_distinct(*p.view)) return failure(overlap, "%s: its strides make elements share memory", p.name);
     for (const part& q : parts) {
@@ -103,6 +107,27 @@ status validate_parts(const part (&parts)[n], const char* other_shape = "one val
     }
   }
   return {};
+}
+
+status validate_row_output(const char* name, const view& v) noexcept {
+  using enum status_code;
+  const bool off = v.rank == 0 || (v.rank > 0 && v.rank <= max_rank && element_count(v) == 0);
+  if (v.data == nullptr && !off) return failure(invalid_argument, "quantisation.%s: data is null", name);
+  if (v.data != nullptr && v.type != dtype::f32) return failure(unsupported, "quantisation.%s: must be f32", name);
+  return {};
+}
+
+status validate_quantisation(const quantisation& codes) noexcept {
+  using enum status_code;
+  constexpr float smallest = std::numeric_limits<float>::min(), largest = std::numeric_limits<float>::max();
+  if (!(codes.scale >= smallest && codes.scale <= largest))
+    return failure(invalid_argument, "quantisation.scale is %g, not a positive, normal, finite number",
+                   static_cast<double>(codes.scale));
+  if (codes.row_scales.data != nullptr && codes.scale != 1)
+    return failure(invalid_argument, "quantisation.scale is %g, but quantisation.row_scales gives each row its own",
+                   static_cast<double>(codes.scale));
+  if (status s = validate_row_output("row_scales", codes.row_scales); !s) return s;
+  return validate_row_output("amax", codes.amax);
 }
 
 }  // namespace
@@ -148,8 +173,8 @@ status resolve_axis(const const_view& x, int& axis) noexcept {
   return {};
 }
 
-status validate_form(const const_view& x, const const_view* y, int& axis, const softmax_form& form,
-                     bool reads_state) noexcept {
+status validate_form(const const_view& x, const const_view* y, int& axis, const softmax_form& form, bool reads_state,
+                     const quantisation* codes) noexcept {
   using enum status_code;
   std::int64_t count = 0;
   if (status s = validate_view("x", x, count); !s) return s;
@@ -181,6 +206,11 @@ status validate_form(const const_view& x, const const_view* y, int& axis, const 
   } else if (y == nullptr && max.data == nullptr && sum.data == nullptr && lse.data == nullptr) {
     return failure(invalid_argument, "form.max, form.sum and form.lse have no data: nothing to do");
   }
+  if (codes != nullptr)
+    if (status s = validate_quantisation(*codes); !s) return s;
+  const const_view row_scales = codes != nullptr ? const_view(codes->row_scales) : const_view{},
+                   amax = codes != nullptr ? const_view(codes->amax) : const_view{};
+  const part::use of_y = codes != nullptr ? part::output : y != nullptr ? part::in_place : part::needed;
   const part parts[] = {{"x", &x, &x},
                         {"form.row_scale", &form.row_scale, &row_shape, part::optional},
                         {"form.slopes", &form.slopes, &row_shape, part::optional},
@@ -189,7 +219,27 @@ status validate_form(const const_view& x, const const_view* y, int& axis, const 
                         {"form.max", &max, &row_shape, reads_state ? part::needed : part::optional_output},
                         {"form.sum", &sum, &row_shape, reads_state ? part::needed : part::optional_output},
                         {"form.lse", &lse, &row_shape, part::optional_output},
-                        {"y", y != nullptr ? y : &x, &x, y != nullptr ? part::in_place : part::needed}};
+                        {"quantisation.row_scales", &row_scales, &row_shape, part::optional_output},
+                        {"quantisation.amax", &amax, &row_shape, part::optional_output},
+                        {"y", y != nullptr ? y : &x, &x, of_y, codes != nullptr ? role::codes : role::tensor}};
+  return validate_parts(parts);
+}
+
+status validate_quantised(const named_view* inputs, int n, const const_view& y, int& axis,
+                          const quantisation& codes) noexcept {
+  const named_view &first = inputs[0], &last = inputs[n - 1];
+  std::int64_t count = 0;
+  if (status s = validate_view(first.name, *first.view, count); !s) return s;
+  if (status s = resolve_axis(*first.view, axis); !s) return s;
+  if (status s = validate_quantisation(codes); !s) return s;
+  const_view row_shape = *first.view;
+  row_shape.shape[axis] = 1;
+  const const_view row_scales = codes.row_scales, amax = codes.amax;
+  const part parts[] = {{first.name, first.view, first.view},
+                        {last.name, last.view, first.view},
+                        {"y", &y, first.view, part::output, role::codes},
+                        {"quantisation.row_scales", &row_scales, &row_shape, part::optional_output},
+                        {"quantisation.amax", &amax, &row_shape, part::optional_output}};
   return validate_parts(parts);
 }
 

@@ -27,9 +27,12 @@ status validate_views(const named_view* views, int n, extent_of_call& extent, in
 status resolve_axis(const const_view& x, int& axis) noexcept;
 
 /// Everything about a call with a softmax_form but the options; resolves the axis. `y` null: there is none. With
-/// `reads_state` max and sum are inputs, and needed.
-status validate_form(const const_view& x, const const_view* y, int& axis, const softmax_form& form,
-                     bool reads_state) noexcept;
+/// `reads_state` max and sum are inputs, and needed. `codes` null: y is not quantised.
+status validate_form(const const_view& x, const const_view* y, int& axis, const softmax_form& form, bool reads_state,
+                     const quantisation* codes = nullptr) noexcept;
+/// The same for one or two inputs and a quantised y.
+status validate_quantised(const named_view* inputs, int n, const const_view& y, int& axis,
+                          const quantisation& codes) noexcept;
 
 /// The same for a loss. `dloss` and `y` (loss or dx) as named; with `gradient` form.lse is an input.
 status validate_cross_entropy(const const_view* dloss, const const_view& x, const const_view& targets,

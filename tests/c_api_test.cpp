@@ -64,6 +64,11 @@ void cpp_calls(const float* x, const float* dy, const float* per_row, call_resul
   ok(cross_entropy_gradient(rows, in, matrix(targets, 1), whole(out.loss_gradient), -1, form));
   ok(top_k_gating(in, matrix(out.weights, calls_chosen), matrix(out.experts, calls_chosen), -1,
                   {.sigmoid = true, .scale = 2.5f, .bias = grad}));
+  const auto codes = [&](int i, dtype type) { return view(out.codes[i], type, {calls_rows, calls_columns}); };
+  ok(activate_quantised(activation::gelu, in, codes(0, dtype::i8), -1, {.scale = 0.02f}));
+  ok(activate_gated_quantised(gate::swiglu, in, grad, codes(1, dtype::f8_e4m3), 1,
+                              {.row_scales = matrix(out.row_scales[0], 1), .amax = matrix(out.amax, 1)}));
+  ok(softmax_quantised(in, codes(2, dtype::f8_e5m2), -1, {}, {.row_scales = matrix(out.row_scales[1], 1)}));
 }
 
 TEST(c_api, every_call_gives_the_bits_of_the_cpp_api) {

@@ -139,6 +139,34 @@ static void gradients_and_losses(const sigmax_view* x, const sigmax_view* dy, co
   EXPECT_OK(sigmax_top_k_gating(x, &weights, &experts, -1, &gate, NULL));
 }
 
+static void quantised(const sigmax_view* x, const sigmax_view* dy, struct call_results* out) {
+  const sigmax_view y = matrix(out->codes[0], sigmax_dtype_i8, calls_columns);
+  const sigmax_view gated = matrix(out->codes[1], sigmax_dtype_f8_e4m3, calls_columns);
+  const sigmax_view softmax = matrix(out->codes[2], sigmax_dtype_f8_e5m2, calls_columns);
+  const sigmax_view gate_scales = matrix(out->row_scales[0], sigmax_dtype_f32, 1);
+  const sigmax_view softmax_scales = matrix(out->row_scales[1], sigmax_dtype_f32, 1);
+  const sigmax_view amax = matrix(out->amax, sigmax_dtype_f32, 1);
+  sigmax_quantisation codes;
+  sigmax_quantisation_init(&codes, sizeof codes);
+  expect(codes.scale == 1 && codes.row_scales == NULL, "quantisation_init");
+  codes.scale = 0.02f;
+  EXPECT_OK(sigmax_activate_quantised(sigmax_activation_gelu, x, &y, -1, &codes, NULL));
+  codes.reserved = 1;
+  expect(sigmax_activate_quantised(sigmax_activation_gelu, x, &y, -1, &codes, NULL) == sigmax_status_unsupported,
+         "quantisation.reserved");
+  sigmax_quantisation_init(&codes, sizeof codes);
+  codes.row_scales = &gate_scales;
+  codes.amax = &amax;
+  EXPECT_OK(sigmax_activate_gated_quantised(sigmax_gate_swiglu, x, dy, &gated, 1, &codes, NULL));
+  codes.row_scales = &softmax_scales;
+  codes.amax = NULL;
+  EXPECT_OK(sigmax_softmax_quantised(x, &softmax, -1, NULL, &codes, NULL));
+  const sigmax_view nowhere = matrix(NULL, sigmax_dtype_f32, 1);
+  codes.row_scales = &nowhere;
+  expect(sigmax_softmax_quantised(x, &softmax, -1, NULL, &codes, NULL) == sigmax_status_invalid_argument,
+         "row_scales without data");
+}
+
 static void facts(const sigmax_view* x, struct call_results* out) {
   sigmax_activation_info info = {.struct_size = sizeof info};
   sigmax_parameter_info parameter = {.struct_size = sizeof parameter};
@@ -186,6 +214,7 @@ int c_calls(const float* x, const float* dy, const float* per_row, struct call_r
   softmaxes(&in, per_row, out);
   parts(&in, out);
   gradients_and_losses(&in, &grad, per_row, out);
+  quantised(&in, &grad, out);
   facts(&in, out);
   return failures;
 }

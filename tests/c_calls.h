@@ -25,6 +25,8 @@ struct call_results {
   float loss[calls_rows], lse[calls_rows], loss_gradient[calls_size];
   float weights[calls_rows * calls_chosen];
   int32_t experts[calls_rows * calls_chosen];
+  float row_scales[2][calls_rows], amax[calls_rows];
+  uint8_t codes[3][calls_size + 1]; /* together whole words */
 };
 
 #ifdef __cplusplus

@@ -70,8 +70,9 @@ TEST_F(dlpack, dense_and_strided) {
 }
 
 TEST_F(dlpack, types_and_devices) {
-  const std::tuple<int, int, dtype> types[] = {{2, 32, dtype::f32},    {2, 16, dtype::f16}, {4, 16, dtype::bf16},
-                                               {6, 8, dtype::boolean}, {0, 32, dtype::i32}, {0, 64, dtype::i64}};
+  const std::tuple<int, int, dtype> types[] = {{2, 32, dtype::f32},     {2, 16, dtype::f16},     {4, 16, dtype::bf16},
+                                               {6, 8, dtype::boolean},  {0, 32, dtype::i32},     {0, 64, dtype::i64},
+                                               {10, 8, dtype::f8_e4m3}, {12, 8, dtype::f8_e5m2}, {0, 8, dtype::i8}};
   for (auto [code, bits, type] : types) {
     tensor.dtype = {static_cast<std::uint8_t>(code), static_cast<std::uint8_t>(bits), 1};
     ASSERT_TRUE(from_dlpack(tensor, out).ok());

@@ -19,6 +19,7 @@ class tensors {
     y = matrix<float>(columns), z = matrix<float>(columns), experts = matrix<std::int32_t>(columns);
     each = matrix<float>(1), targets = matrix<std::int64_t>(1);
     max = matrix<float>(1), sum = matrix<float>(1), lse = matrix<float>(1);
+    codes = matrix<sigmax::float8_e4m3>(columns);
     fill(x, 3), fill(dy, 1), fill(mask, 2), fill(each, 1);
     for (std::int64_t i = 0; i < rows; ++i) static_cast<std::int64_t*>(targets.data)[i] = i % columns;
     clear();
@@ -27,6 +28,7 @@ class tensors {
   void clear() {
     for (const sigmax::view& v : {y, z, max, sum, lse}) std::fill_n(static_cast<float*>(v.data), count(v), -77.0f);
     std::fill_n(static_cast<std::int32_t*>(experts.data), count(experts), -77);
+    std::fill_n(static_cast<unsigned char*>(codes.data), count(codes), static_cast<unsigned char>(0xaa));
   }
   std::vector<unsigned char> outputs() const {
     std::vector<unsigned char> all;
@@ -34,11 +36,13 @@ class tensors {
       const auto* bytes = static_cast<const unsigned char*>(v.data);
       all.insert(all.end(), bytes, bytes + 4 * count(v));
     }
+    const auto* bytes = static_cast<const unsigned char*>(codes.data);
+    all.insert(all.end(), bytes, bytes + count(codes));
     return all;
   }
 
-  sigmax::view x, dy, mask, y, z, experts;    // rows x columns
-  sigmax::view each, targets, max, sum, lse;  // rows x 1
+  sigmax::view x, dy, mask, y, z, experts, codes;  // rows x columns
+  sigmax::view each, targets, max, sum, lse;       // rows x 1
 
  private:
   static std::int64_t count(const sigmax::view& v) { return v.shape[0] * v.shape[1]; }
@@ -116,6 +120,19 @@ inline const std::vector<named_call>& every_call() {
       {"top_k_gating",
        [](const t& a, const how& o) { return top_k_gating(a.x, a.y, a.experts, 1, {.bias = a.mask}, o); },
        {&t::x, &t::y, &t::experts, &t::mask}},
+      {"activate_gated_quantised",
+       [](const t& a, const how& o) {
+         return activate_gated_quantised(gate::swiglu, a.x, a.dy, a.codes, 1, {.row_scales = a.sum, .amax = a.max}, o);
+       },
+       {&t::x, &t::dy, &t::codes, &t::sum, &t::max}},
+      {"activate_quantised",
+       [](const t& a, const how& o) { return activate_quantised(activation::gelu, a.x, a.codes, 1, {}, o); },
+       {&t::x, &t::codes}},
+      {"softmax_quantised",
+       [](const t& a, const how& o) {
+         return softmax_quantised(a.x, a.codes, 1, {.mask = a.mask}, {.row_scales = a.sum, .amax = a.max}, o);
+       },
+       {&t::x, &t::codes, &t::sum, &t::max, &t::mask}},
   };
   return calls;
 }

@@ -138,6 +138,31 @@ void compute_gates(const options& how, const options& fast, const const_view& dy
   }
 }
 
+/// 8-bit results with a scale for each row. The codes count as numbers, the first gives way to the scale.
+void compute_codes(const options& how, hashes& found) {
+  const std::pair<const char*, dtype> types[] = {
+      {"f8_e4m3", dtype::f8_e4m3}, {"f8_e5m2", dtype::f8_e5m2}, {"i8", dtype::i8}};
+  for (const auto& [name, type] : types) {
+    const auto row = [&, t = type](float* y, std::int64_t n, auto call) {
+      std::vector<std::uint8_t> codes(static_cast<std::size_t>(n));
+      float scale = 0;
+      require(call(view(codes.data(), t, {n}), quantisation{.row_scales = view(&scale, 1)}));
+      std::copy(codes.begin(), codes.end(), y);
+      y[0] = scale;
+    };
+    found[std::string("swiglu ") + name + " 1"] = over_pairs([&](const const_view& a, const const_view& b, float* y) {
+      row(y, length, [&](const view& out, const quantisation& q) {
+        return activate_gated_quantised(gate::swiglu, a, b, out, 0, q, how);
+      });
+    });
+    found[std::string("softmax ") + name + " 1"] = over_rows([&](const const_view& x, const view& y) {
+      row(static_cast<float*>(y.data), y.shape[0],
+          [&](const view& out, const quantisation& q) { return softmax_quantised(x, out, 0, {}, q, how); });
+      return status{};
+    });
+  }
+}
+
 hashes compute(const char* isa, const std::vector<std::uint64_t>& strides) {
   options how;
   how.where = backend::cpu;
@@ -168,6 +193,7 @@ hashes compute(const char* isa, const std::vector<std::uint64_t>& strides) {
     found[name + " bf16 1"] = over_16_bit<bfloat16>(op, 0x7f80, how);
   }
   compute_gates(how, fast, dy, found);
+  compute_codes(how, found);
   found["softmax fast_rows 1"] = over_rows([&](const_view x, view y) { return softmax(x, y, -1, fast); });
   found["log_softmax fast_rows 1"] = over_rows([&](const_view x, view y) { return log_softmax(x, y, -1, fast); });
   found["softmax rows 1"] = over_rows([&](const_view x, view y) { return softmax(x, y, -1, how); });

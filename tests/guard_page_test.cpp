@@ -51,6 +51,12 @@ void check_rows(const isa_info& row) {
         std::fill_n(static_cast<std::int32_t*>(targets.data), rows, static_cast<std::int32_t>(n - 1));
         ASSERT_TRUE(cross_entropy(x, targets, one_each, 1, {}, how).ok());
         ASSERT_TRUE(cross_entropy_gradient(one_each, x, targets, y, 1, {}, how).ok());
+        view codes(b.first(), dtype::f8_e5m2, {rows, n});
+        codes.data = at_end ? b.end() - rows * n : b.first();
+        for (const quantisation& q : {quantisation{.scale = 0.01f}, quantisation{.row_scales = one_each}}) {
+          ASSERT_TRUE(activate_gated_quantised(gate::swiglu, x, mask, codes, 1, q, how).ok());
+          ASSERT_TRUE(softmax_quantised(x, codes, 1, {}, q, how).ok());
+        }
         ASSERT_TRUE(top_k_gating(x, matrix(b, (n + 1) / 2), chosen, 1, {.bias = mask}, how).ok());
       }
 }

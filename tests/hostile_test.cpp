@@ -43,6 +43,7 @@ TEST(hostile, views_in_each_place_of_each_call) {
     for (view tensors::*member : call.views) {
       for (const hostile& h : hostiles) {
         tensors t(5, 6);
+        if (std::strcmp(h.name, "misaligned") == 0 && member == &tensors::codes) continue;  // a byte cannot be
         // A missing tensor that may be missing is no fault.
         if (std::strcmp(h.name, "null") == 0 && member != &tensors::x && member != &tensors::y) continue;
         const auto before = t.outputs();

@@ -1,6 +1,7 @@
 // What is fused around a softmax: against the same softmax over scores that are formed step by step, to the bit;
 // against the oracle where nothing equal can be called; masks, parts of rows, and what is wrong with a form.
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <random>
 
@@ -552,6 +553,21 @@ TEST(softmax_form, what_is_wrong_is_said_before_a_byte_is_written) {
   expect(invalid_argument, "form.sinks", softmax_finish(x, y, last, form));
   for (dtype type : {dtype::boolean, dtype::i32})
     expect(unsupported, "must be f32", activate(activation::relu, const_view(x.data.data(), type, x.shape), y));
+}
+
+// A few columns in a later chunk of a long row, between columns that are filled: scores that wait must survive that.
+TEST(softmax_form, a_window_beyond_the_first_chunk_in_16_bits) {
+  for (const auto& [columns, offset, window] : {std::array{40000, 20700, 1500}, std::array{20000, 16700, 600}}) {
+    const std::vector<float> x = logits(static_cast<std::size_t>(columns), 3, 1);
+    const const_view in(x.data(), dtype::f32, {1, columns});
+    const softmax_form form{.causal = true, .offset = offset, .window = window};
+    std::vector<float> exact(x.size());
+    std::vector<bfloat16> rounded(x.size()), narrow(x.size());
+    ASSERT_TRUE(softmax_fused(in, view(exact.data(), dtype::f32, {1, columns}), 1, form).ok());
+    ASSERT_TRUE(softmax_fused(in, view(narrow.data(), dtype::bf16, {1, columns}), 1, form).ok());
+    ASSERT_TRUE(activate(activation::linear, const_view(exact.data(), columns), view(rounded.data(), columns)).ok());
+    for (std::size_t i = 0; i < x.size(); ++i) ASSERT_EQ(narrow[i].bits, rounded[i].bits) << columns << " " << i;
+  }
 }
 
 }  // namespace

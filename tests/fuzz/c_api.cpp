@@ -43,7 +43,7 @@ struct roomy {
 };
 
 std::int64_t bytes_of(sigmax_dtype type) {
-  constexpr std::int64_t sizes[] = {4, 2, 2, 1, 4, 8};
+  constexpr std::int64_t sizes[] = {4, 2, 2, 1, 4, 8, 1, 1, 1};
   return sizes[type];
 }
 
@@ -65,7 +65,7 @@ void break_view(input& in, sigmax_view& v) {
   switch (in.below(8)) {
     case 0: v.data = nullptr; break;
     case 1: v.rank = in.byte() % 2 == 0 ? -1 - in.byte() : 9 + in.byte(); break;
-    case 2: v.type = in.byte() % 2 == 0 ? -1 : 6 + in.byte(); break;
+    case 2: v.type = in.byte() % 2 == 0 ? -1 : 9 + in.byte(); break;
     case 3: v.where = 3 + in.byte(); break;
     case 4: v.rank = 1, v.shape[0] = numbers[in.below(5)], v.strides[0] = 1; break;
     case 5: v.rank = 2, v.shape[0] = v.shape[1] = std::int64_t{1} << (32 + in.below(31)), v.strides[1] = 1; break;
@@ -82,7 +82,7 @@ void make_view(input& in, roomy<sigmax_view>& out, int rank, const std::int64_t*
   for (int i = 0; i < rank; ++i) extents[i] = shape[i];
   if (axis_extent >= 0 && rank > 0) extents[rank - 1] = axis_extent;
   sigmax_view_dense(&v, sizeof v, nullptr, 0, rank, extents);
-  v.type = (how & 3) == 0 ? in.below(6) : (how & 3) == 1 ? in.below(3) : 0;
+  v.type = (how & 3) == 0 ? in.below(9) : (how & 3) == 1 ? in.below(3) : 0;
   v.data = arena + (in.number<std::uint16_t>() % (arena_bytes / 8)) * 8;
   if ((how & 0x1c) == 0) v.data = static_cast<unsigned char*>(v.data) + in.below(8);
   if ((how & 0xe0) == 0)
@@ -144,7 +144,7 @@ void make_options(input& in, roomy<sigmax_options>& out) {
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   input in{data, size};
-  const int call = in.below(19), contents = in.below(4);
+  const int call = in.below(22), contents = in.below(4);
   for (std::size_t i = 0; i < arena_bytes; i += 4) {  // zeros, small indices, ordinary floats, any bits
     const auto n = static_cast<std::uint32_t>(i / 4);
     const float number = static_cast<float>(n % 23) - 11;
@@ -193,12 +193,20 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   sigmax_gating_form_init(&g, sizeof g);
   g.sigmoid = bits & 1, g.renormalise = bits & 2, g.scale = f.scale, g.bias = f.mask;
 
+  sigmax_quantisation q;
+  sigmax_quantisation_init(&q, sizeof q);
+  if (call > 18) {  // y is mostly of a type that can be
+    if (in.byte() < 240) whole[1].value.type = sigmax_dtype_f8_e4m3 + in.below(3);
+    if (in.byte() < 128) q.scale = in.number<float>();
+    q.row_scales = maybe(row[0]), q.amax = maybe(row[1]);
+  }
+
   const sigmax_view *x = &whole[0].value, *y = &whole[1].value, *z = &whole[3].value, *r = &row[6].value;
   roomy<sigmax_view> second;
   roomy<sigmax_explanation> why;
   why.value.struct_size = in.byte() < 200 ? sizeof why.value : in.number<std::uint16_t>() % 4200;
   const sigmax_gate gate = op >= 0 && op < sigmax_activation_count() ? op % sigmax_gate_count() : op;
-  const sigmax_view* outputs[4] = {};
+  const sigmax_view* outputs[6] = {};
   sigmax_status status = 0;
   const auto run = [&](sigmax_status s, std::initializer_list<const sigmax_view*> out) {
     status = s;
@@ -226,7 +234,12 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
       make_view(in, second, rank, shape, other);
       run(sigmax_gated_gradient(gate, &whole[2].value, x, z, y, &second.value, options), {y, &second.value});
       break;
-    default: run(sigmax_explain_gated(gate, x, z, y, options, &why.value), {}); break;
+    case 18: run(sigmax_explain_gated(gate, x, z, y, options, &why.value), {}); break;
+    case 19: run(sigmax_activate_quantised(op, x, y, axis, &q, options), {y, q.row_scales, q.amax}); break;
+    case 20: run(sigmax_activate_gated_quantised(op, x, z, y, axis, &q, options), {y, q.row_scales, q.amax}); break;
+    default:
+      run(sigmax_softmax_quantised(x, y, axis, &f, &q, options), {y, f.max, f.sum, f.lse, q.row_scales, q.amax});
+      break;
   }
   if (status < sigmax_status_ok || status > sigmax_status_backend_error) fault("a status that there is not", call);
   if (std::strlen(sigmax_last_error()) < 2) fault("no words", call);

@@ -13,13 +13,14 @@
 
 namespace sigmax {
 
-/// `out` becomes a view of `tensor`: f32, f16, bf16, bool, i32 and i64 in host, pinned, CUDA or managed memory, any
-/// strides up to rank max_rank. Unsupported is what sigmax has no view of: other types, vector lanes, other devices.
-/// The number of a CUDA device is the caller's business, as the current device is in CUDA.
+/// `out` becomes a view of `tensor`: f32, f16, bf16, bool, i32, i64, f8_e4m3, f8_e5m2 and i8 in host, pinned, CUDA or
+/// managed memory, any strides up to rank max_rank. Unsupported is what sigmax has no view of: other types, vector
+/// lanes, other devices. The number of a CUDA device is the caller's business, as the current device is in CUDA.
 template <class Pointer>
 [[nodiscard]] status from_dlpack(const DLTensor& tensor, basic_view<Pointer>& out) noexcept {
   using enum status_code;
-  constexpr int boolean_code = 6;  // kDLBool, which DLPack has since 0.7
+  constexpr int boolean_code = 6;                // kDLBool, which DLPack has since 0.7
+  constexpr int e4m3_code = 10, e5m2_code = 12;  // kDLFloat8_e4m3fn and kDLFloat8_e5m2, since 1.1
   if (tensor.ndim < 0 || tensor.ndim > max_rank) return {invalid_argument, "DLTensor: its rank is not in [0, 8]"};
   if (tensor.ndim > 0 && tensor.shape == nullptr) return {invalid_argument, "DLTensor: shape is null"};
   basic_view<Pointer> v;
@@ -38,8 +39,14 @@ template <class Pointer>
     v.type = dtype::i32;
   } else if (is(kDLInt, 64)) {
     v.type = dtype::i64;
+  } else if (is(e4m3_code, 8)) {
+    v.type = dtype::f8_e4m3;
+  } else if (is(e5m2_code, 8)) {
+    v.type = dtype::f8_e5m2;
+  } else if (is(kDLInt, 8)) {
+    v.type = dtype::i8;
   } else {
-    return {unsupported, "DLTensor: its type is none of f32, f16, bf16, bool, i32, i64"};
+    return {unsupported, "DLTensor: its type is none of f32, f16, bf16, bool, i32, i64, f8_e4m3fn, f8_e5m2, i8"};
   }
   switch (static_cast<int>(tensor.device.device_type)) {
     case kDLCPU:

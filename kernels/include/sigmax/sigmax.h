@@ -75,7 +75,10 @@ enum {
   sigmax_dtype_bf16,
   sigmax_dtype_boolean,
   sigmax_dtype_i32,
-  sigmax_dtype_i64
+  sigmax_dtype_i64,
+  sigmax_dtype_f8_e4m3, /**< here and below: only outputs of calls with a sigmax_quantisation */
+  sigmax_dtype_f8_e5m2,
+  sigmax_dtype_i8
 };
 
 /** Which backend runs a call. */
@@ -168,6 +171,15 @@ typedef struct sigmax_gating_form {
   const sigmax_view* bias;
 } sigmax_gating_form;
 
+/** As sigmax::quantisation. A null pointer to it means the defaults, one to a view is off. */
+typedef struct sigmax_quantisation {
+  size_t struct_size;
+  float scale;
+  int32_t reserved; /**< 0 */
+  const sigmax_view* row_scales;
+  const sigmax_view* amax;
+} sigmax_quantisation;
+
 /** As sigmax::softmax_state: of no scores it is {-infinity, 0}. It never grows. */
 typedef struct sigmax_softmax_state {
   float max;
@@ -235,6 +247,7 @@ SIGMAX_API void sigmax_options_init(sigmax_options* options, size_t struct_size)
 SIGMAX_API void sigmax_softmax_form_init(sigmax_softmax_form* form, size_t struct_size) SIGMAX_NOEXCEPT;
 SIGMAX_API void sigmax_cross_entropy_form_init(sigmax_cross_entropy_form* form, size_t struct_size) SIGMAX_NOEXCEPT;
 SIGMAX_API void sigmax_gating_form_init(sigmax_gating_form* form, size_t struct_size) SIGMAX_NOEXCEPT;
+SIGMAX_API void sigmax_quantisation_init(sigmax_quantisation* codes, size_t struct_size) SIGMAX_NOEXCEPT;
 
 /** Makes `view` a dense row-major tensor in host memory. A rank out of [0, SIGMAX_MAX_RANK] is kept, and one above 0
  * without a shape is -1; every call refuses both. */
@@ -300,6 +313,18 @@ SIGMAX_API sigmax_status sigmax_cross_entropy_gradient(const sigmax_view* dloss,
 SIGMAX_API sigmax_status sigmax_top_k_gating(const sigmax_view* x, const sigmax_view* weights,
                                              const sigmax_view* experts, int32_t axis, const sigmax_gating_form* form,
                                              const sigmax_options* options) SIGMAX_NOEXCEPT;
+
+/** y in 8 bits, as `codes` tells. Since 0.1, as are the next two. */
+SIGMAX_API sigmax_status sigmax_activate_quantised(sigmax_activation op, const sigmax_view* x, const sigmax_view* y,
+                                                   int32_t axis, const sigmax_quantisation* codes,
+                                                   const sigmax_options* options) SIGMAX_NOEXCEPT;
+SIGMAX_API sigmax_status sigmax_activate_gated_quantised(sigmax_gate op, const sigmax_view* a, const sigmax_view* b,
+                                                         const sigmax_view* y, int32_t axis,
+                                                         const sigmax_quantisation* codes,
+                                                         const sigmax_options* options) SIGMAX_NOEXCEPT;
+SIGMAX_API sigmax_status sigmax_softmax_quantised(const sigmax_view* x, const sigmax_view* y, int32_t axis,
+                                                  const sigmax_softmax_form* form, const sigmax_quantisation* codes,
+                                                  const sigmax_options* options) SIGMAX_NOEXCEPT;
 
 /** What a call would do and why, without doing it. out->struct_size must be set, here and in the calls below; the
  * members that it covers are written. */

@@ -39,8 +39,10 @@ enum class gate : std::int32_t {
 
 /// Storage formats: IEEE binary32, IEEE binary16, bfloat16 (the upper half of a binary32).
 /// Arithmetic is binary32 for all; results are rounded to nearest, ties to even. `boolean` is one byte, true if not 0,
-/// and only for masks; `i32` and `i64` are only for indices: the targets of a loss, the experts of a gate.
-enum class dtype : std::int32_t { f32, f16, bf16, boolean, i32, i64 };
+/// and only for masks; `i32` and `i64` are only for indices: the targets of a loss, the experts of a gate. `f8_e4m3` (1
+/// sign, 4 exponent, 3 mantissa bits, no infinity, up to 448: "fn"), `f8_e5m2` (up to 57344; Micikevicius et al.,
+/// arXiv:2209.05433; OCP OFP8) and `i8` are only for the outputs of the calls that take a `quantisation`.
+enum class dtype : std::int32_t { f32, f16, bf16, boolean, i32, i64, f8_e4m3, f8_e5m2, i8 };
 
 enum class backend : std::int32_t { automatic, cpu, cuda };
 
@@ -59,6 +61,13 @@ struct float16 {
 struct bfloat16 {
   std::uint16_t bits;
 };
+/// 8-bit storage, as `dtype` tells.
+struct float8_e4m3 {
+  std::uint8_t bits;
+};
+struct float8_e5m2 {
+  std::uint8_t bits;
+};
 
 template <class T>
 inline constexpr std::optional<dtype> dtype_of = std::nullopt;
@@ -74,6 +83,12 @@ template <>
 inline constexpr std::optional<dtype> dtype_of<float16> = dtype::f16;
 template <>
 inline constexpr std::optional<dtype> dtype_of<bfloat16> = dtype::bf16;
+template <>
+inline constexpr std::optional<dtype> dtype_of<float8_e4m3> = dtype::f8_e4m3;
+template <>
+inline constexpr std::optional<dtype> dtype_of<float8_e5m2> = dtype::f8_e5m2;
+template <>
+inline constexpr std::optional<dtype> dtype_of<std::int8_t> = dtype::i8;
 
 inline constexpr int max_rank = 8;
 
@@ -390,6 +405,35 @@ struct gating_form {
 [[nodiscard]] SIGMAX_API status top_k_gating(const const_view& x, const view& weights, const view& experts,
                                              int axis = -1, const gating_form& form = {},
                                              const options& how = {}) noexcept;
+
+/// How results become 8 bits: q = the number of y's dtype that is nearest to v / scale, ties to even, where v is the
+/// f32 result of the call without quantisation, and the quotient is rounded to f32 once. So q scale is v to within half
+/// a step of q times scale, and 2^-24 |v|. Beyond the largest number, 448, 57344 or 127 (-128 below), it is that
+/// number: infinities, too. NaN becomes 0x7f, a NaN, and as i8, which has none, 0, which adds nothing to a product. The
+/// zero of a negative v keeps its sign in 8-bit floats. The same codes on every ISA with FMA. With `row_scales` each
+/// row (token) along the axis has its own scale, amax / 448, 57344 or 127, at least 2^-126. amax is the largest finite
+/// |v| of the row, 0 if there is none; so rows of zeros have 2^-126 and codes 0, infinities saturate, and neither they
+/// nor a NaN spoils the other elements.
+struct quantisation {
+  float scale = 1;    ///< of the whole tensor: positive, normal, finite; must be 1 with `row_scales`
+  view row_scales{};  ///< out, f32: the scale of each row; the shape of y with an extent of 1 along the axis
+  view amax{};        ///< out, f32: of each row, as above; its largest is what delayed scaling wants
+};
+
+/// `activate` and `activate_gated` with quantised results. y is f8_e4m3, f8_e5m2 or i8; no output may overlap anything.
+/// `axis` is that of the rows; it does not matter without row_scales and amax. Inputs are read once, but a row of more
+/// than 16384 columns, of which row_scales wants the largest first, twice. Rows are not shared by threads. CPU only.
+[[nodiscard]] SIGMAX_API status activate_quantised(activation op, const const_view& x, const view& y, int axis,
+                                                   const quantisation& codes, const options& how = {}) noexcept;
+[[nodiscard]] SIGMAX_API status activate_gated_quantised(gate op, const const_view& a, const const_view& b,
+                                                         const view& y, int axis, const quantisation& codes,
+                                                         const options& how = {}) noexcept;
+
+/// `softmax_fused` with quantised results. x is read as often as there, but rows of more than 8192 columns once more
+/// with row_scales or amax. CPU only.
+[[nodiscard]] SIGMAX_API status softmax_quantised(const const_view& x, const view& y, int axis,
+                                                  const softmax_form& form, const quantisation& codes,
+                                                  const options& how = {}) noexcept;
 
 /// What a call would do and why, without doing it.
 struct explanation {
