@@ -41,7 +41,7 @@ double mann_whitney_p(std::span<const double> a, std::span<const double> b);
 /// p-values to q-values: the share of false discoveries among those at most that small.
 std::vector<double> benjamini_hochberg(std::span<const double> p);
 
-/// 95 % interval of a rate after `hits` of `trials` (Wilson).
-interval wilson_interval(int hits, int trials);
+/// 95 % interval of a rate after `hits` of `trials`, exact (Clopper and Pearson 1934): never covers less often.
+interval clopper_pearson_interval(int hits, int trials);
 
 }  // namespace sigmax_bench

@@ -76,11 +76,17 @@ TEST(statistics, benjamini_hochberg) {  // stats.false_discovery_control([0.01, 
   for (std::size_t i = 0; i < q.size(); ++i) EXPECT_NEAR(q[i], expected[i], 1e-15) << i;
 }
 
-TEST(statistics, wilson) {  // stats.binomtest(k, n).proportion_ci(method='wilson')
-  EXPECT_NEAR(wilson_interval(3, 200).low, 0.00511423779325831, 1e-12);
-  EXPECT_NEAR(wilson_interval(3, 200).high, 0.04316572879269026, 1e-12);
-  EXPECT_NEAR(wilson_interval(0, 50).high, 0.07134759913335872, 1e-12);
-  EXPECT_NEAR(wilson_interval(95, 100).low, 0.8882495307680809, 1e-12);
+TEST(statistics, clopper_pearson) {  // stats.binomtest(k, n).proportion_ci(method='exact')
+  EXPECT_NEAR(clopper_pearson_interval(0, 400).low, 0.0, 1e-12);
+  EXPECT_NEAR(clopper_pearson_interval(0, 400).high, 0.009179804583673406, 1e-12);
+  EXPECT_NEAR(clopper_pearson_interval(1, 400).low, 6.32925169048988e-05, 1e-12);
+  EXPECT_NEAR(clopper_pearson_interval(1, 400).high, 0.013849769962076439, 1e-12);
+  EXPECT_NEAR(clopper_pearson_interval(3, 200).low, 0.003104107621555085, 1e-12);
+  EXPECT_NEAR(clopper_pearson_interval(3, 200).high, 0.043208281917709784, 1e-12);
+  EXPECT_NEAR(clopper_pearson_interval(95, 100).low, 0.887165088894537, 1e-12);
+  EXPECT_NEAR(clopper_pearson_interval(95, 100).high, 0.9835681208182717, 1e-12);
+  EXPECT_NEAR(clopper_pearson_interval(100, 100).low, 0.9637833073548094, 1e-12);
+  EXPECT_NEAR(clopper_pearson_interval(100, 100).high, 1.0, 1e-12);
 }
 
 // stats.bootstrap((x,), np.mean, method='BCa', n_resamples=400000, random_state=1).confidence_interval; the tolerance
