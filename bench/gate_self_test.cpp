@@ -60,6 +60,7 @@ self_test_record gate_self_test(const self_test_plan& plan, const gate_settings&
                                 const std::function<void(const self_test_record&)>& keep) {
   self_test_record record = started(plan, settings);
   const std::vector<double> wanted = injections(plan);
+  record.complete = record.trials.size() >= wanted.size();
   const scratch_folder folder;
   const gate_side self = side_of(own_path()), copy = copy_of(self, folder);
   for (std::size_t i = record.trials.size(); i < wanted.size() && !interrupted(); ++i) {

@@ -174,19 +174,6 @@ double wilcoxon_p(std::span<const double> values) {
   return clamped(2 * normal_cdf((smaller - n * (n + 1) / 4) / std::sqrt(variance)));
 }
 
-double mann_whitney_p(std::span<const double> a, std::span<const double> b) {
-  std::vector<double> both(a.begin(), a.end());
-  both.insert(both.end(), b.begin(), b.end());
-  const ranked all = ranks_of(both);
-  const double n = static_cast<double>(a.size()), m = static_cast<double>(b.size()), total = n + m;
-  const double sum = std::accumulate(all.ranks.begin(), all.ranks.begin() + static_cast<std::ptrdiff_t>(a.size()), 0.0);
-  const double u = sum - n * (n + 1) / 2;
-  const double variance = n * m / 12 * (total + 1 - all.tie_term / (total * (total - 1)));
-  if (!(variance > 0)) return 1;
-  const double z = (std::fabs(u - n * m / 2) - 0.5) / std::sqrt(variance);
-  return clamped(2 * normal_cdf(-z));
-}
-
 std::vector<double> benjamini_hochberg(std::span<const double> p) {
   std::vector<std::size_t> order(p.size());
   std::iota(order.begin(), order.end(), std::size_t{0});
