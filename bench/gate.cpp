@@ -98,6 +98,7 @@ int self_test(wishes& w) {
     progress shown(w.quiet);
     return gate_self_test(w.plan, w.settings, shown, keep);
   }();
+  keep(record);  // also where no gate was left to do
   write_text("", text_of(record, w.output));
   return record.exit_code();
 }
