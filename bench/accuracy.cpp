@@ -248,7 +248,10 @@ void add_accuracy(CLI::App& app, int& result) {
       ->capture_default_str();
   command->add_option("--out", w->out, "write there, and the table to the terminal");
   command->add_flag("--quiet", w->quiet, "no progress on stderr");
-  command->footer("16-bit dtypes are always swept whole. Exit: 0 ok, 2 usage, 5 a bound is broken, 130 interrupted.");
+  command->footer(
+      "16-bit dtypes are always swept whole. Exit: 0 ok, 2 usage, 5 a bound is broken, 130 interrupted.\nExamples:\n  "
+      "sigmax-bench accuracy --op gelu,silu:gradient --vs libm\n  sigmax-bench accuracy --op tanh --dtype f32,bf16 "
+      "--isa all --exhaustive");
   command->callback([w, &result] { result = accuracy(*w); });
 }
 

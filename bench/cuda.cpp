@@ -63,6 +63,7 @@ void add_cuda(CLI::App& app, int& /*result*/) {
   command->add_option("--size", a->sizes, "Elements: 4096, 64Ki, 16Mi ...")->delimiter(',')->capture_default_str();
   command->add_option("--min-time", a->min_time, "Seconds of each case on the device")->capture_default_str();
   command->add_option("--json", a->json_file, "Writes the results to this file, too");
+  command->footer("Example:\n  sigmax-bench cuda --op gelu,silu --dtype f32,bf16 --size 64Ki,16Mi --json cuda.json");
   command->callback([a] { measure_all(*a); });
 }
 

@@ -124,6 +124,8 @@ std::int64_t attribute(cudaDeviceAttr which) {
   return value;
 }
 
+std::string version_text(int version) { return fmt::format("CUDA {}.{}", version / 1000, version % 1000 / 10); }
+
 }  // namespace
 
 nlohmann::ordered_json cuda_device_block() {
@@ -136,10 +138,12 @@ nlohmann::ordered_json cuda_device_block() {
   return {{"name", about.name},
           {"compute_capability", fmt::format("{}.{}", about.major, about.minor)},
           {"multiprocessors", about.multiProcessorCount},
+          {"mhz", attribute(cudaDevAttrClockRate) / 1000},
+          {"memory_mhz", attribute(cudaDevAttrMemoryClockRate) / 1000},
           {"l2_bytes", about.l2CacheSize},
           {"memory_bytes", about.totalGlobalMem},
-          {"driver", driver},
-          {"runtime", runtime}};
+          {"driver", version_text(driver)},
+          {"runtime", version_text(runtime)}};
 }
 
 cuda_timing time_on_cuda(const bench_case& c, double min_seconds) {

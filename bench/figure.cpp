@@ -26,9 +26,8 @@ std::string figures_csv(std::span<const figure> figures) {
   for (const figure& f : figures) {
     for (const curve& c : f.curves) {
       for (std::size_t i = 0; i < c.y.size(); ++i) {
-        t.rows.push_back({f.name, c.name, f.kind == figure::form::bars ? f.categories[i] : number(c.x[i]),
-                          number(c.y[i]), c.low.empty() ? "" : number(c.low[i]),
-                          c.high.empty() ? "" : number(c.high[i])});
+        t.rows.push_back({f.name, c.name, f.categories.empty() ? number(c.x[i]) : f.categories[i], number(c.y[i]),
+                          c.low.empty() ? "" : number(c.low[i]), c.high.empty() ? "" : number(c.high[i])});
       }
     }
     for (std::size_t r = 0; r < f.cells.size(); ++r) {
@@ -43,6 +42,7 @@ json figures_json(std::span<const figure> figures) {
   json all = json::array();
   for (const figure& f : figures) {
     json j{{"name", f.name}, {"title", f.title}, {"x", f.x_title}, {"y", f.y_title}};
+    if (!f.value_title.empty()) j["value"] = f.value_title;
     for (const curve& c : f.curves) {
       json one{{"name", c.name}, {"x", numbers(c.x)}, {"y", numbers(c.y)}};
       if (!c.low.empty()) one["low"] = numbers(c.low), one["high"] = numbers(c.high);

@@ -30,12 +30,13 @@ struct figure {
     heat   // a number a cell
   };
   std::string name, title, x_title, y_title;  // name: of its file
+  std::string value_title;                    // of a heat map's numbers
   form kind = form::lines;
   bool log_x = false, log_y = false;
   std::vector<curve> curves;
   std::vector<mark> x_marks;                            // vertical lines with a text
   std::vector<mark> x_ticks;                            // empty: the renderer's choice
-  std::vector<std::string> categories;                  // of bars; of a heat map's rows
+  std::vector<std::string> categories;                  // of bars; of lines, where x counts them; a heat map's rows
   std::vector<std::string> columns;                     // of a heat map
   std::vector<std::vector<double>> cells;               // of a heat map, NaN where nothing was measured
   double x_low = 0, x_high = 0, y_low = 0, y_high = 0;  // equal: the renderer's choice

@@ -1,7 +1,7 @@
 #include "case_options.hpp"
 #include "command.hpp"
 #include "cpu_list.hpp"
-#include "gate_measure.hpp"
+#include "gate_self_test.hpp"
 #include "instruction_count.hpp"
 #include "interrupt.hpp"
 #include "output_file.hpp"
@@ -21,7 +21,8 @@ struct wishes {
   std::string base, candidate, baseline, metric = "time", undecided = "fail", output = "md";
   std::vector<std::string> out;
   bool self_test = false, brief = false, quiet = false, no_pin = false;
-  int trials = 50;
+  self_test_plan plan;
+  std::string resume;
 };
 
 // Without --isa each build takes its own best row: that is what its users get.
@@ -77,39 +78,40 @@ void take_metric(wishes& w) {
     throw usage_error("instructions cannot be counted here: perf_event_open is refused, and there is no valgrind");
 }
 
+std::string text_of(const self_test_record& r, const std::string& form) {
+  return form == "md" ? self_test_markdown(r) : self_test_json(r).dump(1) + "\n";
+}
+
 int self_test(wishes& w) {
-  if (w.brief) w.trials = 3;
+  if (w.brief) w.plan.trials = 3, w.plan.slow_trials = 3;
+  std::vector<std::string> forms{w.output};
+  for (const std::string& path : w.out) forms.push_back(form_of(path));
+  if (std::find(forms.begin(), forms.end(), "junit") != forms.end())
+    throw usage_error("the self-test has no JUnit form: md or json");
+  if (!w.resume.empty()) w.plan.from = parse_self_test(read_text(w.resume), w.resume);
   choose_cpus(w, {});
   watch_interrupt();
-  const self_test_result r = [&] {
-    progress shown(w.quiet);
-    return gate_self_test(w.trials, w.settings, shown);
-  }();
-  const auto line = [](const char* what, int hits, int trials) {
-    const interval i = wilson_interval(hits, trials);
-    fmt::print("{}: {} of {} ({:.1f} %, 95 % interval {:.1f} to {:.1f} %)\n", what, hits, trials,
-               trials == 0 ? 0.0 : 100.0 * hits / trials, 100 * i.low, 100 * i.high);
+  const auto keep = [&](const self_test_record& r) {
+    for (const std::string& path : w.out) write_text(path, text_of(r, form_of(path)));
   };
-  fmt::print("{} trials of {} blocks or more, threshold {:.1f} %\n", r.trials, w.settings.blocks,
-             100 * w.settings.rules.threshold);
-  line("false alarms, a build against itself", r.false_alarms, r.same_verdicts);
-  line(fmt::format("found, {:.0f} % more work", 100 * r.slower).c_str(), r.found, r.slow_verdicts);
-  if (r.unfit_runs > 0) fmt::print("{} of {} runs unfit, the last because {}\n", r.unfit_runs, 2 * r.trials, r.unfit);
-  if (!r.complete) return exit_interrupted;
-  if (r.unfit_runs > r.trials && !w.settings.force) return exit_unfit;
-  const bool good = r.false_alarms * 100 <= r.same_verdicts && r.found * 100 >= r.slow_verdicts * 95;
-  fmt::print("{}\n", good ? "good: at most 1 % and at least 95 %" : "not good enough: at most 1 % and at least 95 %");
-  return good ? exit_ok : exit_regression;
+  const self_test_record record = [&] {
+    progress shown(w.quiet);
+    return gate_self_test(w.plan, w.settings, shown, keep);
+  }();
+  keep(record);  // also where no gate was left to do
+  write_text("", text_of(record, w.output));
+  return record.exit_code();
 }
 
 int gate(wishes& w) {
-  if (w.self_test) return self_test(w);
-  if (w.base.empty() == w.baseline.empty()) throw usage_error("give either --base or --baseline (or --self-test)");
-  if (!w.baseline.empty() && w.candidate.empty()) throw usage_error("--baseline needs a --candidate");
   for (const std::string& path : w.out) {
     form_of(path);
     require_writable(path);
   }
+  if (w.self_test) return self_test(w);
+  if (!w.resume.empty()) throw usage_error("--resume goes on with a --self-test");
+  if (w.base.empty() == w.baseline.empty()) throw usage_error("give either --base or --baseline (or --self-test)");
+  if (!w.baseline.empty() && w.candidate.empty()) throw usage_error("--baseline needs a --candidate");
   const auto& backends = w.cases.backends;
   if (std::find(backends.begin(), backends.end(), "cuda") != backends.end()) {
     if (const sigmax::status s = sigmax::cuda_available(); !s) {
@@ -165,10 +167,14 @@ void add_gate(CLI::App& app, int& result) {
       ->capture_default_str();
   command->add_flag("--force", w->settings.force, "judge even on an unfit machine, and a baseline of another one");
   command->add_flag("--self-test", w->self_test, "measure how often the gate itself is wrong on this machine");
-  command->add_option("--trials", w->trials, "of the self-test, eight verdicts each")
+  command->add_option("--trials", w->plan.trials, "of the self-test: gates against itself, four verdicts each")
       ->check(CLI::Range(1, 10000))
       ->capture_default_str();
-  command->add_flag("--short", w->brief, "fewer batches and no extension; of the self-test, 3 trials");
+  command->add_option("--slow-trials", w->plan.slow_trials, "of the self-test: gates against one that does 5 % twice")
+      ->check(CLI::Range(1, 10000))
+      ->capture_default_str();
+  command->add_option("--resume", w->resume, "of the self-test: go on from this JSON of an earlier, cut-off one");
+  command->add_flag("--short", w->brief, "fewer batches and no extension; of the self-test, 3 gates of each kind");
   command->add_option("--seed", w->settings.how.seed, "of the order of builds and cases")->capture_default_str();
   command->add_option("--output", w->output, "md, json or junit")
       ->check(CLI::IsMember({"md", "json", "junit"}))
@@ -185,7 +191,8 @@ void add_gate(CLI::App& app, int& result) {
       "  sigmax-bench gate --base build/main --candidate build/branch --metric instructions   # on a noisy machine\n"
       "  sigmax-bench gate --base build/main --out base.json                                  # keep a baseline\n"
       "  sigmax-bench gate --baseline base.json --candidate build/branch\n"
-      "  sigmax-bench gate --self-test --short");
+      "  sigmax-bench gate --self-test --out self-test.json --out self-test.md\n"
+      "  sigmax-bench gate --self-test --resume self-test.json --out self-test.json   # after Ctrl-C");
   command->callback([w, &result] { result = gate(*w); });
 }
 

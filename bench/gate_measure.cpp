@@ -17,18 +17,10 @@ namespace {
 
 using json = nlohmann::ordered_json;
 
-// The copy that shows the noise floor: another file, other pages, the same code.
-gate_side copy_of(const gate_side& side, const scratch_folder& folder) {
-  gate_side copy = side;
-  copy.path = folder.file("copy-of-base");
-  std::filesystem::copy_file(side.path, copy.path);
-  return copy;
-}
-
 class gate_run {
  public:
-  gate_run(gate_result& result, const gate_settings& settings, progress& shown)
-      : result_(result), settings_(settings), shown_(shown) {}
+  gate_run(gate_result& result, const gate_settings& settings, progress& shown, std::string stage = "")
+      : result_(result), settings_(settings), shown_(shown), stage_(std::move(stage)) {}
 
   void take_probes(const probed* base, const probed& candidate) {
     for (std::size_t i = 0; i < result_.cases.size(); ++i) {
@@ -65,7 +57,7 @@ class gate_run {
 
   void time(sampler& samples, const places& at) {
     const steal_clock before = steal_clock::now();
-    shown_.enter("timing");
+    shown_.enter(stage_ + "timing");
     rounds(samples, at, all_timed(), settings_.blocks, settings_.max_blocks);
     measure_again(samples, at);
     result_.state = {samples.calibration(), steal_clock::now().share_since(before)};
@@ -89,7 +81,7 @@ class gate_run {
       done += now;
       take(samples, at, which);
       std::erase_if(which, [&](std::size_t i) { return result_.cases[i].judged.verdict != gate_verdict::undecided; });
-      shown_.enter("more blocks for undecided cases");
+      shown_.enter(stage_ + "more blocks for undecided cases");
     }
   }
 
@@ -121,13 +113,14 @@ class gate_run {
       which.push_back(i);
     }
     if (which.empty()) return;
-    shown_.enter("measuring regressions again");
+    shown_.enter(stage_ + "measuring regressions again");
     rounds(samples, at, which, 2 * settings_.blocks, std::max(2 * settings_.blocks, settings_.max_blocks));
   }
 
   gate_result& result_;
   const gate_settings& settings_;
   progress& shown_;
+  std::string stage_;  // before what the progress says
 };
 
 gate_result empty_result(const gate_settings& s) {
@@ -248,42 +241,16 @@ gate_result run_gate(const std::string& base, const std::string& candidate, cons
   return result;
 }
 
-self_test_result gate_self_test(int trials, const gate_settings& settings, progress& shown) {
-  const std::vector<std::string> lines{"--op relu --dtype f32 --size 4Ki", "--op gelu --dtype f32 --size 16Ki",
-                                       "--op silu --dtype bf16 --size 16Ki", "--op softmax --dtype f32 --shape 64x256"};
-  self_test_result total;
-  total.slower = 0.05;
-  for (int trial = 0; trial < trials && !interrupted(); ++trial) {
-    gate_settings now = settings;
-    now.how.seed = settings.how.seed + static_cast<std::uint64_t>(trial);
-    const scratch_folder folder;
-    const gate_side self = side_of(own_path());
-    gate_side copy = copy_of(self, folder), slow = self;
-    slow.slower = total.slower;
-    for (const bool injected : {false, true}) {
-      gate_result result = empty_result(now);
-      for (const std::string& line : lines) {
-        result.cases.emplace_back();
-        result.cases.back().line = result.cases.back().name = line;
-      }
-      sampler samples({self, injected ? slow : self, copy}, lines, now.how);
-      gate_run(result, now, shown).time(samples, {0, 1, 2, 0});
-      shown.enter(fmt::format("trial {} of {}", trial + 1, trials));
-      if (interrupted()) break;
-      if (!result.unfit.empty()) {  // the gate would have given no verdict
-        ++total.unfit_runs;
-        total.unfit = result.unfit;
-        if (!settings.force) continue;
-      }
-      const int regressed = result.count(gate_verdict::regressed), cases = static_cast<int>(lines.size());
-      (injected ? total.slow_verdicts : total.same_verdicts) += cases;
-      (injected ? total.found : total.false_alarms) +=
-          injected ? regressed : regressed + result.count(gate_verdict::improved);
-    }
-    if (!interrupted()) ++total.trials;
+gate_result time_sides(const std::vector<gate_side>& sides, const std::vector<std::string>& lines,
+                       const gate_settings& settings, progress& shown, const std::string& stage) {
+  gate_result result = empty_result(settings);
+  for (const std::string& line : lines) {
+    result.cases.emplace_back();
+    result.cases.back().line = result.cases.back().name = line;
   }
-  total.complete = !interrupted();
-  return total;
+  sampler samples(sides, lines, settings.how);
+  gate_run(result, settings, shown, stage).time(samples, {0, 1, 2, 0});
+  return result;
 }
 
 }  // namespace sigmax_bench

@@ -24,14 +24,8 @@ std::vector<std::string> gate_plan();
 gate_result run_gate(const std::string& base, const std::string& candidate, const std::string& baseline,
                      const std::vector<std::string>& lines, const gate_settings& settings, progress& shown);
 
-/// How often the gate itself is wrong here.
-struct self_test_result {
-  int trials = 0, same_verdicts = 0, false_alarms = 0, slow_verdicts = 0, found = 0, unfit_runs = 0;
-  double slower = 0;
-  bool complete = true;
-  std::string unfit;  // why the last unfit run was; such runs give no verdicts
-};
-/// In every trial this program against a copy of itself, and against one that does 5 % of the work twice.
-self_test_result gate_self_test(int trials, const gate_settings& settings, progress& shown);
+/// Times and judges only: base, candidate and a copy of base. `stage` stands before what the progress says.
+gate_result time_sides(const std::vector<gate_side>& sides, const std::vector<std::string>& lines,
+                       const gate_settings& settings, progress& shown, const std::string& stage);
 
 }  // namespace sigmax_bench

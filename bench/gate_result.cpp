@@ -43,16 +43,6 @@ std::vector<std::string> row_of(const gate_result& r, const gate_case& c) {
   return row;
 }
 
-json judgement_json(const judgement& j) {
-  return {{"verdict", name_of(j.verdict)},
-          {"change", std::expm1(j.change)},
-          {"interval", {std::expm1(j.range.low), std::expm1(j.range.high)}},
-          {"control", {std::expm1(j.control.low), std::expm1(j.control.high)}},
-          {"floor", std::expm1(j.floor)},
-          {"p", j.p},
-          {"q", j.q}};
-}
-
 }  // namespace
 
 double gate_case::instruction_change() const {
@@ -172,6 +162,16 @@ std::string gate_junit(const gate_result& r) {
       "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<testsuite name=\"sigmax gate\" tests=\"{}\" failures=\"{}\" "
       "errors=\"{}\" skipped=\"{}\">\n{}</testsuite>\n",
       r.cases.size() + static_cast<std::size_t>(errors), failures, errors, skipped, body);
+}
+
+json judgement_json(const judgement& j) {
+  return {{"verdict", name_of(j.verdict)},
+          {"change", std::expm1(j.change)},
+          {"interval", {std::expm1(j.range.low), std::expm1(j.range.high)}},
+          {"control", {std::expm1(j.control.low), std::expm1(j.control.high)}},
+          {"floor", std::expm1(j.floor)},
+          {"p", j.p},
+          {"q", j.q}};
 }
 
 json gate_json(const gate_result& r) {

@@ -42,6 +42,7 @@ struct gate_result {
 std::string gate_markdown(const gate_result& r);
 std::string gate_junit(const gate_result& r);
 nlohmann::ordered_json gate_json(const gate_result& r);
+nlohmann::ordered_json judgement_json(const judgement& j);  // as shares, not logarithms
 
 /// The base of a stored JSON: line to times (`base` and `control`). Throws usage_error for what is none.
 struct gate_baseline {

@@ -3,7 +3,6 @@
 #include "exit_code.hpp"
 #include "interrupt.hpp"
 #include "output_file.hpp"
-#include "process.hpp"
 #include "statistics.hpp"
 
 #include <fmt/core.h>
@@ -86,6 +85,13 @@ gate_side side_of(const std::string& given) {
   }
   if (!runnable(given)) throw usage_error(fmt::format("'{}' is no program that can be run", given));
   return {absolute, {}, 0};
+}
+
+gate_side copy_of(const gate_side& side, const scratch_folder& folder) {
+  gate_side copy = side;
+  copy.path = folder.file("copy-of-base");
+  files::copy_file(side.path, copy.path);
+  return copy;
 }
 
 probed probe(const gate_side& side, const std::vector<std::string>& lines, bool verify, const sampling& how) {

@@ -1,6 +1,7 @@
 // The builds that `gate` compares, and their samples from fresh processes that take turns.
 #pragma once
 
+#include "process.hpp"
 #include "progress.hpp"
 
 #include <nlohmann/json.hpp>
@@ -20,6 +21,8 @@ struct gate_side {
 
 /// A bench program, a build folder that has one, or libsigmax.so for a bench that links the shared library.
 gate_side side_of(const std::string& given);
+/// What shows the noise floor: another file, other pages, the same code.
+gate_side copy_of(const gate_side& side, const scratch_folder& folder);
 
 struct sampling {
   int batches = 15;

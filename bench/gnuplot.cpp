@@ -47,9 +47,10 @@ std::string axes(const figure& f) {
       "set ylabel {}\nset key below center horizontal\nset offsets graph 0, graph 0, graph 0.05, graph 0.05\nset grid "
       "lc \"#888888\" lw "
       "0.5 dt 3\nset border 3\nset tics nomirror\n",
-      f.width, f.height, quoted(f.title), quoted(f.x_title), quoted(f.y_title));
+      f.width, f.height, quoted(f.title),
+      quoted(fmt::format("{}{}", f.x_title, f.kind == figure::form::lines ? "\n " : "")), quoted(f.y_title));
   if (f.log_x) text += "set logscale x 2\n";
-  if (f.log_y) text += "set logscale y 10\n";
+  if (f.log_y) text += "set logscale y 2\n";
   if (f.x_low < f.x_high) text += fmt::format("set xrange [{}:{}]\n", number(f.x_low), number(f.x_high));
   if (f.y_low < f.y_high) text += fmt::format("set yrange [{}:{}]\n", number(f.y_low), number(f.y_high));
   if (!f.x_ticks.empty()) {
@@ -58,10 +59,12 @@ std::string axes(const figure& f) {
       text += fmt::format("{}{} {}", &m == f.x_ticks.data() ? "" : ", ", quoted(m.text), number(m.at));
     text += ")\n";
   }
+  if (std::any_of(f.x_marks.begin(), f.x_marks.end(), [](const mark& m) { return !m.text.empty(); }))
+    text += "set title offset 0,1\nset tmargin 4.5\n";  // the marks' texts stand between
   for (const mark& m : f.x_marks) {
     text += fmt::format(
         "set arrow from first {0},graph 0 to first {0},graph 1 nohead lc \"#888888\" dt 2\n"
-        "set label {1} at first {0},graph 0.02 rotate left offset 0.9,0 tc \"#888888\"\n",
+        "set label {1} at first {0},graph 1 center offset 0,0.7 tc \"#888888\"\n",
         number(m.at), quoted(m.text));
   }
   return text;
@@ -72,9 +75,10 @@ std::string lines_script(const figure& f) {
   for (std::size_t i = 0; i < f.curves.size(); ++i) {
     const curve& c = f.curves[i];
     data += data_block(fmt::format("d{}", i), {c.x, c.y});
-    plot += fmt::format("{}$d{} using 1:2 with lines lw 2 {} lc \"{}\" {}", i == 0 ? "plot " : ", \\\n     ", i,
-                        c.dashed ? "dt 2" : "dt 1", colour_of(c, i),
-                        c.name.empty() ? "notitle" : "title " + quoted(c.name));
+    // A few points were measured one by one, and the line between them was not.
+    plot += fmt::format("{}$d{} using 1:2 with {} lw 2 {} lc \"{}\" {}", i == 0 ? "plot " : ", \\\n     ", i,
+                        c.x.size() < 60 ? "linespoints pt 7 ps 0.4" : "lines", c.dashed ? "dt 2" : "dt 1",
+                        colour_of(c, i), c.name.empty() ? "notitle" : "title " + quoted(c.name));
   }
   return data + plot + "\n";
 }
@@ -113,9 +117,9 @@ std::string bars_script(const figure& f) {
 }
 
 std::string heat_script(const figure& f) {
-  std::string text =
-      "unset grid\nset key off\nset tics scale 0\nset border 0\nset colorbox\n"
-      "set palette defined (0 \"#7a3b2e\", 0.5 \"#2a5f9e\", 1 \"#14724f\")\nset xtics (";
+  std::string text = "unset grid\nset key off\nset tics scale 0\nset border 0\nset colorbox\n";
+  text += fmt::format("set cblabel {}\n", quoted(f.value_title));
+  text += "set palette defined (0 \"#7a3b2e\", 0.5 \"#2a5f9e\", 1 \"#14724f\")\nset xtics (";
   for (std::size_t i = 0; i < f.columns.size(); ++i)
     text += fmt::format("{}{} {}", i == 0 ? "" : ", ", quoted(f.columns[i]), i);
   text += ")\nset ytics (";
@@ -156,7 +160,8 @@ std::string cleaned(std::string svg) {
   }
   replace_all(svg, " color=\"black\"", "");
   const std::size_t defs = svg.find("<defs>"), defs_end = svg.find("</defs>");
-  if (defs != std::string::npos && defs_end != std::string::npos) svg.erase(defs, defs_end + 7 - defs);
+  const bool has_points = svg.find("<use ") != std::string::npos;
+  if (!has_points && defs != std::string::npos && defs_end != std::string::npos) svg.erase(defs, defs_end + 7 - defs);
   for (std::size_t at = 0; (at = svg.find("<g ", at)) != std::string::npos;) {
     const std::size_t close = svg.find('>', at);
     if (svg.compare(close + 1, 5, "\n</g>") == 0) {

@@ -95,6 +95,7 @@ void add_list(CLI::App& app, int& /*result*/) {
   CLI::App* command = app.add_subcommand("list", "Every op with its formula, parameters and dtypes");
   const auto output = std::make_shared<std::string>("md");
   command->add_option("--output", *output, "md or json")->check(CLI::IsMember({"md", "json"}))->capture_default_str();
+  command->footer("Examples:\n  sigmax-bench list\n  sigmax-bench list --output json");
   command->callback([output] { *output == "json" ? print_json() : print_markdown(); });
 }
 

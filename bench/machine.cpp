@@ -1,6 +1,7 @@
 #include "machine.hpp"
 
 #include "arguments.hpp"
+#include "cuda_device.hpp"
 #include "peer.hpp"
 #include "processor.hpp"
 
@@ -102,9 +103,9 @@ json machine_block() {
     block["isa"] = nullptr;
     block["isa_problem"] = error.what();
   }
-  // A device is described when a backend offers it.
   const sigmax::status cuda = sigmax::cuda_available();
   block["cuda"] = {{"available", cuda.ok()}, {"message", cuda.message}};
+  if (cuda.ok()) block["cuda"]["device"] = cuda_device_block();
   return block;
 }
 

@@ -24,7 +24,9 @@ th, td { padding: 0.25rem 0.7rem; border-bottom: 1px solid var(--line); text-ali
 th { border-bottom-width: 2px; white-space: nowrap; } .number { text-align: right; white-space: nowrap; }
 tbody tr:nth-child(even) { background: var(--stripe); }
 .figures { display: flex; flex-wrap: wrap; gap: 1rem; } figure { margin: 0; max-width: 100%; overflow-x: auto; }
-figure svg { display: block; max-width: 100%; height: auto; color: var(--text); }
+pre { overflow-x: auto; }
+/* A phone scrolls a wide figure rather than shrinking its letters. */
+figure svg { display: block; max-width: max(100%, 40rem); height: auto; color: var(--text); }
 )";
 
 }  // namespace

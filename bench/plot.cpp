@@ -30,8 +30,10 @@ std::vector<figure> figures_of(const wishes& w) {
       all.push_back(std::move(more));
   }
   if (all.empty()) {
-    throw usage_error(w.what == "heat" ? "no op here was measured with three shapes or more (run --shape)"
-                                       : "no op here was measured at two sizes or more (run --size 1Ki:64Mi*2)");
+    throw usage_error(
+        w.what == "heat"
+            ? "no op here was measured over a grid of rows and columns (run --shape 16x64,16x1024,256x64,...)"
+            : "no op here was measured at two sizes or shapes or more (run --size 1Ki:64Mi*2)");
   }
   return all;
 }

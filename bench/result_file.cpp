@@ -93,6 +93,8 @@ result_row row_of(const json& entry) {
     if (!std::isfinite(s) || s <= 0) throw usage_error(fmt::format("'{}' has a time of {} ns", row.name, s));
   }
   row.bytes = std::round(number(entry, "bytes_per_second") * row.time() / 1e9);
+  if (!std::isfinite(row.bytes) || !std::isfinite(row.bytes_per_second()))
+    throw usage_error(fmt::format("'{}' moves {} bytes in {} ns", row.name, row.bytes, row.time()));
   return row;
 }
 

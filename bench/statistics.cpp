@@ -53,6 +53,16 @@ double signed_rank_cdf(std::size_t n, double sum) {
   return std::accumulate(ways.begin(), ways.begin() + static_cast<std::ptrdiff_t>(last), 0.0);
 }
 
+// P(X >= least) for X of n trials at that rate.
+double at_least(int least, int n, double rate) {
+  double sum = 0;
+  for (int k = least; k <= n; ++k) {
+    sum += std::exp(std::lgamma(n + 1.0) - std::lgamma(k + 1.0) - std::lgamma(n - k + 1.0) + k * std::log(rate) +
+                    (n - k) * std::log1p(-rate));
+  }
+  return sum;
+}
+
 }  // namespace
 
 double quantile(std::span<const double> sorted, double share) {
@@ -164,19 +174,6 @@ double wilcoxon_p(std::span<const double> values) {
   return clamped(2 * normal_cdf((smaller - n * (n + 1) / 4) / std::sqrt(variance)));
 }
 
-double mann_whitney_p(std::span<const double> a, std::span<const double> b) {
-  std::vector<double> both(a.begin(), a.end());
-  both.insert(both.end(), b.begin(), b.end());
-  const ranked all = ranks_of(both);
-  const double n = static_cast<double>(a.size()), m = static_cast<double>(b.size()), total = n + m;
-  const double sum = std::accumulate(all.ranks.begin(), all.ranks.begin() + static_cast<std::ptrdiff_t>(a.size()), 0.0);
-  const double u = sum - n * (n + 1) / 2;
-  const double variance = n * m / 12 * (total + 1 - all.tie_term / (total * (total - 1)));
-  if (!(variance > 0)) return 1;
-  const double z = (std::fabs(u - n * m / 2) - 0.5) / std::sqrt(variance);
-  return clamped(2 * normal_cdf(-z));
-}
-
 std::vector<double> benjamini_hochberg(std::span<const double> p) {
   std::vector<std::size_t> order(p.size());
   std::iota(order.begin(), order.end(), std::size_t{0});
@@ -190,12 +187,18 @@ std::vector<double> benjamini_hochberg(std::span<const double> p) {
   return q;
 }
 
-interval wilson_interval(int hits, int trials) {
+interval clopper_pearson_interval(int hits, int trials) {
   if (trials == 0) return {0, 1};
-  const double n = trials, rate = hits / n, z2 = z_tail * z_tail;
-  const double centre = (rate + z2 / (2 * n)) / (1 + z2 / n);
-  const double half = z_tail / (1 + z2 / n) * std::sqrt(rate * (1 - rate) / n + z2 / (4 * n * n));
-  return {clamped(centre - half), clamped(centre + half)};
+  // The rate at which `least` hits or more have the probability wanted, by bisection: it rises with the rate.
+  const auto rate_of = [&](int least, double wanted) {
+    double low = 0, high = 1;
+    for (int i = 0; i < 60; ++i) {
+      const double middle = (low + high) / 2;
+      (at_least(least, trials, middle) < wanted ? low : high) = middle;
+    }
+    return (low + high) / 2;
+  };
+  return {hits == 0 ? 0 : rate_of(hits, tail), hits == trials ? 1 : rate_of(hits + 1, 1 - tail)};
 }
 
 }  // namespace sigmax_bench

@@ -35,13 +35,10 @@ interval ratio_interval(std::span<const double> a, std::span<const double> b, in
 /// approximation with ties (zeros are left out).
 double wilcoxon_p(std::span<const double> values);
 
-/// Two-sided p of "neither sample tends to be larger": normal approximation with ties and continuity correction.
-double mann_whitney_p(std::span<const double> a, std::span<const double> b);
-
 /// p-values to q-values: the share of false discoveries among those at most that small.
 std::vector<double> benjamini_hochberg(std::span<const double> p);
 
-/// 95 % interval of a rate after `hits` of `trials` (Wilson).
-interval wilson_interval(int hits, int trials);
+/// 95 % interval of a rate after `hits` of `trials`, exact (Clopper and Pearson 1934): never covers less often.
+interval clopper_pearson_interval(int hits, int trials);
 
 }  // namespace sigmax_bench

@@ -26,17 +26,6 @@ namespace reference = sigmax_reference;
 constexpr std::uint64_t all_inputs = std::uint64_t{1} << 32;
 constexpr std::int64_t length = contender::length;
 
-double exact_value(const operation& op, float x) {
-  return op.kind == op_kind::gradient ? reference::derivative<double>(op.function, x)
-                                      : reference::activation<double>(op.function, x);
-}
-
-// Next to its zero crossing a derivative is as good as the terms that cancel there: two units in the last place of 1.
-bool cancelled(const operation& op, float x, float got, double exact) {
-  return op.kind == op_kind::gradient && reference::derivative_crosses_zero(op.function) && x > -3 && x < 0 &&
-         std::fabs(got - exact) <= 0x1p-22;
-}
-
 void count(accuracy_row& row, std::uint32_t bits, float x, float got, double exact) {
   ++row.checked;
   row.hash += sigmax_golden::term(bits, got);
@@ -91,6 +80,16 @@ void sweep_all(accuracy_row& row, const std::string& isa) {
 }
 
 }  // namespace
+
+double exact_value(const operation& op, float x) {
+  return op.kind == op_kind::gradient ? reference::derivative<double>(op.function, x)
+                                      : reference::activation<double>(op.function, x);
+}
+
+bool cancelled(const operation& op, float x, float got, double exact) {
+  return op.kind == op_kind::gradient && reference::derivative_crosses_zero(op.function) && x > -3 && x < 0 &&
+         std::fabs(got - exact) <= 0x1p-22;
+}
 
 accuracy_row::promise accuracy_row::promised() const {
   if (library != "sigmax") return {HUGE_VAL, HUGE_VAL, all_inputs};

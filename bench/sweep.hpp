@@ -45,6 +45,11 @@ struct accuracy_row {
   bool kept() const;
 };
 
+/// The oracle's f(x) or, of a gradient, f'(x).
+double exact_value(const operation& op, float x);
+/// Next to its zero crossing a derivative is as good as the terms that cancel there: two units in the last place of 1.
+bool cancelled(const operation& op, float x, float got, double exact);
+
 /// One column of comparison: how to get a function that computes `length` elements of y from x.
 struct contender {
   static constexpr std::int64_t length = 16384;

@@ -197,8 +197,8 @@ SIGMAX_FN V exp_below_fast(V x, V max) {
   return e.scale * exp_reduced_fast(e.r);
 }
 
-/// e^x - 1 for x <= 0, relative error kept at 0; below -18 it is -1 to the last bit. The sign of -0 is lost. One part of
-/// ln 2 does: what it lacks, 2^-28.97 each k, counts less than 2^k, which it is multiplied by.
+/// e^x - 1 for x <= 0, relative error kept at 0; below -18 it is -1 to the last bit. The sign of -0 is lost. One part
+/// of ln 2 does: what it lacks, 2^-28.97 each k, counts less than 2^k, which it is multiplied by.
 template <class V>
 SIGMAX_FN V expm1_negative(V x) {
   reduced<V> e = reduce(at_least(x, V(-18.0f)));

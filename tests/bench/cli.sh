@@ -58,6 +58,9 @@ is 2 "$bench" gate --base "$bench" --candidate "$bench" --op relu --size 1Ki --c
 is 2 "$bench" gate --base /bin/true --candidate "$bench" --op relu --size 1Ki
 is 77 "$bench" gate --base "$bench" --candidate "$bench" --backend cuda
 is 77 "$bench" run --op relu --size 1Ki --backend cuda
+is 2 "$bench" gate --self-test --out "$work/s.xml"
+is 2 "$bench" gate --self-test --resume "$work/cut.json"
+is 2 "$bench" gate --resume "$work/cut.json" --base "$bench"
 
 # --- from a measurement to every form of it ---
 cat >"$work/cases.txt" <<'END'
@@ -109,12 +112,15 @@ fake slower 's/time=100/time=110/'
 fake faster 's/time=100/time=80/'
 fake wrong 's/wrong=/wrong=yes/'
 fake busy 's/steady=yes/steady=no/'
+fake jumpy 's/time=100/time=$((62 + $(od -An -N1 -tu1 \/dev\/urandom) * 80 \/ 255))/'
 gate() { status=$1 base=$2; shift 2; is "$status" "$bench" gate --base "$work/$base" "$@" --op relu,gelu --size 1Ki; }
 gate 0 base --force --candidate "$work/base" --out "$work/g.json" --out "$work/g.xml" --out "$work/g.md"
 says 'PASSED: 0 regressed, 0 improved, 2 same'
 gate 1 base --force --candidate "$work/slower"
 says '+10.0%'
 says again
+gate 3 base --force --candidate "$work/jumpy"
+gate 0 base --force --candidate "$work/jumpy" --undecided pass
 gate 0 base --force --candidate "$work/faster"
 says '2 improved'
 gate 5 base --candidate "$work/wrong"
@@ -127,6 +133,15 @@ is 4 "$bench" gate --baseline "$work/other.json" --candidate "$work/base"
 is 0 "$bench" gate --baseline "$work/other.json" --candidate "$work/base" --force
 # the real program once; a threshold that no noise reaches
 is 0 "$bench" gate --base "$bench" --op relu,softmax --size 1Ki --blocks 5 --max-blocks 5 --threshold 10 --force
+
+# a self-test, cut off after its first gate and resumed; its verdict is the machine's
+few() { "$bench" gate --self-test --trials 1 --slow-trials 1 --blocks 5 --max-blocks 5 --threshold 5 --force "$@"; }
+few --out "$work/s.json" >"$work/out"
+says 'found: '
+sed 's/"slow_trials": 1/"slow_trials": 2/' "$work/s.json" >"$work/s2.json"
+is 2 few --resume "$work/s2.json"
+few --resume "$work/s.json" --output json >"$work/out"
+says '"complete": true'
 
 # --- help ---
 for command in info list run accuracy compare gate plot report convert roofs explain; do is 0 "$bench" "$command" --help; done

@@ -3,6 +3,7 @@
 #include "exit_code.hpp"
 #include "figures.hpp"
 #include "foreign_format.hpp"
+#include "machine_text.hpp"
 #include "matching_output.hpp"
 #include "output_file.hpp"
 #include "progress.hpp"
@@ -222,6 +223,62 @@ TEST(figures, sweep_has_caches_and_copies) {
   ASSERT_EQ(all[0].x_marks.size(), 1u);
   EXPECT_EQ(all[0].x_marks[0].text, "L1 32 KiB");
   EXPECT_NE(gnuplot_script(all[0]).find("title \"relu avx2\""), std::string::npos);
+}
+
+TEST(words, a_cuda_device) {
+  const std::string text = machine_text({{"cpu", "A"},
+                                         {"cuda",
+                                          {{"available", true},
+                                           {"message", "ok"},
+                                           {"device",
+                                            {{"name", "NVIDIA X"},
+                                             {"multiprocessors", 132},
+                                             {"mhz", 1980},
+                                             {"memory_bytes", 85899345920},
+                                             {"driver", "CUDA 13.0"}}}}}});
+  for (const char* line :
+       {"cpu              A\n", "cuda             available: ok\n", "cuda device      name: NVIDIA X\n",
+        "cuda device      multiprocessors: 132\n", "cuda device      mhz: 1980\n",
+        "cuda device      memory: 81920 MiB\n", "cuda device      driver: CUDA 13.0\n"})
+    EXPECT_NE(text.find(line), std::string::npos) << text;
+}
+
+// Shapes of different columns become a curve over shapes, peers beside ours; a grid becomes a heat map, and only that.
+TEST(figures, shapes_and_grids) {
+  const auto rows = [](std::initializer_list<const char*> shapes) {
+    std::string entries;
+    for (const std::string shape : shapes) {
+      const std::string extents =
+          fmt::format(R"("rows": {}, "cols": {})", shape.substr(0, shape.find('x')), shape.substr(shape.find('x') + 1));
+      entries += (entries.empty() ? "" : ",") +
+                 entry("softmax/f32/" + shape + "/avx2/1t", "100", R"("kind": "kernel", )" + extents) + "," +
+                 entry("eigen:softmax/f32/" + shape + "/1t", "200", R"("kind": "peer")");
+    }
+    return parse_results(document(entries), "a.json");
+  };
+  const result_file list = rows({"8x64", "2x256", "1x512"}), grid = rows({"8x64", "2x64", "8x512", "2x512"});
+  const std::vector<figure> all = sweep_figures(list, "");
+  ASSERT_EQ(all.size(), 1u);
+  EXPECT_EQ(all[0].categories, (std::vector<std::string>{"8x64", "2x256", "1x512"}));
+  ASSERT_EQ(all[0].curves.size(), 2u);
+  EXPECT_EQ(all[0].curves[0].name, "softmax avx2");
+  EXPECT_EQ(all[0].curves[1].name, "eigen: softmax");
+  EXPECT_TRUE(heat_figures(list, "").empty());
+  EXPECT_EQ(heat_figures(grid, "").size(), 1u);
+  EXPECT_TRUE(sweep_figures(grid, "").empty());  // one number of bytes: neither a size nor a list of shapes
+}
+
+TEST(figures, of_hostile_numbers) {
+  for (const char* numbers : {R"("rows": 4, "cols": 0)", R"("rows": 4, "cols": 1e300)", R"("rows": -1, "cols": -1)"}) {
+    const result_file f = parse_results(
+        document(entry("softmax/f32/4x0/avx2/1t", "5", std::string(R"("kind": "kernel", )") + numbers)), "a.json");
+    EXPECT_TRUE(heat_figures(f, "").empty());
+    EXPECT_TRUE(sweep_figures(f, "").empty());
+  }
+  EXPECT_THROW(static_cast<void>(parse_results(R"({"context": {}, "benchmarks": [
+    {"name": "a", "real_time": 1e300, "bytes_per_second": 1e300}]})",
+                                               "a.json")),
+               usage_error);
 }
 
 TEST(words, cpu_lists) {

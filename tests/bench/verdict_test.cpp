@@ -1,7 +1,9 @@
 // When `gate` says what, from made-up times whose truth is known.
 #include "exit_code.hpp"
 #include "gate_result.hpp"
+#include "self_test.hpp"
 
+#include <fmt/core.h>
 #include <gtest/gtest.h>
 
 #include <cmath>
@@ -141,6 +143,62 @@ TEST(verdict, markdown_puts_regressions_first) {
   const std::string text = gate_markdown(r);
   EXPECT_LT(text.find("gelu/f32"), text.find("relu/f32"));
   EXPECT_EQ(text.find("**REGRESSED: 1 regressed, 0 improved, 1 same, 0 undecided, 0 left out**"), 0u) << text;
+}
+
+// `gates` of four verdicts each, the first `wrong` of which are REGRESSED and the rest SAME.
+self_test_record record_with(int gates, int wrong, double injected = 0) {
+  self_test_record r;
+  r.complete = true;
+  r.settings = {{"seed", 1}};
+  r.machine = {{"cpu", "A"}, {"machine_id", "m"}};
+  for (int i = 0; i < gates; ++i) {
+    r.trials.push_back({injected, "", {}});
+    for (int k = 0; k < 4; ++k, --wrong) {
+      judgement j = judged(made(0, 0.001, 1));
+      j.verdict = wrong > 0 ? gate_verdict::regressed : gate_verdict::same;
+      r.trials.back().verdicts.push_back({fmt::format("--op relu --size {}Ki", k + 1), j});
+    }
+  }
+  return r;
+}
+
+TEST(self_test, rates) {
+  self_test_record r = record_with(100, 4);
+  const self_test_record slow = record_with(25, 95, 0.05);
+  r.trials.insert(r.trials.end(), slow.trials.begin(), slow.trials.end());
+  EXPECT_EQ(r.false_alarms().hits, 4);
+  EXPECT_EQ(r.false_alarms().verdicts, 400);
+  EXPECT_EQ(r.found().hits, 95);
+  EXPECT_EQ(r.found().verdicts, 100);
+  EXPECT_EQ(r.exit_code(), exit_ok);
+  const std::string text = self_test_markdown(r);
+  EXPECT_NE(text.find("95 of 100 verdicts (95.0 %; exact binomial 95 % interval 88.72 to 98.36 %)"), text.npos) << text;
+  r.complete = false;
+  EXPECT_EQ(r.exit_code(), exit_interrupted);
+  EXPECT_EQ(record_with(99, 5).exit_code(), exit_regression);
+}
+
+TEST(self_test, unfit_gates_give_no_verdicts) {
+  self_test_record r = record_with(2, 4);
+  r.trials[0].unfit = "busy";
+  EXPECT_EQ(r.false_alarms().verdicts, 4);
+  EXPECT_EQ(r.false_alarms().hits, 0);
+  EXPECT_EQ(r.unfit_trials(), 1);
+  r.trials[1].unfit = "busy";
+  EXPECT_EQ(r.exit_code(), exit_unfit);
+  r.forced = true;
+  EXPECT_EQ(r.false_alarms().hits, 4);
+}
+
+TEST(self_test, written_and_read_back) {
+  const self_test_record r = record_with(2, 1);
+  const std::string text = self_test_json(r).dump();
+  self_test_record back = parse_self_test(text, "x.json");
+  back.complete = true;
+  EXPECT_EQ(self_test_markdown(back), self_test_markdown(r));
+  EXPECT_NEAR(back.trials[1].verdicts[3].judged.range.low, r.trials[1].verdicts[3].judged.range.low, 1e-12);
+  for (std::size_t n = 0; n < text.size(); n += 7)
+    EXPECT_THROW(static_cast<void>(parse_self_test(text.substr(0, n), "x.json")), usage_error) << n;
 }
 
 }  // namespace
