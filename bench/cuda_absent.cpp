@@ -9,4 +9,6 @@ cuda_timing time_on_cuda(const bench_case& /*c*/, double /*min_seconds*/) {
   throw usage_error(sigmax::cuda_available().message);
 }
 
+transfer_figures time_transfers() { throw usage_error(sigmax::cuda_available().message); }
+
 }  // namespace sigmax_bench

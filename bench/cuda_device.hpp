@@ -21,4 +21,11 @@ struct cuda_timing {
 /// Verifies the first and last results against the CPU's bits, then replays a graph of many calls.
 cuda_timing time_on_cuda(const bench_case& c, double min_seconds);
 
+/// What moves host tensors: bytes a second between pinned memory and the device, of a copy on it (read and written),
+/// and the ns of copying in, launching and copying out next to nothing. Throws usage_error if there is no device.
+struct transfer_figures {
+  double to_device, from_device, on_device, launch_ns;
+};
+transfer_figures time_transfers();
+
 }  // namespace sigmax_bench

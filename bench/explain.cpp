@@ -1,4 +1,5 @@
 #include "arguments.hpp"
+#include "calibrate.hpp"
 #include "command.hpp"
 #include "kernel_call.hpp"
 #include "operands.hpp"
@@ -12,7 +13,7 @@ namespace sigmax_bench {
 namespace {
 
 struct wishes {
-  std::string op, dtype = "f32", size, shape, backend = "automatic", isa, threads = "1";
+  std::string op, dtype = "f32", size, shape, backend = "automatic", isa, threads = "1", calibration;
 };
 
 bench_case case_of(const wishes& w) {
@@ -34,6 +35,10 @@ bench_case case_of(const wishes& w) {
 
 void explain(const wishes& w) {
   const bench_case c = case_of(w);
+  if (w.calibration.empty())
+    use_stored_calibration();
+  else
+    use_calibration(w.calibration);
   const std::size_t bytes = static_cast<std::size_t>(c.footprint()) / 2;
   const mapped_pages x(bytes), y(bytes);  // addresses only: nothing is touched
   sigmax::explanation answer;
@@ -64,6 +69,11 @@ void add_explain(CLI::App& app, int& /*result*/) {
   command->add_option("--backend", w->backend, "automatic, cpu or cuda")->capture_default_str();
   command->add_option("--isa", w->isa, "a row of 'sigmax-bench info'");
   command->add_option("--threads", w->threads, "a number, or all")->capture_default_str();
+  command->add_option("--calibration", w->calibration, "what 'run --calibrate --out FILE' wrote, for the estimates");
+  command->footer(
+      "Examples:\n"
+      "  sigmax-bench explain --op gelu --size 64Mi --threads all\n"
+      "  sigmax-bench explain --op softmax --shape 4096x32000 --dtype bf16");
   command->callback([w] { explain(*w); });
 }
 

@@ -1,3 +1,4 @@
+#include "calibrate.hpp"
 #include "calibration.hpp"
 #include "case_options.hpp"
 #include "command.hpp"
@@ -25,7 +26,7 @@ struct wishes {
   case_wishes cases;
   std::vector<std::string> vs;
   std::string output, out, cpus;
-  bool quiet = false, names_only = false;
+  bool quiet = false, names_only = false, calibrate = false;
   measure_settings timing;
 };
 
@@ -102,6 +103,13 @@ std::vector<bench_case> cases_of(const case_wishes& w) {
 
 int run(wishes& w, const std::vector<std::string>& extras) {
   take_benchmark_flags(w, extras);
+  if (w.calibrate) {
+    if (!w.cpus.empty()) pin_to(w.cpus);
+    watch_interrupt();
+    calibrate(w.out.empty() ? calibration_path() : w.out, w.quiet);
+    return exit_ok;
+  }
+  use_stored_calibration();
   const std::vector<bench_case> cases = cases_of(w.cases);
   if (w.names_only) {
     for (const bench_case& c : cases) fmt::print("{}\n", c.name());
@@ -163,6 +171,9 @@ void add_run(CLI::App& app, int& result) {
   command->add_option("--out", w->out, "write there, and the table to the terminal");
   command->add_option("--cpus", w->cpus, "run on these CPUs only: 0-3,8");
   command->add_flag("--quiet", w->quiet, "no progress on stderr");
+  command->add_flag("--calibrate", w->calibrate,
+                    "measure what '--backend automatic' and 'explain' estimate with, and keep it for this machine, or "
+                    "in --out");
   command->allow_extras();
   command->footer(
       "Flags of Google Benchmark (--benchmark_...=...) are taken too. Exit: 0 ok, 2 usage, 5 wrong results, 77 no "
@@ -172,7 +183,8 @@ void add_run(CLI::App& app, int& result) {
       "  sigmax-bench run --out here.json\n"
       "  sigmax-bench run --op gelu,silu --size 1Ki:64Mi*2 --isa all --threads 1,all\n"
       "  sigmax-bench run --op softmax --shape 64x1024,4096x32000 --cache hot,cold --cpus 2\n"
-      "  sigmax-bench run --batch cases.txt --out cases.json");
+      "  sigmax-bench run --batch cases.txt --out cases.json\n"
+      "  sigmax-bench run --calibrate");
   command->callback([command, w, &result] { result = run(*w, command->remaining()); });
 }
 

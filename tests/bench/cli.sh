@@ -7,6 +7,7 @@ work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 failed=0
 export SIGMAX_GNUPLOT=  # set per check
+export SIGMAX_CALIBRATION="$work/none.json"  # not this user's
 
 # is STATUS COMMAND...: and where the status is 2, stderr is one line that begins with the program's name.
 is() {
@@ -61,6 +62,28 @@ is 77 "$bench" run --op relu --size 1Ki --backend cuda
 is 2 "$bench" gate --self-test --out "$work/s.xml"
 is 2 "$bench" gate --self-test --resume "$work/cut.json"
 is 2 "$bench" gate --resume "$work/cut.json" --base "$bench"
+
+# --- stored figures for estimates ---
+is 0 "$bench" info --output json
+id=$(sed -n 's/.*"machine_id": *"\([^"]*\)".*/\1/p' "$work/out" | head -n 1)
+figures() {
+  echo "{\"machine\": {\"machine_id\": \"$1\"}, \"calibration\": {\"cpu_ns_per_element\": {\"relu\": $2}, \"host_bytes_per_second\": 4e10,
+    \"host_bytes_per_second_at_most\": 4e10, \"bytes_per_second_to_device\": 5e10, \"bytes_per_second_from_device\": 5e10,
+    \"device_bytes_per_second\": 4e12, \"launch_ns\": 1e4}}" >"$work/figures.json"
+}
+figures "$id" 0.1
+is 0 "$bench" explain --op relu --size 1Mi --calibration "$work/figures.json"
+says '209.7 us on the CPU'
+is 0 env SIGMAX_CALIBRATION="$work/figures.json" "$bench" explain --op relu --size 1Mi
+says 'us on CUDA'
+figures "$id" -1
+is 2 "$bench" explain --op relu --size 1Mi --calibration "$work/figures.json"
+figures elsewhere 0.1
+is 2 "$bench" explain --op relu --size 1Mi --calibration "$work/figures.json"
+for file in /nonexistent "$work/cut.json" "$work/noise.json"; do
+  is 2 "$bench" explain --op relu --size 1Mi --calibration "$file"
+done
+is 2 "$bench" run --calibrate --out /nonexistent/figures.json
 
 # --- from a measurement to every form of it ---
 cat >"$work/cases.txt" <<'END'
