@@ -73,9 +73,9 @@ std::string calibration_path() {
 
 void calibrate(const std::string& path, bool quiet) {
   if (path.empty()) throw usage_error("there is no home directory for the calibration: name a file with --out");
-  if (const std::filesystem::path folder = std::filesystem::path(path).parent_path(); !folder.empty()) {
-    std::error_code problem;
-    std::filesystem::create_directories(folder, problem);  // what is wrong with it shows on the next line
+  if (path == calibration_path()) {  // a folder that nobody named
+    std::error_code problem;         // what is wrong with it shows on the next line
+    std::filesystem::create_directories(std::filesystem::path(path).parent_path(), problem);
   }
   require_writable(path);
   const measure_settings settings{.min_time = 0.01, .repetitions = 5, .benchmark_flags = {}};
