@@ -1,0 +1,176 @@
+// One row of a softmax in any form: what its terms are, its scores, and what follows from its sum.
+#pragma once
+
+#include <limits>
+
+#include "softmax_rows.hpp"
+
+namespace sigmax {
+namespace {
+
+constexpr float no_score = -std::numeric_limits<float>::infinity();
+
+/// Where operand `which` of a row begins: row number r from where the cursor stands, along the nest's innermost loop.
+std::byte* row_of(const softmax_plan& plan, const nest_cursor& cursor, softmax_operand which, int r) noexcept {
+  const std::int64_t step = plan.rows.stride[which][plan.rows.rank - 1];
+  return plan.data[which] + (cursor.offset(which) + r * step) * size_of(plan.type[which]);
+}
+
+/// What the chunks of a row add up to.
+struct row_sums {
+  double exponentials;
+  double scores;  ///< only for a smoothed loss
+};
+
+/// A row on its way through the passes.
+struct row_state {
+  std::int64_t begin, end;  ///< columns that are not masked by their position
+  std::int64_t query;
+  score_terms terms;
+  const std::byte* mask;
+  float sink;
+  float max;    ///< the largest score
+  float shift;  ///< what is subtracted: max, or 0 where there is no score to subtract
+  row_sums sum;
+  factors last;  ///< what the last pass multiplies by or subtracts
+
+  // With quantised results:
+  float amax, scale;
+
+  // With a loss:
+  bool ignored;
+  std::int64_t target;
+  float target_score;
+  double gradient;  ///< of the loss in the direction of x, but for the class
+};
+
+bool smoothed(const softmax_plan& plan) noexcept { return plan.loss != nullptr && plan.loss->smoothing != 0; }
+
+float value_of(const softmax_plan& plan, const nest_cursor& cursor, softmax_operand which, int r,
+               float absent) noexcept {
+  if (plan.data[which] == nullptr) return absent;
+  float v;
+  plan.table->gather[static_cast<std::size_t>(plan.type[which])](row_of(plan, cursor, which, r), 1, 1, &v);
+  return v;
+}
+void set_value(const softmax_plan& plan, const nest_cursor& cursor, softmax_operand which, int r,
+               double value) noexcept {
+  if (plan.data[which] == nullptr) return;
+  const auto v = static_cast<float>(value);
+  plan.table->scatter[static_cast<std::size_t>(plan.type[which])](&v, row_of(plan, cursor, which, r), 1, 1);
+}
+
+void begin_loss(const softmax_plan& plan, const nest_cursor& cursor, int r, row_state& row) noexcept {
+  row.target = target_at(row_of(plan, cursor, operand_targets, r), plan.type[operand_targets], 0);
+  row.ignored = row.target == plan.loss->ignored;
+  if (row.ignored) {
+    row.end = 0;
+    return;
+  }
+  const dtype type = plan.type[operand_x];
+  const std::byte* const x = row_of(plan, cursor, operand_x, r) + row.target * plan.x_stride * size_of(type);
+  plan.table->gather[static_cast<std::size_t>(type)](x, 1, 1, &row.target_score);
+  row.target_score *= row.terms.scale;
+  row.gradient =
+      static_cast<double>(value_of(plan, cursor, operand_dloss, r, 1)) * static_cast<double>(row.terms.scale);
+}
+
+void begin_row(const softmax_plan& plan, const nest_cursor& cursor, int r, row_state& row) noexcept {
+  row.begin = 0, row.end = plan.columns;
+  row.sink = row.max = no_score;
+  row.sum = {};
+  row.ignored = false;
+  row.amax = 0;
+  row.scale = plan.codes != nullptr ? plan.codes->scale : 1;
+  if (plan.form == nullptr) return;
+  const softmax_form& form = *plan.form;
+  // Offsets beyond +-2^40 mask everything or nothing, as 2^40 does.
+  constexpr std::int64_t far = std::int64_t{1} << 40;
+  row.query = cursor.offset(operand_query) + r * plan.rows.stride[operand_query][plan.rows.rank - 1] +
+              std::clamp(form.offset, -far, far);
+  if (form.causal) {
+    row.end = std::clamp<std::int64_t>(row.query + 1, 0, plan.columns);
+    if (form.window > 0) row.begin = std::clamp<std::int64_t>(row.query - std::min(form.window, far) + 1, 0, row.end);
+  }
+  row.terms = {};
+  row.terms.scale = form.scale * value_of(plan, cursor, operand_row_scale, r, 1);
+  row.terms.softcap = form.softcap;
+  row.terms.slope = value_of(plan, cursor, operand_slopes, r, 0);
+  row.mask = plan.data[operand_mask] != nullptr ? row_of(plan, cursor, operand_mask, r) : nullptr;
+  row.sink = value_of(plan, cursor, operand_sinks, r, no_score);
+  if (plan.loss != nullptr) begin_loss(plan, cursor, r, row);
+}
+
+/// The scores of columns [from, to) of a row, from x to t, which may be the same place.
+void score(const softmax_plan& plan, row_state& row, const float* x, float* t, std::int64_t from,
+           std::int64_t to) noexcept {
+  const dtype type = plan.type[operand_mask];
+  const bool direct = type == dtype::f32 && plan.mask_stride == 1;
+  const bool gathered = row.mask != nullptr && !direct;
+  alignas(64) float buffer[softmax_block];
+  score_terms terms = row.terms;
+  for (std::int64_t count; from < to; from += count, x += count, t += count) {
+    count = gathered ? std::min<std::int64_t>(softmax_block, to - from) : to - from;
+    if (gathered) {
+      plan.table->gather[static_cast<std::size_t>(type)](row.mask + from * plan.mask_stride * size_of(type),
+                                                         plan.mask_stride, count, buffer);
+      terms.mask = buffer;
+    } else if (row.mask != nullptr) {
+      terms.mask = reinterpret_cast<const float*>(row.mask) + from;
+    }
+    terms.distance = static_cast<float>(from - row.query);
+    row.max = plan.steps->scores(x, t, count, terms, row.max);
+  }
+}
+
+double loss_of(const softmax_plan& plan, const row_state& row) noexcept {
+  if (row.ignored) return 0;
+  const double e = plan.loss->smoothing, log_sum = log_of(row.sum.exponentials);
+  const auto below = [&](double score) { return log_sum - (score - static_cast<double>(row.shift)); };
+  const double loss = e < 1 ? (1 - e) * below(static_cast<double>(row.target_score)) : 0;
+  return e > 0 ? loss + e * below(row.sum.scores / static_cast<double>(plan.columns)) : loss;
+}
+
+/// The sum is known: what `max`, `sum`, `lse` and `loss` get, and what the last pass multiplies by or subtracts.
+factors finish_row(const softmax_plan& plan, const nest_cursor& cursor, int r, const row_state& row) noexcept {
+  const double total = row.sum.exponentials;
+  if (plan.pass != softmax_pass::finish) {
+    set_value(plan, cursor, operand_max, r, row.max);
+    set_value(plan, cursor, operand_sum, r, total);
+    if (plan.data[operand_lse] != nullptr) set_value(plan, cursor, operand_lse, r, row.shift + log_of(total));
+    if (plan.data[operand_loss] != nullptr) set_value(plan, cursor, operand_loss, r, loss_of(plan, row));
+  }
+  // Without any score the numerators are 0, and -inf as logarithms: nothing may be made of them.
+  if (total == 0 || row.ignored) return {0, 0};
+  const double scale = plan.loss != nullptr   ? row.gradient
+                       : plan.form != nullptr ? static_cast<double>(plan.form->output_scale)
+                                              : 1;
+  return two_parts(plan.logarithm ? log_of(total) : scale / total);
+}
+
+/// One score's part of the sum.
+float numerator_of(const softmax_plan& plan, float score, float shift) noexcept {
+  float numerator;
+  plan.steps->exp_scale(&score, &numerator, 1, shift, 1, 0, false);
+  return numerator;
+}
+
+/// The share that label smoothing gives to every class.
+double spread(const softmax_plan& plan) noexcept { return plan.loss->smoothing / static_cast<double>(plan.columns); }
+
+void smooth(const softmax_plan& plan, const row_state& row, float* y, std::int64_t count) noexcept {
+  const parameters line{1, static_cast<float>(-row.gradient * spread(plan))};
+  plan.table->forward[0][static_cast<std::size_t>(activation::linear)][static_cast<std::size_t>(dtype::f32)](
+      y, y, count, line, false);
+}
+
+/// The column of the target, where 1 is subtracted from a probability that may be all but 1: in double.
+void finish_target(const softmax_plan& plan, const row_state& row, std::byte* y) noexcept {
+  const auto numerator = static_cast<double>(numerator_of(plan, row.target_score, row.shift));
+  const double less = (numerator - row.sum.exponentials) / row.sum.exponentials;
+  const auto v = static_cast<float>(row.gradient * (less + (plan.loss->smoothing - spread(plan))));
+  plan.table->scatter[static_cast<std::size_t>(plan.type[operand_y])](&v, y, 1, 1);
+}
+
+}  // namespace
+}  // namespace sigmax

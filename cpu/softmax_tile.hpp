@@ -1,0 +1,289 @@
+// Neighbouring rows of a softmax in any form, pass by pass.
+#pragma once
+
+#include "../kernels/quantise.hpp"
+#include "softmax_row.hpp"
+
+namespace sigmax {
+namespace {
+
+/// Any neighbouring rows, through a buffer where that is needed.
+struct row_tile {
+  const softmax_plan& plan;
+  const nest_cursor& cursor;
+  int rows;
+  float* scratch;
+  bool whole;               ///< the scores are formed once and stay in the buffer
+  bool in_output;           ///< the output's row is the buffer
+  bool keep;                ///< the exponentials are kept, too
+  bool keep_in_output;      ///< there, and not in place of the scores
+  bool finished = false;    ///< the buffer holds the results, which were measured
+  std::int64_t begin, end;  ///< the columns that any of the rows looks at
+  std::int64_t piece;       ///< columns at a time
+  row_state state[widest_tile];
+
+  row_tile(const softmax_plan& p, const nest_cursor& c, int n, float* buffer) noexcept
+      : plan(p), cursor(c), rows(n), scratch(buffer), begin(p.columns), end(0) {
+    for (int r = 0; r < rows; ++r) {
+      begin_row(plan, cursor, r, state[r]);
+      begin = std::min(begin, state[r].begin);
+      end = std::max(end, state[r].end);
+    }
+    begin = begin < end ? begin / softmax_lanes * softmax_lanes : 0;  // lanes count from the first column of a chunk
+    end = std::max(begin, end);
+    const std::int64_t span = end - begin, room = scratch_floats / rows;
+    const bool rests = plan.direct_output && plan.pass == softmax_pass::all && plan.rests_in_cache(span);
+    in_output = rests && span > room;
+    whole = in_output || (span <= room && plan.split.parts == 1);
+    piece = whole ? span : room / softmax_block * softmax_block;
+    keep = whole && !plan.logarithm && plan.pass == softmax_pass::all;
+    keep_in_output =
+        keep && rests && !plan.staged;  // waiting for the output's lines then hides behind the exponentials
+  }
+
+  const std::byte* x_at(int r, std::int64_t column) const noexcept {
+    return row_of(plan, cursor, operand_x, r) + column * plan.x_stride * size_of(plan.type[operand_x]);
+  }
+  std::byte* y_at(int r, std::int64_t column) const noexcept {
+    return row_of(plan, cursor, operand_y, r) + column * plan.y_stride * size_of(plan.type[operand_y]);
+  }
+  /// What a piece that begins at `start` has in the buffer.
+  float* buffer_of(int r, std::int64_t start) const noexcept {
+    return in_output ? reinterpret_cast<float*>(y_at(r, start)) : scratch + r * piece + (whole ? start - begin : 0);
+  }
+  float* exponentials_of(int r, std::int64_t start) const noexcept {
+    return keep_in_output ? reinterpret_cast<float*>(y_at(r, start)) : buffer_of(r, start);
+  }
+  /// Whether the scores are the elements, where they lie.
+  bool untouched(int r, std::int64_t start, std::int64_t count) const noexcept {
+    return plan.direct_input && !plan.scored && state[r].begin <= start && start + count <= state[r].end;
+  }
+  const float* scores_of(int r, std::int64_t start, std::int64_t count) const noexcept {
+    return untouched(r, start, count) ? reinterpret_cast<const float*>(x_at(r, start)) : buffer_of(r, start);
+  }
+  /// The same columns of the next tile, if they come from memory.
+  const float* soon(int r, std::int64_t start, const float* scores) const noexcept {
+    const std::int64_t step = plan.rows.stride[operand_x][plan.rows.rank - 1];
+    return plan.streaming && plan.direct_input ? reinterpret_cast<const float*>(x_at(r, start)) + rows * step : scores;
+  }
+  /// Calls work(start, count) for the pieces of [from, to) that are looked at.
+  template <class F>
+  void pieces(std::int64_t from, std::int64_t to, F work) const noexcept {
+    to = std::min(to, end);
+    for (std::int64_t start = std::max(from, begin); start < to; start += piece)
+      work(start, std::min(piece, to - start));
+  }
+
+  /// Forms the scores of a piece and the largest of them.
+  void fetch(std::int64_t start, std::int64_t count) noexcept {
+    for (int r = 0; r < rows; ++r) {
+      row_state& row = state[r];
+      if (untouched(r, start, count)) {
+        row.max = plan.table->row_max(scores_of(r, start, count), count, row.max);
+        continue;
+      }
+      float* const buffer = buffer_of(r, start);
+      const std::int64_t from = std::clamp(row.begin, start, start + count),
+                         to = std::clamp(row.end, from, start + count);
+      std::fill(buffer, buffer + (from - start), no_score);
+      std::fill(buffer + (to - start), buffer + count, no_score);
+      float* const t = buffer + (from - start);
+      const std::byte* const x = x_at(r, from);
+      const bool in_place = plan.direct_input && plan.scored;
+      if (!in_place) plan.table->gather[static_cast<std::size_t>(plan.type[operand_x])](x, plan.x_stride, to - from, t);
+      if (plan.scored)
+        score(plan, row, in_place ? reinterpret_cast<const float*>(x) : t, t, from, to);
+      else
+        row.max = plan.table->row_max(t, to - from, row.max);
+    }
+  }
+
+  void find_max(std::int64_t from, std::int64_t to) noexcept {
+    pieces(from, to, [&](std::int64_t start, std::int64_t count) { fetch(start, count); });
+  }
+
+  /// The maximum of all columns is known.
+  void settle_max() noexcept {
+    const bool masks = plan.form != nullptr &&
+                       (plan.form->causal || plan.data[operand_mask] != nullptr || plan.data[operand_sinks] != nullptr);
+    const bool part = plan.pass == softmax_pass::partial && plan.loss == nullptr;
+    const bool zeros = plan.columns == 0 || ((masks || part) && !plan.form->nan_if_masked);
+    for (int r = 0; r < rows; ++r) {
+      row_state& row = state[r];
+      if (row.sink > row.max) row.max = row.sink;
+      row.shift = row.max == no_score && (zeros || row.ignored) ? 0.0f : row.max;
+    }
+  }
+
+  /// Short rows in one step, if their scores lie evenly.
+  bool sum_together(row_sums* out) noexcept {
+    const std::int64_t count = end - begin;
+    if (!whole || rows == 1 || count == 0 || plan.split.chunks != 1 || count > direct_columns) return false;
+    const float* const scores = scores_of(0, begin, count);
+    const std::int64_t step = scores_of(1, begin, count) - scores;
+    float shift[side_by_side];
+    double total[side_by_side];
+    for (int r = 0; r < rows; ++r) {
+      if (scores_of(r, begin, count) != scores + r * step) return false;
+      shift[r] = state[r].shift;
+    }
+    plan.steps->exp_sum_rows(scores, step, keep ? exponentials_of(0, begin) : nullptr,
+                             exponentials_of(1, begin) - exponentials_of(0, begin), soon(0, begin, scores), rows, count,
+                             shift, total, nullptr);
+    for (int r = 0; r < rows; ++r) out[r] = {total[r], 0};
+    return true;
+  }
+
+  void sum_chunk(std::int64_t chunk, row_sums* out) noexcept {
+    const bool scores_too = smoothed(plan) && plan.pass == softmax_pass::partial;
+    if (!scores_too && sum_together(out)) return;
+    softmax_sum sum[widest_tile], scores_sum[widest_tile];
+    for (int r = 0; r < rows; ++r) {
+      sum[r].begin(numerators_start);
+      if (scores_too) scores_sum[r].begin(0);
+    }
+    pieces(chunk * plan.split.chunk, (chunk + 1) * plan.split.chunk, [&](std::int64_t start, std::int64_t count) {
+      if (!whole) fetch(start, count);
+      for (int r = 0; r < rows; ++r) {
+        const float* const scores = scores_of(r, start, count);
+        if (scores_too) plan.table->row_dot(scores, nullptr, count, scores_sum[r]);
+        plan.steps->exp_sum(scores, keep ? exponentials_of(r, start) : nullptr, soon(r, start, scores), count,
+                            state[r].shift, sum[r], nullptr);
+      }
+    });
+    for (int r = 0; r < rows; ++r)
+      out[r] = {plan.table->row_total(sum[r], numerators_start),
+                scores_too ? plan.table->row_total(scores_sum[r], 0) : 0};
+  }
+
+  /// The sums of all columns are known.
+  void settle_sum() noexcept {
+    for (int r = 0; r < rows; ++r) {
+      row_state& row = state[r];
+      if (plan.data[operand_sinks] != nullptr && plan.pass != softmax_pass::finish)
+        row.sum.exponentials += static_cast<double>(numerator_of(plan, row.sink, row.shift));
+      // A row without columns to look at has not met its own -inf - -inf.
+      if (row.shift == no_score) row.sum.exponentials = std::numeric_limits<double>::quiet_NaN();
+      row.last = finish_row(plan, cursor, r, row);
+    }
+  }
+
+  /// The results of a piece, in y if that can be the buffer.
+  void finish(std::int64_t start, std::int64_t count) noexcept {
+    if (!whole) fetch(start, count);
+    const auto step = plan.logarithm ? plan.steps->shift : plan.steps->exp_scale;
+    const bool streaming = plan.streaming && !in_output;
+    for (int r = 0; r < rows; ++r) {
+      const row_state& row = state[r];
+      float* const buffer = buffer_of(r, start);
+      float* const y = plan.direct_output ? reinterpret_cast<float*>(y_at(r, start)) : buffer;
+      if (keep)
+        plan.steps->scale(exponentials_of(r, start), y, count, row.last.high, row.last.low, streaming);
+      else
+        step(scores_of(r, start, count), y, count, row.shift, row.last.high, row.last.low, streaming);
+      if (smoothed(plan) && !row.ignored) smooth(plan, row, y, count);
+    }
+  }
+
+  /// The largest results, for a row's scale. What is masked by its position is 0 or infinite, and so none of them.
+  void measure(std::int64_t from, std::int64_t to) noexcept {
+    pieces(from, to, [&](std::int64_t start, std::int64_t count) {
+      finish(start, count);
+      for (int r = 0; r < rows; ++r) state[r].amax = plan.table->row_amax(buffer_of(r, start), count, state[r].amax);
+    });
+    finished = whole;
+  }
+
+  /// The largest results of all columns are known.
+  void settle_scale(int r, float amax) noexcept {
+    if (plan.data[operand_row_scales] != nullptr) state[r].scale = scale_of_row(amax, plan.type[operand_y]);
+    set_value(plan, cursor, operand_row_scales, r, static_cast<double>(state[r].scale));
+    set_value(plan, cursor, operand_amax, r, static_cast<double>(amax));
+  }
+
+  void write(std::int64_t from, std::int64_t to) noexcept {
+    pieces(from, to, [&](std::int64_t start, std::int64_t count) {
+      if (!finished) finish(start, count);
+      for (int r = 0; r < rows && !plan.direct_output; ++r) scatter(buffer_of(r, start), r, start, count);
+    });
+    fill(from, std::min(to, begin));
+    fill(std::max(from, end), to);
+  }
+
+  /// What is masked by its position.
+  void fill(std::int64_t from, std::int64_t to) noexcept {
+    for (int r = 0; r < rows && from < to; ++r) {
+      const double total = state[r].sum.exponentials;
+      const float v = total != total ? static_cast<float>(total) : plan.logarithm ? no_score : 0.0f;
+      if (plan.direct_output) {
+        std::fill_n(reinterpret_cast<float*>(y_at(r, from)), to - from, v);
+        continue;
+      }
+      float same[softmax_block];  // not in scratch, where later chunks of the row may wait
+      std::fill_n(same, std::min<std::int64_t>(softmax_block, to - from), v);
+      for (std::int64_t i = from; i < to; i += softmax_block)
+        scatter(same, r, i, std::min<std::int64_t>(softmax_block, to - i));
+    }
+  }
+
+  void scatter(const float* v, int r, std::int64_t column, std::int64_t count) const noexcept {
+    if (plan.codes != nullptr)
+      return plan.table->quantise_to(plan.type[operand_y])(v, y_at(r, column), plan.y_stride, count, state[r].scale);
+    plan.table->scatter[static_cast<std::size_t>(plan.type[operand_y])](v, y_at(r, column), plan.y_stride, count);
+  }
+
+  /// Once all columns are written.
+  void finish_targets() noexcept {
+    for (int r = 0; r < rows && plan.loss != nullptr; ++r)
+      if (!state[r].ignored) finish_target(plan, state[r], y_at(r, state[r].target));
+  }
+};
+
+template <class F>
+void run_tile(row_tile& tile, F for_chunks) noexcept {
+  const softmax_plan& plan = tile.plan;
+  const bool given = plan.pass == softmax_pass::finish;
+  float max[most_chunks][widest_tile];
+  row_sums sums[most_chunks][widest_tile];
+  if (!given || tile.whole) {
+    for_chunks([&](row_tile& t, std::int64_t c) {
+      t.find_max(c * plan.split.chunk, (c + 1) * plan.split.chunk);
+      for (int r = 0; r < t.rows; ++r) max[c][r] = t.state[r].max;
+    });
+  }
+  for (int r = 0; r < tile.rows; ++r) {
+    row_state& row = tile.state[r];
+    if (given) row.max = value_of(plan, tile.cursor, operand_max, r, 0);
+    for (std::int64_t c = 0; c < plan.split.chunks && !given; ++c) row.max = std::max(row.max, max[c][r]);
+  }
+  tile.settle_max();
+  if (!given) for_chunks([&](row_tile& t, std::int64_t c) { t.sum_chunk(c, sums[c]); });
+  for (int r = 0; r < tile.rows; ++r) {
+    row_state& row = tile.state[r];
+    row.sum = {given ? static_cast<double>(value_of(plan, tile.cursor, operand_sum, r, 1)) : 0, 0};
+    for (std::int64_t c = 0; c < plan.split.chunks && !given; ++c) {
+      row.sum.exponentials += sums[c][r].exponentials;
+      row.sum.scores += sums[c][r].scores;
+    }
+  }
+  tile.settle_sum();
+  if (plan.pass == softmax_pass::partial) return;
+  if (plan.codes != nullptr && (plan.data[operand_row_scales] != nullptr || plan.data[operand_amax] != nullptr)) {
+    for_chunks([&](row_tile& t, std::int64_t c) {
+      t.measure(c * plan.split.chunk, (c + 1) * plan.split.chunk);
+      for (int r = 0; r < t.rows; ++r) max[c][r] = t.state[r].amax;
+    });
+    for (int r = 0; r < tile.rows; ++r) {
+      float amax = 0;
+      for (std::int64_t c = 0; c < plan.split.chunks; ++c) amax = std::max(amax, max[c][r]);
+      tile.settle_scale(r, amax);
+    }
+  }
+  for_chunks([&](row_tile& t, std::int64_t c) {
+    t.write(c * plan.split.chunk, std::min((c + 1) * plan.split.chunk, plan.columns));
+  });
+  tile.finish_targets();
+}
+
+}  // namespace
+}  // namespace sigmax
