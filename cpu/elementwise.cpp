@@ -148,7 +148,7 @@ elementwise_plan plan_elementwise(const kernel_table& table, const elementwise_f
   plan.direct = !f.backward() || output.type == dtype::f32;  // gradients are compiled for f32 alone
   // Past the caches when the output cannot stay in them anyway. Not in place: there the line is in the cache already,
   // and a store past it would first have to throw it out.
-  plan.streaming = extent.count > last_level_cache_bytes() / size_of(output.type);
+  plan.streaming = extent.count > cache_share_bytes() / size_of(output.type);
   for (int v = 0; v < inputs; ++v) {
     plan.in[v] = views[v]->data;
     plan.in_type[v] = views[v]->type;

@@ -2,6 +2,7 @@
 #include <fcntl.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstdint>
 #include <cstdlib>
@@ -72,12 +73,14 @@ std::int64_t largest_cache_listed() noexcept {
 
 }  // namespace
 
-std::int64_t last_level_cache_bytes() noexcept {
+std::int64_t cache_share_bytes() noexcept {
   static const std::int64_t bytes = []() noexcept {
     const int error = errno;  // the caller's, which a file that is not there changes
     const std::int64_t listed = largest_cache_listed();
     errno = error;
-    return listed > 0 ? listed : std::int64_t{8} << 20;  // unknown: between small and large machines
+    // A larger one is shared by many cores, of which a guest may see two: cpu/README.md, "How memory is moved".
+    constexpr std::int64_t most = std::int64_t{32} << 20;
+    return listed > 0 ? std::min(listed, most) : std::int64_t{8} << 20;  // unknown: between small and large machines
   }();
   return bytes;
 }

@@ -100,6 +100,16 @@ void narrow_rows(const softmax_plan& plan, const nest_cursor& cursor, int rows) 
   write_columns(*plan.table, plan.logarithm ? t : e, block(operand_y, plan.y_stride), n);
 }
 
+/// Rows in any form, of a drained plan. Scores and numerators of a tile take one half of the buffer, those of the tile
+/// that leaves meanwhile the other.
+void drained_rows(const softmax_plan& plan, const nest_cursor& cursor, int rows, float* scratch,
+                  outgoing_rows& before) noexcept {
+  if (before.rows > rows) stream_out(plan, before);
+  float* const half = scratch + scratch_floats / 2;
+  const bool taken = before.rows > 0 && before.from >= scratch && before.from < half;
+  run_alone<row_tile>(plan, cursor, rows, taken ? half : scratch, &before);
+}
+
 void run_rows(const void* argument, std::int64_t begin, std::int64_t end) noexcept {
   const auto& plan = *static_cast<const softmax_plan*>(argument);
   alignas(64) float scratch[scratch_floats];
@@ -115,6 +125,8 @@ void run_rows(const void* argument, std::int64_t begin, std::int64_t end) noexce
       narrow_rows(plan, cursor, rows);
     else if (direct)
       direct_rows(plan, cursor, rows, waiting, before);
+    else if (plan.drained)
+      drained_rows(plan, cursor, rows, scratch, before);
     else
       run_alone<row_tile>(plan, cursor, rows, scratch);
   });
@@ -147,11 +159,14 @@ softmax_plan plan_softmax(const kernel_table& table, softmax_pass pass, bool log
   const bool direct = form == nullptr && plan.direct_input && plan.direct_output;
   const bool in_scratch = !direct && !(plan.direct_output && pass == softmax_pass::all);  // not in y, see row_tile
   plan.tile = plan.narrow ? side_by_side : rows_together(plan.x_stride, plan.columns, in_scratch, scratch_floats);
-  const std::int64_t cache = last_level_cache_bytes();
+  const std::int64_t cache = cache_share_bytes();
   plan.resting_columns = cache / 4 / size_of(dtype::f32);
   const bool large = !plan.narrow && plan.direct_input && plan.direct_output && x.data != y.data &&
                      rows * plan.columns > cache / size_of(y.type);
-  plan.drained = large && direct && plan.rests_in_cache(plan.columns) && plan.columns % drained_columns == 0 &&
+  // Of rows in a form the scores, too, take room.
+  const bool alone = direct || (pass == softmax_pass::all && form != nullptr && !form->causal && loss == nullptr &&
+                                codes == nullptr && plan.columns <= scratch_floats / 2);
+  plan.drained = large && alone && plan.rests_in_cache(plan.columns) && plan.columns % drained_columns == 0 &&
                  rows_begin_lines(plan);
   plan.staged = large && !logarithm && pass == softmax_pass::all && loss == nullptr &&
                 (plan.columns <= scratch_floats || plan.drained);

@@ -105,7 +105,7 @@ softmax_gradient_plan plan_softmax_gradient(const kernel_table& table, bool loga
   plan.tile = rows_together(plan.stride[gradient_dx], plan.columns, !plan.direct, scratch_floats / 2);
   const std::int64_t count = element_count(dx);
   plan.streaming =
-      plan.direct && dx.data != dy.data && dx.data != y.data && count > last_level_cache_bytes() / size_of(dtype::f32);
+      plan.direct && dx.data != dy.data && dx.data != y.data && count > cache_share_bytes() / size_of(dtype::f32);
   plan.split = split_rows(count / plan.columns, plan.columns, how);
   return plan;
 }

@@ -151,7 +151,7 @@ struct softmax_plan : softmax_call {
   bool narrow;  ///< side by side
   bool direct_input, direct_output, streaming;
   bool staged;   ///< exponentials wait in scratch for their factor, and y is streamed
-  bool drained;  ///< plain rows are streamed while the next ones are computed
+  bool drained;  ///< rows are streamed while the next ones are computed
   std::int64_t resting_columns;
   row_split split;
 

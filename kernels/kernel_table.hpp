@@ -160,7 +160,7 @@ struct isa_list {
 };
 const isa_list& cpu_isa_list() noexcept;
 
-/// Bytes of the last-level cache; outputs beyond it are written past the caches. See cpu/isa.cpp.
-std::int64_t last_level_cache_bytes() noexcept;
+/// Bytes of the last-level cache, at most 32 MiB; outputs beyond are written past the caches. See cpu/isa.cpp.
+std::int64_t cache_share_bytes() noexcept;
 
 }  // namespace sigmax

@@ -1,0 +1,83 @@
+// Softmax in a form whose output is beyond 32 MiB: streamed past the caches, and the bits of the same rows in a small
+// output, which is not.
+#include <random>
+
+#include "harness.hpp"
+
+namespace sigmax_test {
+namespace {
+
+constexpr std::int64_t distinct = 19;  // rows, over and over: no tile size divides them
+
+/// A form over `distinct` rows of n columns, and what its views point at. The last row has no score where there is a
+/// mask.
+struct streamed_form {
+  std::int64_t n;
+  bool sloped, masked, sunk;
+  std::vector<float> x, mask, slopes, sinks;
+  softmax_form form;
+
+  streamed_form(std::int64_t columns, std::string_view terms) : n(columns) {
+    const auto has = [&](std::string_view term) { return terms.find(term) != std::string_view::npos; };
+    sloped = has("slopes"), masked = has("mask"), sunk = has("sinks");
+    std::mt19937 random(5);
+    std::normal_distribution<float> normal(0, 3);
+    for (std::int64_t i = 0; i < distinct * n; ++i) {
+      x.push_back(normal(random));
+      const bool no_score = i >= (distinct - 1) * n || random() % 8 == 0;
+      mask.push_back(no_score ? -INFINITY : normal(random));
+    }
+    for (std::int64_t r = 0; r < distinct; ++r) {
+      slopes.push_back(1.0f / static_cast<float>(r + 2));
+      sinks.push_back(normal(random));
+    }
+    if (has("scale")) form.scale = 0.3f;
+    if (has("softcap")) form.softcap = 5;
+    form.causal = has("causal");
+    if (has("causal")) form.offset = n / 2 - 3;
+    if (has("window")) form.window = n / 3;
+  }
+
+  /// `times` the rows, into y and lse.
+  status run(std::int64_t times, float* y, float* lse, const options& how) {
+    const std::int64_t shape[] = {times, distinct, n}, rows[] = {times, distinct, 1};
+    const std::int64_t again[] = {0, n, 1}, one_a_row[] = {0, 1, 1};
+    if (sloped) form.slopes = const_view(slopes.data(), dtype::f32, rows, one_a_row);
+    if (masked) form.mask = const_view(mask.data(), dtype::f32, shape, again);
+    if (sunk) form.sinks = const_view(sinks.data(), dtype::f32, rows, one_a_row);
+    form.lse = view(lse, dtype::f32, rows);
+    return softmax_fused(const_view(x.data(), dtype::f32, shape, again), view(y, dtype::f32, shape), 2, form, how);
+  }
+};
+
+TEST(softmax_streaming, forms_have_the_same_bits) {
+  for (std::int64_t n : {8192, 2048, 1000, 96})
+    for (std::string_view terms : {"scale", "sinks", "scale softcap slopes mask sinks", "mask causal window"}) {
+      streamed_form f(n, terms);
+      const std::int64_t times = (std::int64_t{9} << 20) / n / distinct + 1, count = distinct * n;
+      std::vector<float> memory(static_cast<std::size_t>(times * count) + 16), one(static_cast<std::size_t>(count)),
+          lse(static_cast<std::size_t>(times * distinct)), lse_of_one(distinct);
+      float* const y = memory.data() + (64 - reinterpret_cast<std::uintptr_t>(memory.data()) % 64) % 64 / 4;
+      for (const isa_info& row : usable_isas())
+        for (const sigmax::accuracy tier : tiers)
+          for (const bool logarithm : {false, true}) {
+            f.form.logarithm = logarithm;
+            f.form.output_scale = logarithm ? 1.0f : 0.7f;
+            std::fill(memory.begin(), memory.end(), 7.0f);
+            options how = on(row, tier);
+            ASSERT_TRUE(f.run(1, one.data(), lse_of_one.data(), how).ok());
+            for (how.slices = 3, how.slice = 0; how.slice < how.slices; ++how.slice) {
+              const status s = f.run(times, y, lse.data(), how);
+              ASSERT_TRUE(s.ok()) << s.message;
+            }
+            for (std::int64_t i = 0; i < times; ++i) {
+              ASSERT_TRUE(std::equal(one.begin(), one.end(), y + i * count, same_bits))
+                  << row.name << " n " << n << " " << terms << " logarithm " << logarithm;
+              ASSERT_TRUE(std::equal(lse_of_one.begin(), lse_of_one.end(), lse.begin() + i * distinct, same_bits));
+            }
+          }
+    }
+}
+
+}  // namespace
+}  // namespace sigmax_test
