@@ -1,7 +1,7 @@
 # The CUDA backend: cuda/kernels.cu compiled once per dtype and the host code that launches it. Without nvcc
 # cuda/absent.cpp stands in.
 set(SIGMAX_CUDA_FOUND OFF)
-option(SIGMAX_CUDA_NEWTON "Reciprocals in CUDA kernels without branches; right where the test cuda_reciprocal passes" OFF)
+option(SIGMAX_CUDA_NEWTON "Reciprocals in CUDA kernels without branches on sm_120, too; right where the test cuda_reciprocal passes" OFF)
 if(NOT SIGMAX_CUDA STREQUAL "OFF")
   include(CheckLanguage)
   check_language(CUDA)

@@ -1,9 +1,12 @@
 // y[i] = op(x[i]) and dx[i] = dy[i] op'(x[i]) in CUDA: one kernel for contiguous memory of one dtype, one for the rest.
 #pragma once
 
+#include <bit>
+
 #include "../kernels/activations.hpp"
 #include "kernels.hpp"
 #include "load_store.cuh"
+#include "rough.hpp"
 
 namespace sigmax {
 namespace {
@@ -11,21 +14,103 @@ namespace {
 /// op(x) for a result that will be rounded to f32, or once more to 16 bits: then the odd neighbour of the exact value
 /// where the op can tell it (cpu/README.md, "16-bit results"; the CPU only does it where it matters, the bits are the
 /// same).
-template <accuracy tier, class Op>
-SIGMAX_FN float evaluate(const Op& op, float x, bool to_16_bits) {
+template <accuracy tier, class Op, class... Inputs>
+SIGMAX_FN float evaluate(const Op& op, bool to_16_bits, Inputs... x) {
   if constexpr (tier == accuracy::fast) {
-    return op.fast(x);
+    return op.fast(x...);
   } else {
-    const float y = op(x);
+    const float y = op(x...);
     if constexpr (has_residual<Op, float>)
-      if (to_16_bits) return math::round_to_odd(y, op.residual(x, y));
+      if (to_16_bits) return math::round_to_odd(y, op.residual(x..., y));
     return y;
   }
 }
 
+/// Where y, up to `slack` ULP off (a power of two, or 0 for the middle itself), may be rounded another way to 16 bits,
+/// or may have lost what is left of it beside `scale`; cpu/elementwise.hpp has the same for SIMD.
+template <std::uint32_t middle, std::uint32_t slack>
+SIGMAX_FN bool near_middle(float y) {
+  constexpr std::uint32_t low_bits = 2 * middle - 1, kept = slack > 0 ? low_bits & ~(2 * slack - 1) : low_bits;
+  return ((bits_of(y) + slack) & kept) == middle;
+}
+template <std::uint32_t slack>
+SIGMAX_FN bool undecided(float scale, float y, bfloat16) {
+  return near_middle<0x8000, slack>(y) || (slack > 0 && !(abs(y) >= abs(scale) * 0x1p-100f));
+}
+template <std::uint32_t slack>
+SIGMAX_FN bool undecided(float, float y, float16) {
+  constexpr float smallest = 0x1p-14f;  // normal f16; below it steps are equal, as they are from there to its double
+  const float a = abs(y);
+  return near_middle<0x1000, slack>(a < smallest ? a + smallest : a) || (slack > 0 && y != y);
+}
+template <class Op>
+SIGMAX_FN float scale_of(const Op&, float x) {
+  return x;
+}
+template <class Op>
+SIGMAX_FN float scale_of(const Op& op, float a, float b) {
+  return op.scale(a, b);
+}
+/// Which results are undecided, a bit each.
+template <std::uint32_t slack, class T, class Op, int n, class... Inputs>
+SIGMAX_FN std::uint32_t undecided_of(const Op& op, T type, const float (&y)[n], const Inputs&... x) {
+  std::uint32_t again = 0;
+#pragma unroll
+  for (int k = 0; k < n; ++k) {
+    if constexpr (slack == 0)
+      again |= undecided<0>(0, y[k], type) ? 1u << k : 0u;
+    else
+      again |= undecided<slack>(scale_of(op, x[k]...), y[k], type) ? 1u << k : 0u;
+  }
+  return again;
+}
+
+/// Both bounds, the quotient's, and the rounding of the test; the middle alone where the op can tell its exact value.
+template <class Op>
+inline constexpr std::uint32_t slack_of = std::bit_ceil(static_cast<std::uint32_t>(Op::bound + Op::bound_fast + 3));
+template <class Op>
+requires has_residual<Op, float>
+inline constexpr std::uint32_t slack_of<Op> = 0;
+
+/// A vector of results for the 16-bit dtype `type`, the bits of which are those of `evaluate` (cpu/elementwise.cpp does
+/// the same): from the fast form, or not rounded to odd, but where that might be rounded another way. Those, a few in
+/// a thousand, are computed again one at a time, so that the longer formula is in the code once. T is the type of
+/// `type`, or std::uint16_t for either.
+template <class T, class Op, int n, class... Inputs>
+SIGMAX_FN void evaluate_16_bits(const Op& op, dtype type, float (&y)[n], const Inputs&... x) {
+  constexpr bool serves = (std::is_same_v<T, bfloat16> || fast_serves<Op, float16>)&&(std::is_same_v<T, float16> ||
+                                                                                      fast_serves<Op, bfloat16>);
+  constexpr bool to_odd = has_residual<Op, float>, from_fast = serves && !to_odd;
+#pragma unroll
+  for (int k = 0; k < n; ++k) {
+    if constexpr (from_fast)
+      y[k] = op.fast(rough(x[k])...).value;
+    else
+      y[k] = op(x[k]...);
+  }
+  if constexpr (to_odd || from_fast) {
+    constexpr std::uint32_t slack = slack_of<Op>;
+    std::uint32_t again =
+        type == dtype::f16 ? undecided_of<slack>(op, float16{}, y, x...) : undecided_of<slack>(op, bfloat16{}, y, x...);
+#pragma unroll 1
+    for (; again != 0; again &= again - 1) {
+      const std::uint32_t bit = again & (0u - again);
+      const auto chosen = [&](const float(&v)[n]) {
+        float one = v[0];
+#pragma unroll
+        for (int k = 1; k < n; ++k) one = (bit & 1u << k) != 0 ? v[k] : one;
+        return one;
+      };
+      const float result = evaluate<accuracy::high>(op, true, chosen(x)...);
+#pragma unroll
+      for (int k = 0; k < n; ++k) y[k] = (bit & 1u << k) != 0 ? result : y[k];
+    }
+  }
+}
+
 /// Each thread takes per_thread vectors of each of its block's tiles. All loads of a tile are issued before the first
-/// is used; then one vector at a time is computed and stored, so that f is compiled once. Vectors at the ends of the
-/// memory go through the same f.
+/// is used; then one vector at a time is computed by f and stored, so that f is compiled once. Vectors at the ends of
+/// the memory go through the same f.
 template <class T, int inputs, class F>
 SIGMAX_FN void map(const contiguous_arguments& a, F f) {
   constexpr int size = per_vector<T>, most = inputs == 1 ? most_vectors : most_vectors / 2;
@@ -64,8 +149,7 @@ SIGMAX_FN void map(const contiguous_arguments& a, F f) {
 #pragma unroll
       for (int i = 0; i < inputs; ++i) unpack(loaded[0][i], x[i], T{});
       float y[size];
-#pragma unroll
-      for (int k = 0; k < size; ++k) y[k] = f(x[0][k], x[inputs - 1][k]);
+      f(x, y);
       const vector result = pack(y, T{});
       if (whole(v))
         store(reinterpret_cast<vector*>(a.out) + first + v, result);
@@ -80,16 +164,30 @@ SIGMAX_FN void map(const contiguous_arguments& a, F f) {
   let_next_kernel_start();
 }
 
+/// Blocks that must fit on a multiprocessor: five of two vectors a thread are 40 KiB of loads. 0: as ptxas likes.
+template <class T>
+inline constexpr int least_blocks = sizeof(T) == 2 ? 5 : 0;
+
 template <class Op, class T, accuracy tier>
-__global__ void __launch_bounds__(most_threads) forward(contiguous_arguments a, parameters p) {
+__global__ void __launch_bounds__(most_threads, least_blocks<T>) forward(contiguous_arguments a, parameters p) {
   const Op op = make<Op>(p);
-  map<T, 1>(a, [op](float x, float) { return evaluate<tier>(op, x, sizeof(T) == 2); });
+  map<T, 1>(a, [op](const float(&x)[1][per_vector<T>], float(&y)[per_vector<T>]) {
+    if constexpr (sizeof(T) == 2 && tier == accuracy::high) {
+      evaluate_16_bits<T>(op, std::is_same_v<T, float16> ? dtype::f16 : dtype::bf16, y, x[0]);
+    } else {
+#pragma unroll
+      for (int k = 0; k < per_vector<T>; ++k) y[k] = evaluate<tier>(op, false, x[0][k]);
+    }
+  });
 }
 
 template <class Op, class T>
-__global__ void __launch_bounds__(most_threads) gradient(contiguous_arguments a, parameters p) {
+__global__ void __launch_bounds__(most_threads, least_blocks<T>) gradient(contiguous_arguments a, parameters p) {
   const Op op = make<Op>(p);
-  map<T, 2>(a, [op](float dy, float x) { return dy * op.derivative(x); });
+  map<T, 2>(a, [op](const float(&x)[2][per_vector<T>], float(&y)[per_vector<T>]) {
+#pragma unroll
+    for (int k = 0; k < per_vector<T>; ++k) y[k] = x[0][k] * op.derivative(x[1][k]);
+  });
 }
 
 /// Where element number `n` of the nest lies in each view, in bytes.
@@ -156,7 +254,7 @@ template <class Op, accuracy tier>
 __global__ void __launch_bounds__(most_threads) forward_strided(strided_arguments a, parameters p) {
   const Op op = make<Op>(p);
   const bool to_16_bits = a.out_type[0] != dtype::f32;
-  map_strided(a, [=](const float(&x)[2], float(&y)[1]) { y[0] = evaluate<tier>(op, x[0], to_16_bits); });
+  map_strided(a, [=](const float(&x)[2], float(&y)[1]) { y[0] = evaluate<tier>(op, to_16_bits, x[0]); });
 }
 
 template <class Op>

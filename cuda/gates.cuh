@@ -56,8 +56,8 @@ SIGMAX_FN vector_place<inputs, outputs> locate(const row_arguments<inputs + outp
   return at;
 }
 
-/// f(x, y) makes an element of the outputs from one of the inputs. Each thread takes a vector of each input, in tiles
-/// of a block; all loads are issued before the first is used.
+/// f(x, y, dtype) makes a vector of the outputs from one of the inputs. Each thread takes a vector of each input, in
+/// tiles of a block; all loads are issued before the first is used.
 template <class T, int inputs, int outputs, class F>
 SIGMAX_FN void map_rows(const row_arguments<inputs + outputs>& a, F f) {
   constexpr int size = per_vector<T>;
@@ -81,15 +81,7 @@ SIGMAX_FN void map_rows(const row_arguments<inputs + outputs>& a, F f) {
     float x[inputs][size], y[outputs][size];
 #pragma unroll
     for (int i = 0; i < inputs; ++i) unpack(loaded[i], x[i], a.type);
-#pragma unroll
-    for (int k = 0; k < size; ++k) {
-      float from[inputs], to[outputs];
-#pragma unroll
-      for (int i = 0; i < inputs; ++i) from[i] = x[i][k];
-      f(from, to);
-#pragma unroll
-      for (int o = 0; o < outputs; ++o) y[o][k] = to[o];
-    }
+    f(x, y, a.type);
 #pragma unroll
     for (int o = 0; o < outputs; ++o) {
       const std::uintptr_t row = at.row[inputs + o];
@@ -112,6 +104,15 @@ struct gate_value {
     else
       y[0] = gate(x[0], x[1]);
   }
+  template <int size>
+  SIGMAX_FN void operator()(const float (&x)[2][size], float (&y)[1][size], dtype type) const {
+    if constexpr (size == per_vector<std::uint16_t> && tier == accuracy::high) {
+      evaluate_16_bits<std::uint16_t>(gate, type, y[0], x[0], x[1]);
+    } else {
+#pragma unroll
+      for (int k = 0; k < size; ++k) y[0][k] = evaluate<tier>(gate, false, x[0][k], x[1][k]);
+    }
+  }
 };
 template <class Gate>
 struct gate_gradient {
@@ -120,6 +121,16 @@ struct gate_gradient {
     const partials<float> d = gate.derivative(x[1], x[2]);
     y[0] = x[0] * d.a;
     y[1] = x[0] * d.b;
+  }
+  template <int size>
+  SIGMAX_FN void operator()(const float (&x)[3][size], float (&y)[2][size], dtype) const {
+#pragma unroll
+    for (int k = 0; k < size; ++k) {
+      const float from[3] = {x[0][k], x[1][k], x[2][k]};
+      float to[2];
+      (*this)(from, to);
+      y[0][k] = to[0], y[1][k] = to[1];
+    }
   }
 };
 

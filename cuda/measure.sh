@@ -2,7 +2,7 @@
 # cuda/measure.sh OUT_DIR [CMake options]: everything that wants a GPU, in about eight minutes: builds for the machine's
 # own architecture, runs the tests labelled gpu and three of compute-sanitizer's tools, measures. Leaves logs and JSON in
 # OUT_DIR, and there in `summary` a line for each step; fails if one failed. `-DCMAKE_CUDA_ARCHITECTURES=90` and other
-# CMake options may follow; `-DSIGMAX_CUDA_NEWTON=ON` is worth a second run if the test cuda_reciprocal passes.
+# CMake options may follow; `-DSIGMAX_CUDA_NEWTON=ON` is worth a second run on sm_120 if the test cuda_reciprocal passes.
 set -uo pipefail
 out=${1:?usage: cuda/measure.sh OUT_DIR [CMake options]}
 shift

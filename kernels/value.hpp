@@ -46,18 +46,18 @@ SIGMAX_FN float negate(float x) { return -x; }
 SIGMAX_FN float divide(float a, float b) { return a / b; }
 
 #if defined(__CUDACC__)
-/// 1 / d for d in [1, 32) without the branches of CUDA's division: the hardware's estimate, within 1 ULP, and Newton's
-/// step with its residual exact, which is also what CUDA does where it does not branch. Right for every d if
-/// tests/cuda_device_test.cpp says so on a device.
+/// 1 / d for d in [1, 32) without the branches of rcp.rn: the hardware's estimate and Newton's step with its residual
+/// exact. For such d rcp.rn itself is no more, on sm_75 to sm_120 (tests/cuda_reciprocal.sh), and that is right by its
+/// definition; tests/cuda_device_test.cpp asks a device.
 __device__ __forceinline__ float reciprocal_by_newton(float d) {
   float y;
   asm("rcp.approx.ftz.f32 %0, %1;" : "=f"(y) : "f"(d));
   return __fmaf_rn(y, __fmaf_rn(-d, y, 1.0f), y);
 }
 #endif
-/// 1 / d, correctly rounded, for d in [1, 32).
+/// 1 / d, correctly rounded, for d in [1, 32). sm_120's code goes along as PTX, for devices that nobody has seen.
 SIGMAX_FN float reciprocal(float d) {
-#if defined(__CUDA_ARCH__) && defined(SIGMAX_CUDA_NEWTON)
+#if defined(__CUDA_ARCH__) && (defined(SIGMAX_CUDA_NEWTON) || __CUDA_ARCH__ < 1200)
   return reciprocal_by_newton(d);
 #else
   return 1.0f / d;

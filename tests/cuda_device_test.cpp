@@ -75,7 +75,7 @@ TEST_P(cuda_golden, all_inputs_have_the_bits_of_the_list) {
 }
 SIGMAX_FOR_EACH_ACTIVATION(cuda_golden);
 
-// Passing, it allows a build with -DSIGMAX_CUDA_NEWTON=ON on this kind of device.
+// Passing, it allows a build with -DSIGMAX_CUDA_NEWTON=ON from sm_120 on; below, failing, it forbids what is built.
 TEST(cuda_reciprocal, newton_is_right_for_every_input) {
   const device_memory memory(sizeof(reciprocal_faults));
   CUDA_OK(cudaMemset(memory.data(), 0, sizeof(reciprocal_faults)));

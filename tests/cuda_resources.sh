@@ -1,9 +1,10 @@
 #!/usr/bin/env bash
-# cuda_resources.sh NVCC LIST [--write]: what the kernels of cuda/ need on sm_90, from ptxas and the size of
-# their code. Fails on any spill, on more registers than LIST allows a table, and, for the compiler that made LIST, on a
-# kernel with 5 % more instructions than there. --write prints a new list.
+# cuda_resources.sh NVCC LIST BUDGETS [--write]: what the kernels of cuda/ need on sm_90, from ptxas and their code.
+# Fails on any spill, on more registers than LIST allows a table, for the compiler that made LIST on a kernel with 5 %
+# more instructions than there, and on more instructions an element than BUDGETS allows (cuda_budgets.py, which needs
+# Python). --write prints a new LIST and the counts of BUDGETS.
 set -euo pipefail
-nvcc=$1 list=$2
+nvcc=$1 list=$2 budgets=$3
 here=$(cd "$(dirname "$0")/.." && pwd)
 scratch=$(mktemp -d)
 trap 'rm -rf "$scratch"' EXIT
@@ -56,11 +57,18 @@ measure_rows() {
   measure f32 float gates & measure 16_bits std::uint16_t gates; wait; measure strided void gates
   measure_rows softmax & measure_rows softmax_gradient; measure_rows gating; wait; } | sort >"$scratch/found"
 
-if [[ ${3:-} == --write ]]; then
+if [[ ${4:-} == --write ]]; then
   grep '^#\|^limit' "$list" || true
   echo "nvcc $version"
   awk '{print $1, $2, $3, $4, $6}' "$scratch/found"
+  python3 "$here/tests/cuda_budgets.py" "$budgets" --write "$scratch"/*.cubin | sort
   exit
+fi
+status=0
+if command -v python3 >/dev/null; then
+  python3 "$here/tests/cuda_budgets.py" "$budgets" "$scratch"/*.cubin || status=1
+else
+  echo 'instructions an element not counted: no python3'
 fi
 awk -v version="$version" '
   FNR == NR {
@@ -79,4 +87,5 @@ awk -v version="$version" '
     }
   }
   END {print kernels " kernels for sm_90, nvcc " version (same ? "" : ", instructions not compared"); exit bad || !kernels}
-' "$list" "$scratch/found"
+' "$list" "$scratch/found" || status=1
+exit $status

@@ -1,0 +1,111 @@
+"""cuda_budgets.py TABLE CUBIN...: instructions that a thread executes for an element, from the code of sm_90 itself.
+
+Of every way through a kernel that makes its loads and stores of 16 bytes, so many as its vectors take, the shortest
+is counted, from the first instruction to the last: what addresses, ends and branches take is in it. Calls are not on it,
+which are the routines for divisors out of range, nor are vectors at the ends, misaligned ones, or what a flag adds. An
+instruction under a false predicate counts as it is issued. So it is a lower bound of a call on large, aligned memory.
+No disassembler is needed: an instruction is 16 bytes since sm_70, and of its fields these are read.
+"""
+
+import pathlib
+import re
+import struct
+import sys
+from collections import deque
+
+BRANCH, CALL, EXIT, RETURN, LOAD, STORE = 0x947, 0x944, 0x94D, 0x950, 0x981, 0x986
+SLACK = 1.02  # of listed counts, for another release of nvcc
+
+
+def kernels(path):
+    """Name and instructions of each code section of an ELF file."""
+    data = path.read_bytes()
+    (table,), (count, names) = struct.unpack_from("<Q", data, 40), struct.unpack_from("<HH", data, 60)
+    headers = [struct.unpack_from("<IIQQQQ", data, table + 64 * i) for i in range(count)]
+    for header in headers:
+        begin = headers[names][4] + header[0]
+        name = data[begin : data.index(b"\0", begin)].decode()
+        if name.startswith(".text."):
+            code = data[header[4] : header[4] + header[5]]
+            yield name[6:], [int.from_bytes(code[i : i + 16], "little") for i in range(0, len(code), 16)]
+
+
+def successors(place, word):
+    always = word >> 12 & 15 == 7  # its guard is no predicate
+    following = [] if always else [place + 1]
+    if word & 0xFFF == BRANCH:
+        distance = word >> 34 & (1 << 48) - 1
+        distance -= distance >> 47 << 48
+        target = place + 1 + (distance << 8 | word >> 16 & 255) // 4
+        return [target] if always and word >> 87 & 15 == 7 else [place + 1, target]
+    return following if word & 0xFFF in (EXIT, CALL, RETURN) else [place + 1]
+
+
+def shortest(code, loads, stores):
+    """How many instructions lie on the shortest way with exactly so many loads and stores of 16 bytes; or None."""
+    reached, queue = {(0, 0, 0)}, deque([(1, 0, 0, 0)])
+    while queue:
+        length, place, loaded, stored = queue.popleft()
+        word = code[place]
+        operation, whole = word & 0xFFF, word >> 73 & 7 == 6
+        loaded += whole and operation == LOAD
+        stored += whole and operation == STORE
+        if loaded > loads or stored > stores:
+            continue
+        if operation == EXIT and word >> 12 & 15 == 7 and (loaded, stored) == (loads, stores):
+            return length
+        for following in successors(place, word):
+            if following < len(code) and (following, loaded, stored) not in reached:
+                reached.add((following, loaded, stored))
+                queue.append((length + 1, following, loaded, stored))
+    return None
+
+
+def form_and_name(symbol):
+    """As cuda_resources.sh has them; of a kernel for rows its configuration."""
+    if "softmax" in symbol:
+        fused = "fused_" if "Lb1E" in symbol else ""
+        return fused + "rows_" + symbol.split("ILi")[-1].split("E")[0], ""
+    form = "gradient" if "gradient" in symbol else "fast" if "accuracyE1" in symbol else "forward"
+    return form, re.search(r"I[A-Z0-9_]*?[0-9]+_?[0-9]*?([a-z][a-z0-9_]*?)_(op|gate)E", symbol)[1]
+
+
+def main():
+    write = "--write" in sys.argv
+    arguments = [pathlib.Path(a) for a in sys.argv[1:] if a != "--write"]
+    issued, paths, listed = 0, [], {}
+    for line in arguments[0].read_text().splitlines():
+        word = line.split("#")[0].split() or ["#"]
+        if word[0] == "issued_per_byte":
+            issued = float(word[1])
+        elif word[0] == "path":
+            paths.append((word[1], word[2], *map(int, word[3:7])))
+        elif word[0] == "over":
+            listed[" ".join(word[1:4])] = float(word[4])
+    faults, over, counted = [], set(), 0
+    for file in arguments[1:]:
+        for symbol, code in kernels(file):
+            for table, form, loads, stores, elements, moved in paths:
+                if table != file.stem or "strided" in symbol or form_and_name(symbol)[0] != form:
+                    continue
+                kernel = " ".join((table, form, form_and_name(symbol)[1] or f"{moved}_bytes"))
+                length, budget = shortest(code, loads, stores), issued * moved
+                counted += 1
+                if length is None:
+                    faults.append(f"{kernel}: no way with {loads} loads and {stores} stores of 16 bytes")
+                    continue
+                each = length / elements
+                if write:
+                    print(f"{'over' if each > budget else 'fits'} {kernel} {each:.1f}  # of {budget:.0f}")
+                if each > budget:
+                    over.add(kernel)
+                if each > max(budget, SLACK * listed.get(kernel, 0)):
+                    faults.append(f"{kernel}: {each:.1f} instructions an element, more than {budget:.0f} and what is listed")
+    faults += [f"{kernel}: listed as over its budget, and is not" for kernel in sorted(listed.keys() - over)]
+    if not write:
+        print("\n".join(faults + [f"{counted} kernels' instructions an element, {len(over)} over their budget"]))
+    return not write and (bool(faults) or not counted)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
