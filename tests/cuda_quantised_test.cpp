@@ -173,6 +173,19 @@ TEST(cuda_quantised, slices_make_the_whole) {
   }
 }
 
+// exp(0) would be the largest of these rows: what lies beyond a row's end does not count.
+TEST(cuda_quantised, nothing_beyond_a_row_counts) {
+  const std::vector<float> x(77, -20.0f);
+  std::vector<float> scale(1);
+  const device_memory in(4 * x.size()), codes(x.size()), own(4);
+  in.upload(x.data());
+  view from(in.data(), dtype::f32, {77}), y(codes.data(), dtype::i8, {77}), scales(own.data(), dtype::f32, {1});
+  from.where = y.where = scales.where = memory::cuda;
+  ASSERT_TRUE(activate_quantised(activation::exp, from, y, 0, {.row_scales = scales}).ok());
+  own.download(scale.data());
+  EXPECT_NEAR(scale[0] * 127, std::exp(-20.0f), 1e-14f);
+}
+
 // An empty row has a scale.
 TEST(cuda_quantised, rows_of_nothing) {
   const extents shape{3, 0}, none{0, 3};
