@@ -73,10 +73,11 @@ sigmax_cuda_kernels(strided kernels.cu SIGMAX_CUDA_TABLE=strided SIGMAX_CUDA_ELE
 sigmax_cuda_kernels(gates_f32 gates.cu SIGMAX_CUDA_TABLE=f32 SIGMAX_CUDA_ELEMENT=float)
 sigmax_cuda_kernels(gates_16_bits gates.cu SIGMAX_CUDA_TABLE=16_bits SIGMAX_CUDA_ELEMENT=std::uint16_t)
 sigmax_cuda_kernels(gates_strided gates.cu SIGMAX_CUDA_TABLE=strided SIGMAX_CUDA_ELEMENT=void)
-foreach(name softmax softmax_gradient gating)
+foreach(name quantised softmax softmax_gradient gating)
   sigmax_cuda_kernels(${name} ${name}.cu)
 endforeach()
 
 target_sources(sigmax PRIVATE ${PROJECT_SOURCE_DIR}/cuda/elementwise.cpp ${PROJECT_SOURCE_DIR}/cuda/gates.cpp
-  ${PROJECT_SOURCE_DIR}/cuda/launch.cpp ${PROJECT_SOURCE_DIR}/cuda/host_tensors.cpp ${PROJECT_SOURCE_DIR}/cuda/softmax.cpp)
+  ${PROJECT_SOURCE_DIR}/cuda/launch.cpp ${PROJECT_SOURCE_DIR}/cuda/host_tensors.cpp ${PROJECT_SOURCE_DIR}/cuda/quantised.cpp
+  ${PROJECT_SOURCE_DIR}/cuda/softmax.cpp)
 target_link_libraries(sigmax PRIVATE CUDA::cudart_static)

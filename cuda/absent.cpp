@@ -17,6 +17,10 @@ status unavailable() noexcept { return failure(status_code::unavailable, "CUDA b
 
 status cuda_run_elementwise(const elementwise_call&, const options&) noexcept { return unavailable(); }
 status cuda_run_gated(const gated_call&, const options&) noexcept { return unavailable(); }
+status cuda_run_quantised(const elementwise_function&, const const_view* const*, int, const quantisation&,
+                          const options&) noexcept {
+  return unavailable();
+}
 status cuda_softmax_kernel(const softmax_call&, const char*&) noexcept { return unavailable(); }
 status cuda_run_softmax(const softmax_call&, const options&) noexcept { return unavailable(); }
 status cuda_run_softmax_gradient(const softmax_gradient_call&, const options&) noexcept { return unavailable(); }

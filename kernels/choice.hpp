@@ -27,7 +27,7 @@ struct call_kind {
 constexpr std::int64_t short_call = 16384;
 
 status choose(const options& how, memory where, choice& out, const call_kind& kind = {}) noexcept;
-/// The same for 8-bit results. Refuses CUDA, which has none yet. `empty`: there is nothing to do.
+/// The same for 8-bit results. `empty`: there is nothing to do.
 status choose_for_codes(const options& how, const const_view& y, const quantisation& codes, choice& c,
                         bool& empty) noexcept;
 /// What `explain` says of it.

@@ -21,6 +21,11 @@ struct gated_call;
 const char* cuda_gated_kernel(const gated_call& call) noexcept;
 status cuda_run_gated(const gated_call& call, const options& how) noexcept;
 
+/// Activations and gates with 8-bit results; as `run_quantised` of the CPU.
+struct elementwise_function;
+status cuda_run_quantised(const elementwise_function& f, const const_view* const* views, int axis,
+                          const quantisation& codes, const options& how) noexcept;
+
 // The same for rows.
 struct softmax_call;
 struct softmax_gradient_call;

@@ -125,6 +125,7 @@ status run_quantised_call(elementwise_form form, Function function, const named_
   const const_view* views[n + 1];
   for (std::size_t i = 0; i < n; ++i) views[i] = inputs[i].view;
   views[n] = &out;
+  if (c.where == backend::cuda) return cuda_run_quantised(f, views, axis, codes, how);
   run_quantised(*c.table, f, views, axis, codes, how);
   return {};
 }

@@ -136,6 +136,9 @@ status softmax_quantised(const const_view& x, const view& y, int axis, const sof
   choice c;
   bool empty = false;
   if (status s = choose_for_codes(how, out, codes, c, empty); !s) return s;
+  if (c.where == backend::cuda)
+    return failure(status_code::unsupported,
+                   "the CUDA backend has 8-bit results of activations and gates, not of softmax");
   const bool of_rows = form.max.data != nullptr || form.sum.data != nullptr || form.lse.data != nullptr;
   if (empty && !of_rows) return {};
   run_softmax(plan_softmax(*c.table, softmax_pass::all, form.logarithm, &form, nullptr, x, out, axis, how, &codes),

@@ -47,4 +47,5 @@ status launch(void (*kernel)(Arguments...), const launch_shape& shape, const opt
 
 #include "../../cuda/elementwise.cpp"
 #include "../../cuda/gates.cpp"
+#include "../../cuda/quantised.cpp"
 #include "../../cuda/softmax.cpp"

@@ -422,7 +422,7 @@ struct quantisation {
 
 /// `activate` and `activate_gated` with quantised results. y is f8_e4m3, f8_e5m2 or i8; no output may overlap anything.
 /// `axis` is that of the rows; it does not matter without row_scales and amax. Inputs are read once, but a row of more
-/// than 16384 columns, of which row_scales wants the largest first, twice. Rows are not shared by threads. CPU only.
+/// than 16384 columns, of which row_scales wants the largest first, twice. Rows are not shared by threads or blocks.
 [[nodiscard]] SIGMAX_API status activate_quantised(activation op, const const_view& x, const view& y, int axis,
                                                    const quantisation& codes, const options& how = {}) noexcept;
 [[nodiscard]] SIGMAX_API status activate_gated_quantised(gate op, const const_view& a, const const_view& b,
