@@ -38,6 +38,7 @@ std::string operation::name() const {
   if (kind == op_kind::activation) return std::string(sigmax::describe(function).name) + tier;
   if (kind == op_kind::gradient) return std::string(sigmax::describe(function).name) + ":gradient";
   if (kind == op_kind::gated) return std::string(sigmax::describe(gate).name) + tier;
+  if (kind == op_kind::gated_gradient) return std::string(sigmax::describe(gate).name) + ":gradient";
   std::string all = std::string(about(kind).name) + tier;
   for (const std::string_view word : option_words(*this)) all += fmt::format("+{}", word);
   return all;
@@ -53,11 +54,14 @@ std::string bench_case::name() const {
                      threads, form());
 }
 
-std::string bench_case::form() const { return fmt::format("{}{}", in_place ? "/in_place" : "", cold ? "/cold" : ""); }
+std::string bench_case::form() const {
+  return fmt::format("{}{}{}", in_place ? "/in_place" : "", cold ? "/cold" : "", misaligned ? "/misaligned" : "");
+}
 
 std::int64_t bench_case::bytes() const {
   const std::int64_t all = size.elements(), read = op.by_rows() ? visible_elements(op, size) : all;
-  const std::int64_t elements = read + all * (int{op.takes_dy()} + int{op.writes_elements()});
+  const int others = int{op.takes_dy()} + int{op.writes_elements()};
+  const std::int64_t elements = read + all * (op.kind == op_kind::gated_gradient ? 4 : others);
   return elements * size_of(type) + (op.by_rows() ? bytes_beside_tensors(op, size) : 0);
 }
 

@@ -13,7 +13,8 @@ namespace sigmax_bench {
 enum class op_kind {
   activation,
   gradient,
-  gated,  // of x and of dy, whose values lie about 1
+  gated,           // of x and of dy, whose values lie about 1
+  gated_gradient,  // by the command cuda only
   // functions of rows (row_op.hpp)
   softmax,
   log_softmax,
@@ -32,7 +33,7 @@ struct operation {
   sigmax::activation function{};  // of activation and gradient only
   sigmax::accuracy accuracy = sigmax::accuracy::high;
   std::uint32_t options = 0;  // bits of row_option
-  sigmax::gate gate{};        // of gated only
+  sigmax::gate gate{};        // of gated and gated_gradient only
 
   std::string name() const;  // "gelu", "gelu:fast", "gelu:gradient", "softmax+scale+causal"
   bool fast() const { return accuracy == sigmax::accuracy::fast; }
@@ -46,7 +47,8 @@ struct operation {
   void add(row_option o) { options |= std::uint32_t{1} << static_cast<int>(o); }
 
   // Which tensors of elements there are, besides the one that all read.
-  bool takes_dy() const { return kind == op_kind::gradient || kind == op_kind::gated || takes_forward_result(); }
+  bool takes_dy() const { return kind == op_kind::gradient || of_gate() || takes_forward_result(); }
+  bool of_gate() const { return kind == op_kind::gated || kind == op_kind::gated_gradient; }
   /// Reads y = softmax(x) where others read x.
   bool takes_forward_result() const {
     return kind == op_kind::softmax_gradient || kind == op_kind::log_softmax_gradient;
@@ -77,11 +79,12 @@ struct bench_case {
   std::string isa;  // empty where no CPU ISA applies
   int threads = 1;
   bool in_place = false;
-  bool cold = false;    // nothing of its tensors is in a cache when a call begins
-  extent asked = size;  // `size` before it was scaled down to fit the memory
+  bool cold = false;        // nothing of its tensors is in a cache when a call begins
+  bool misaligned = false;  // tensors begin one element past 256 bytes; by the command cuda only
+  extent asked = size;      // `size` before it was scaled down to fit the memory
 
   std::string name() const;  // "gelu/f32/64Ki/avx512/1t"
-  std::string form() const;  // "", "/in_place", "/cold" or both
+  std::string form() const;  // "", "/in_place", "/cold", "/misaligned", or several
   /// Algorithmic bytes: every input read once, every output written once. What a causal softmax does not see is not
   /// read, and a mask for all rows is read once.
   std::int64_t bytes() const;

@@ -15,6 +15,7 @@
 #include <algorithm>
 #include <cstdlib>
 #include <filesystem>
+#include <stdexcept>
 #include <vector>
 
 namespace sigmax_bench {
@@ -48,7 +49,7 @@ json cuda_figures() {
             {"bytes_per_second_from_device", f.from_device},
             {"device_bytes_per_second", f.on_device},
             {"launch_ns", f.launch_ns}};
-  } catch (const usage_error& none) {
+  } catch (const std::runtime_error& none) {
     fmt::print(stderr, "sigmax-bench: the figures of a CUDA device stay 0: {}\n", none.what());
     return {{"bytes_per_second_to_device", 0},
             {"bytes_per_second_from_device", 0},

@@ -1,108 +1,90 @@
 #include "cuda_device.hpp"
 
-#include "command.hpp"
-
-#include <cuda_runtime_api.h>
-#include <fmt/core.h>
+#include "cuda_call.hpp"
+#include "cuda_memory.hpp"
+#include "cudnn.hpp"
+#include "row_op.hpp"
 
 #include <algorithm>
-#include <chrono>
+#include <cstring>
 #include <functional>
-#include <memory>
-#include <random>
+#include <vector>
 
 namespace sigmax_bench {
 namespace {
 
-void require(cudaError_t error, const char* what) {
-  if (error != cudaSuccess) throw usage_error(fmt::format("{}: {}", what, cudaGetErrorString(error)));
-}
-void require(const sigmax::status& s) {
-  if (!s.ok()) throw usage_error(s.message);
-}
+constexpr std::int64_t pattern_elements = std::int64_t{1} << 20;  // inputs repeat after about as many
+constexpr std::int64_t verified_elements = 65536;
 
-struct free_device {
-  void operator()(void* p) const { static_cast<void>(cudaFree(p)); }
-};
-using device_bytes = std::unique_ptr<void, free_device>;
-device_bytes allocate(std::size_t bytes) {
-  void* p = nullptr;
-  require(cudaMalloc(&p, bytes), "cudaMalloc");
-  return device_bytes(p);
+/// As many whole rows of `c` as have `elements`, at least one; or a plain run of so many.
+extent part_of(const bench_case& c, std::int64_t elements) {
+  const extent& all = c.size;
+  if (all.rows == 0) return {0, std::min(all.cols, elements)};
+  if (c.op.has(row_option::causal)) return {all.rows, all.cols};  // what a row sees depends on where it is
+  return {std::clamp<std::int64_t>(elements / all.cols, 1, all.all_rows()), all.cols};
 }
 
-sigmax::view tensor(void* data, sigmax::dtype type, std::int64_t n, sigmax::memory where) {
-  sigmax::view v(data, type, {n});
-  v.where = where;
-  return v;
-}
-
-sigmax::status call(const bench_case& c, void* const* in, void* out, std::int64_t n, sigmax::memory where,
-                    const sigmax::options& how) {
-  const auto at = [&](void* p) { return tensor(p, c.type, n, where); };
-  if (c.op.kind == op_kind::gated) return sigmax::activate_gated(c.op.gate, at(in[0]), at(in[1]), at(out), how);
-  return c.op.kind == op_kind::gradient ? sigmax::activation_gradient(c.op.function, at(in[0]), at(in[1]), at(out), how)
-                                        : sigmax::activate(c.op.function, at(in[0]), at(out), how);
-}
-
-/// One set of tensors.
-struct buffers {
-  device_bytes in[2], out;
-  void* inputs[2] = {};
-};
-
-/// A pattern of small numbers, the same on every machine; 16-bit values by the widest dtype's upper bits.
-std::vector<std::byte> numbers(sigmax::dtype type, std::size_t n, unsigned seed) {
-  std::mt19937 random(seed);
-  std::normal_distribution<float> normal(0, 3);
-  std::vector<float> x(n);
-  for (float& v : x) v = normal(random);
-  std::vector<std::byte> image(n * static_cast<std::size_t>(size_of(type)));
-  const auto count = static_cast<std::int64_t>(n);
-  require(sigmax::activate(sigmax::activation::linear, sigmax::const_view(x.data(), count),
-                           sigmax::view(image.data(), type, {count})));
-  return image;
-}
-
-constexpr std::int64_t most_verified = 65536;
-
-void verify(const bench_case& c, const buffers& b, const sigmax::options& how) {
-  const std::int64_t n = std::min(c.size.elements(), most_verified), size = size_of(c.type);
-  const auto bytes = static_cast<std::size_t>(n * size);
-  sigmax::options on_cpu = how;
-  on_cpu.stream = nullptr;
-  for (const std::int64_t first : {std::int64_t{0}, c.size.elements() - n}) {
-    std::vector<std::byte> in[2], got(bytes), expected(bytes);
-    void* inputs[2] = {};
-    for (int i = 0; i < 2 && b.inputs[i] != nullptr; ++i) {
-      in[i].resize(bytes);
-      require(cudaMemcpy(in[i].data(), static_cast<std::byte*>(b.inputs[i]) + first * size, bytes, cudaMemcpyDefault),
-              "copy");
-      inputs[i] = in[i].data();
-    }
-    require(cudaMemcpy(got.data(), static_cast<std::byte*>(b.out.get()) + first * size, bytes, cudaMemcpyDefault),
-            "copy");
-    require(call(c, inputs, expected.data(), n, sigmax::memory::host, on_cpu));
-    if (got != expected) throw usage_error(fmt::format("{}: the results on CUDA are not those of the CPU", c.name()));
+/// One set of tensors on the device. Misaligned ones begin one element later.
+class device_tensors {
+ public:
+  explicit device_tensors(const bench_case& c) {
+    const tensor_counts counts = counts_of(c);
+    const auto n = static_cast<std::size_t>(c.size.elements() * size_of(c.type));
+    const std::size_t shift = c.misaligned ? static_cast<std::size_t>(size_of(c.type)) : 0;
+    const auto make = [&](int count) -> void* {
+      if (count == 0) return nullptr;
+      memory_.push_back(allocate(static_cast<std::size_t>(count) * n + shift));
+      return static_cast<std::byte*>(memory_.back().get()) + shift;
+    };
+    for (std::size_t i = 0; i < at.in.size(); ++i) at.in[i] = make(counts.in[i]);
+    for (std::size_t i = 0; i < at.out.size(); ++i) at.out[i] = make(counts.out[i]);
   }
+
+  call_tensors at;
+
+ private:
+  std::vector<device_bytes> memory_;
+};
+
+/// The image over and over: from the host once, then what is there doubles.
+void spread(void* to, std::size_t bytes, const void* image, std::size_t image_bytes) {
+  std::size_t have = std::min(bytes, image_bytes);
+  copy(to, image, have);
+  for (; have < bytes; have += std::min(have, bytes - have))
+    copy(static_cast<std::byte*>(to) + have, to, std::min(have, bytes - have));
 }
 
-/// Milliseconds of each replay of a graph of `calls` calls of work(i).
-std::vector<double> replay(cudaStream_t stream, int calls, double min_seconds, const std::function<void(int)>& work) {
-  cudaGraph_t graph = nullptr;
+/// Milliseconds of each of several turns of `calls` calls of work(i), sorted: replays of a graph, or launched one by
+/// one.
+std::vector<double> time_calls(cudaStream_t stream, int calls, double min_seconds, bool captured,
+                               const std::function<void(int)>& work) {
+  const auto all = [&] {
+    for (int i = 0; i < calls; ++i) work(i);
+  };
   cudaGraphExec_t replay = nullptr;
-  require(cudaStreamBeginCapture(stream, cudaStreamCaptureModeThreadLocal), "capture");
-  for (int i = 0; i < calls; ++i) work(i);
-  require(cudaStreamEndCapture(stream, &graph), "capture");
-  require(cudaGraphInstantiate(&replay, graph, 0), "graph");
+  if (captured) {
+    cudaGraph_t graph = nullptr;
+    require(cudaStreamBeginCapture(stream, cudaStreamCaptureModeThreadLocal), "capture");
+    try {
+      all();
+    } catch (...) {
+      static_cast<void>(cudaStreamEndCapture(stream, &graph));
+      static_cast<void>(cudaGetLastError());
+      throw;
+    }
+    require(cudaStreamEndCapture(stream, &graph), "capture");
+    require(cudaGraphInstantiate(&replay, graph, 0), "graph");
+    static_cast<void>(cudaGraphDestroy(graph));
+  }
+  const auto turn = [&] { captured ? require(cudaGraphLaunch(replay, stream), "graph") : all(); };
   cudaEvent_t begin = nullptr, end = nullptr;
   require(cudaEventCreate(&begin), "event");
   require(cudaEventCreate(&end), "event");
-  for (int warm = 0; warm < 3; ++warm) require(cudaGraphLaunch(replay, stream), "graph");
+  for (int warm = 0; warm < 3; ++warm) turn();
   std::vector<double> times;
   for (double spent = 0; spent < 1e3 * min_seconds || times.size() < 5;) {
     require(cudaEventRecord(begin, stream), "event");
-    require(cudaGraphLaunch(replay, stream), "graph");
+    turn();
     require(cudaEventRecord(end, stream), "event");
     require(cudaEventSynchronize(end), "work on the device");
     float milliseconds = 0;
@@ -113,24 +95,172 @@ std::vector<double> replay(cudaStream_t stream, int calls, double min_seconds, c
   std::sort(times.begin(), times.end());
   static_cast<void>(cudaEventDestroy(begin));
   static_cast<void>(cudaEventDestroy(end));
-  static_cast<void>(cudaGraphExecDestroy(replay));
-  static_cast<void>(cudaGraphDestroy(graph));
+  if (captured) static_cast<void>(cudaGraphExecDestroy(replay));
   return times;
 }
 
-std::int64_t attribute(cudaDeviceAttr which) {
-  int device = 0, value = 0;
-  require(cudaGetDevice(&device), "device");
-  require(cudaDeviceGetAttribute(&value, which, device), "device");
-  return value;
-}
+class case_run {
+ public:
+  case_run(const bench_case& c, double min_seconds)
+      : c_(c), head_(c), image_(c), min_seconds_(min_seconds), memory_(std::span(&image_, 1)) {
+    head_.size = part_of(c, pattern_elements);
+    image_.size = head_.size;
+    if (c.op.of_gate() && c.size.rows > 0) image_.size.cols *= 2;  // packed halves
+    memory_.prepare(image_);
+    how_.stream = stream_;
+    how_.accuracy = c.op.accuracy;
+    // Near a millisecond a graph, if a call moves 3 TB/s and takes 2 us at least.
+    result.buffers = static_cast<int>(2 * attribute(cudaDevAttrL2CacheSize) / c.bytes()) + 1;
+    const double a_call = std::max(2e-6, static_cast<double>(c.bytes()) / 3e12);
+    result.calls = std::max(result.buffers, static_cast<int>(1e-3 / a_call));
+    for (int i = 0; i < result.buffers; ++i) fill(sets_.emplace_back(c));
+  }
+
+  void verify() {
+    launch(0);
+    stream_.wait();
+    if (c_.op.of_gate()) {
+      result.checked.ok = true;
+    } else {
+      result.checked = sigmax_bench::verify(head_, memory_, [&](const float*, float* y) { fetch_head(y); });
+    }
+    if (!result.checked.ok) return;
+    c_.op.by_rows() ? compare_last_rows() : compare_with_cpu();
+  }
+
+  void time() {
+    result.ns = a_call(time_calls(stream_, result.calls, min_seconds_, true, [&](int i) { launch(i); }));
+    // A copy reads and writes as much as the call altogether.
+    const auto half = static_cast<std::size_t>(c_.bytes() / 2);
+    std::vector<device_bytes> from, to;
+    for (int i = 0; i < result.buffers; ++i) {
+      from.push_back(allocate(half));
+      to.push_back(allocate(half));
+      require(cudaMemset(from.back().get(), 0x3c, half), "memset");
+    }
+    result.copy_ns = a_call(time_calls(stream_, result.calls, min_seconds_, true, [&](int i) {
+      const auto set = static_cast<std::size_t>(i % result.buffers);
+      require(cudaMemcpyAsync(to[set].get(), from[set].get(), half, cudaMemcpyDeviceToDevice, stream_), "copy");
+    }));
+  }
+
+  void time_cudnn() {
+    device_peer_timing& t = result.cudnn;
+    const cudnn_call call = make_cudnn_call(c_, stream_);
+    if (!call) {
+      t.problem = "cuDNN lacks it";
+      return;
+    }
+    const call_tensors& first = sets_.front().at;
+    t.problem = call(first.in[0], first.out[0]);
+    if (!t.problem.empty()) return;
+    stream_.wait();
+    t.max_error = sigmax_bench::verify(head_, memory_, [&](const float*, float* y) { fetch_head(y); }).max_error;
+    const auto work = [&](int i) {
+      const call_tensors& set = set_of(i);
+      if (const std::string problem = call(set.in[0], set.out[0]); !problem.empty()) throw usage_error(problem);
+    };
+    for (const bool captured : {true, false}) {  // not everything of cuDNN can be captured
+      try {
+        t.ns = a_call(time_calls(stream_, result.calls, min_seconds_, captured, work));
+        return;
+      } catch (const usage_error& error) {
+        t.problem = error.what();
+      }
+    }
+  }
+
+  cuda_timing result;
+
+ private:
+  std::size_t bytes_of(const extent& size) const {
+    return static_cast<std::size_t>(size.elements() * size_of(c_.type));
+  }
+  const call_tensors& set_of(int i) const { return sets_[static_cast<std::size_t>(i % result.buffers)].at; }
+  void launch(int i) { require(call_on(c_, c_.size, set_of(i), sigmax::memory::cuda, how_)); }
+  void fetch_head(void* y) const { copy(y, sets_.front().at.out[0], bytes_of(head_.size)); }
+
+  std::vector<double> a_call(std::vector<double> milliseconds) const {
+    for (double& t : milliseconds) t *= 1e6 / result.calls;
+    return milliseconds;
+  }
+
+  /// Gradients read dy first; the second input of a gate is dy's numbers, which lie about 1.
+  const void* image_of(std::size_t input) const {
+    const bool gradient = c_.op.kind == op_kind::gradient || c_.op.kind == op_kind::gated_gradient;
+    if (c_.op.takes_forward_result()) return input == 0 ? memory_.dy() : memory_.forward_result();
+    return (input == 1) == gradient ? memory_.x() : memory_.dy();
+  }
+  void fill(device_tensors& set) const {
+    const tensor_counts counts = counts_of(c_);
+    for (std::size_t i = 0; i < set.at.in.size(); ++i) {
+      const auto count = static_cast<std::size_t>(counts.in[i]);
+      if (count > 0) spread(set.at.in[i], count * bytes_of(c_.size), image_of(i), count * bytes_of(head_.size));
+    }
+  }
+
+  /// The first and the last elements or rows, bit for bit.
+  void compare_with_cpu() {
+    const extent part = part_of(c_, verified_elements);
+    const tensor_counts counts = counts_of(c_);
+    sigmax::options on_cpu = how_;
+    on_cpu.stream = nullptr;
+    on_cpu.where = sigmax::backend::cpu;
+    for (const std::size_t first : {std::size_t{0}, bytes_of(c_.size) - bytes_of(part)}) {
+      std::vector<std::byte> in[3], got[2], expected[2];
+      const auto fetch = [&](std::vector<std::byte>& into, const void* from, int count) {
+        const auto times = static_cast<std::size_t>(count);
+        into.resize(times * bytes_of(part));
+        if (count > 0) copy(into.data(), static_cast<const std::byte*>(from) + times * first, into.size());
+      };
+      const call_tensors& device = sets_.front().at;
+      call_tensors host;
+      for (std::size_t i = 0; i < host.in.size(); ++i) {
+        fetch(in[i], device.in[i], counts.in[i]);
+        host.in[i] = in[i].data();
+      }
+      for (std::size_t i = 0; i < host.out.size(); ++i) {
+        fetch(got[i], device.out[i], counts.out[i]);
+        expected[i].resize(got[i].size());
+        host.out[i] = expected[i].data();
+      }
+      require(call_on(c_, part, host, sigmax::memory::host, on_cpu));
+      if (got[0] != expected[0] || got[1] != expected[1]) return wrong("the results on CUDA are not those of the CPU");
+      if (c_.op.of_gate()) result.checked.checked += part.elements();
+    }
+  }
+
+  /// Inputs repeat, so the last rows must have the bits of earlier ones.
+  void compare_last_rows() {
+    const std::int64_t period = head_.size.all_rows(), rows = c_.size.all_rows(), count = (rows - 1) % period + 1;
+    const extent part{count, c_.size.cols};
+    std::vector<std::byte> early(bytes_of(part)), late(early.size());
+    const auto* y = static_cast<const std::byte*>(sets_.front().at.out[0]);
+    copy(early.data(), y, early.size());
+    copy(late.data(), y + bytes_of(c_.size) - late.size(), late.size());
+    if (early != late) wrong("the last rows have other bits than the same rows at the beginning");
+  }
+
+  void wrong(const char* how) {
+    result.checked.ok = false;
+    result.checked.message = fmt::format("{}: {}", c_.name(), how);
+  }
+
+  const bench_case& c_;
+  bench_case head_, image_;  // the part that is verified, and what its inputs are made as
+  double min_seconds_;
+  operands memory_;
+  device_stream stream_;
+  sigmax::options how_;
+  std::vector<device_tensors> sets_;
+};
 
 std::string version_text(int version) { return fmt::format("CUDA {}.{}", version / 1000, version % 1000 / 10); }
 
 }  // namespace
 
 nlohmann::ordered_json cuda_device_block() {
-  require(sigmax::cuda_available());
+  require_device();
   cudaDeviceProp about{};
   int driver = 0, runtime = 0;
   require(cudaGetDeviceProperties(&about, 0), "device");
@@ -147,99 +277,14 @@ nlohmann::ordered_json cuda_device_block() {
           {"runtime", version_text(runtime)}};
 }
 
-cuda_timing time_on_cuda(const bench_case& c, double min_seconds) {
-  const std::int64_t n = c.size.elements();
-  const auto bytes = static_cast<std::size_t>(n * size_of(c.type));
-  const int inputs = c.op.takes_dy() ? 2 : 1;
-  cuda_timing t{};
-  t.buffers = static_cast<int>(2 * attribute(cudaDevAttrL2CacheSize) / c.bytes()) + 1;
-  // Near a millisecond a graph, if a call moves 3 TB/s and takes 2 us at least.
-  t.calls = std::max(t.buffers, static_cast<int>(1e-3 / std::max(2e-6, static_cast<double>(c.bytes()) / 3e12)));
-
-  std::vector<buffers> sets(static_cast<std::size_t>(t.buffers));
-  const std::size_t pattern = std::min<std::size_t>(static_cast<std::size_t>(n), std::size_t{1} << 20);
-  for (buffers& b : sets) {
-    b.out = allocate(bytes);
-    for (int i = 0; i < inputs; ++i) {
-      const std::vector<std::byte> image = numbers(c.type, pattern, static_cast<unsigned>(i + 1));
-      b.in[i] = allocate(bytes);
-      b.inputs[i] = b.in[i].get();
-      for (std::size_t at = 0; at < bytes; at += image.size())
-        require(cudaMemcpy(static_cast<std::byte*>(b.inputs[i]) + at, image.data(), std::min(image.size(), bytes - at),
-                           cudaMemcpyDefault),
-                "copy");
-    }
-  }
-  cudaStream_t stream = nullptr;
-  require(cudaStreamCreateWithFlags(&stream, cudaStreamNonBlocking), "stream");
-  sigmax::options how;
-  how.stream = stream;
-  how.accuracy = c.op.accuracy;
-  const auto run = [&](int i) {
-    const buffers& b = sets[static_cast<std::size_t>(i % t.buffers)];
-    require(call(c, b.inputs, b.out.get(), n, sigmax::memory::cuda, how));
-  };
-  run(0);
-  require(cudaStreamSynchronize(stream), "work on the device");
-  verify(c, sets[0], how);
-  const auto times = replay(stream, t.calls, min_seconds, run);
-  // A copy reads and writes as much as this call altogether: of three tensors, one and a half.
-  const auto copied = static_cast<std::size_t>(c.bytes() / 2);
-  const auto copies = replay(stream, t.calls, min_seconds, [&](int i) {
-    const buffers& b = sets[static_cast<std::size_t>(i % t.buffers)];
-    require(cudaMemcpyAsync(b.out.get(), b.inputs[0], std::min(copied, bytes), cudaMemcpyDeviceToDevice, stream),
-            "copy");
-    if (copied > bytes)
-      require(cudaMemcpyAsync(b.inputs[0], b.inputs[1], copied - bytes, cudaMemcpyDeviceToDevice, stream), "copy");
-  });
-  static_cast<void>(cudaStreamDestroy(stream));
-  const auto a_call = [&](double milliseconds) { return 1e6 * milliseconds / t.calls; };
-  t.ns = a_call(times[times.size() / 2]);
-  t.lowest_ns = a_call(times.front());
-  t.highest_ns = a_call(times.back());
-  t.copy_ns = a_call(copies[copies.size() / 2]);
-  return t;
-}
-
-transfer_figures time_transfers() {
-  require(sigmax::cuda_available());
-  constexpr std::size_t bytes = std::size_t{256} << 20;
-  const device_bytes a = allocate(bytes), b = allocate(bytes);
-  void* host = nullptr;
-  require(cudaMallocHost(&host, bytes), "cudaMallocHost");
-  const std::unique_ptr<void, cudaError_t (*)(void*)> pinned(host, cudaFreeHost);
-  std::fill_n(static_cast<char*>(host), bytes, char{1});
-  cudaStream_t stream = nullptr;
-  require(cudaStreamCreateWithFlags(&stream, cudaStreamNonBlocking), "stream");
-  const auto median_seconds = [&](int times, const std::function<void()>& work) {
-    std::vector<double> taken;
-    for (int i = 0; i < times; ++i) {
-      const auto begin = std::chrono::steady_clock::now();
-      work();
-      require(cudaStreamSynchronize(stream), "work on the device");
-      taken.push_back(std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count());
-    }
-    std::nth_element(taken.begin(), taken.begin() + times / 2, taken.end());
-    return taken[static_cast<std::size_t>(times / 2)];
-  };
-  const auto move = [&](void* to, const void* from, std::size_t n) {
-    require(cudaMemcpyAsync(to, from, n, cudaMemcpyDefault, stream), "copy");
-  };
-  sigmax::options how;
-  how.stream = stream;
-  const auto one = [&](void* data) { return tensor(data, sigmax::dtype::f32, 1, sigmax::memory::cuda); };
-  constexpr auto size = static_cast<double>(bytes);
-  transfer_figures f{};
-  f.to_device = size / median_seconds(9, [&] { move(a.get(), host, bytes); });
-  f.from_device = size / median_seconds(9, [&] { move(host, a.get(), bytes); });
-  f.on_device = 2 * size / median_seconds(9, [&] { move(b.get(), a.get(), bytes); });
-  f.launch_ns = 1e9 * median_seconds(201, [&] {
-                  move(a.get(), host, sizeof(float));
-                  require(sigmax::activate(sigmax::activation::relu, one(a.get()), one(b.get()), how));
-                  move(host, b.get(), sizeof(float));
-                });
-  static_cast<void>(cudaStreamDestroy(stream));
-  return f;
+cuda_timing time_on_cuda(const bench_case& c, double min_seconds, bool with_cudnn) {
+  require_device();
+  case_run run(c, min_seconds);
+  run.verify();
+  if (!run.result.checked.ok) return std::move(run.result);
+  run.time();
+  if (with_cudnn) run.time_cudnn();
+  return std::move(run.result);
 }
 
 }  // namespace sigmax_bench

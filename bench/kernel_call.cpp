@@ -47,6 +47,7 @@ sigmax::status kernel_call::operator()() const noexcept {
     case op_kind::activation: return sigmax::activate(case_->op.function, x_, y_, how_);
     case op_kind::gradient: return sigmax::activation_gradient(case_->op.function, dy_, x_, y_, how_);
     case op_kind::gated: return sigmax::activate_gated(case_->op.gate, x_, dy_, y_, how_);
+    case op_kind::gated_gradient: break;
     case op_kind::softmax:
       return case_->op.options == 0 ? sigmax::softmax(x_, y_, -1, how_)
                                     : sigmax::softmax_fused(x_, y_, -1, form_, how_);

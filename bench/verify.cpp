@@ -50,6 +50,7 @@ long double bound_of(const operation& op) {
                        : std::max(0.5f, sigmax::describe(op.function).bound_f32);
     case op_kind::gradient: return 2 * std::max(0.5f, sigmax::describe(op.function).bound_f32) + 0.5L;
     case op_kind::gated: return op.fast() ? *sigmax::describe(op.gate).bound_fast : sigmax::describe(op.gate).bound_f32;
+    case op_kind::gated_gradient: return 0;
     case op_kind::softmax:
     case op_kind::log_softmax: return op.fast() ? 5 : 4;
     case op_kind::softmax_gradient: return 2.5L;

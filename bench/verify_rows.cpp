@@ -31,7 +31,8 @@ class row_checker {
       case op_kind::top_k_gating: return check_gating();
       case op_kind::activation:
       case op_kind::gradient:
-      case op_kind::gated: return;
+      case op_kind::gated:
+      case op_kind::gated_gradient: return;
     }
   }
 

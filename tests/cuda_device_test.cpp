@@ -1,10 +1,8 @@
 // What only a GPU can show: all inputs, streams, graphs, more than 2^31 elements, errors of the runtime. Label gpu.
-#include <fstream>
-#include <map>
-
 #include "cuda_memory.hpp"
 #include "cuda_sweep.hpp"
 #include "gate_harness.hpp"
+#include "golden_list.hpp"
 
 #define CUDA_OK(call) ASSERT_EQ(call, cudaSuccess)
 
@@ -31,15 +29,6 @@ void write(const device_memory& m, const std::vector<float>& x) {
   ASSERT_EQ(cudaMemcpy(m.data(), x.data(), 4 * x.size(), cudaMemcpyDefault), cudaSuccess);
 }
 
-std::map<std::string, std::uint64_t> golden_list() {
-  std::ifstream file(SIGMAX_GOLDEN);
-  std::map<std::string, std::uint64_t> list;
-  std::string name, form, stride, hash;
-  while (file >> name >> form >> stride >> hash)
-    list[name + " " + form + " " + stride] = std::stoull(hash, nullptr, 16);
-  return list;
-}
-
 /// The hash of tests/golden.cpp over all 2^32 inputs.
 template <class Call>
 std::uint64_t hash_of_all(Call call) {
@@ -59,7 +48,7 @@ std::uint64_t hash_of_all(Call call) {
 using cuda_golden = each_activation;
 
 TEST_P(cuda_golden, all_inputs_have_the_bits_of_the_list) {
-  static const auto list = golden_list();
+  static const auto list = sigmax_golden::read_list(SIGMAX_GOLDEN);
   static const device_memory ones(4 * chunk);
   const activation op = GetParam();
   const std::string name(describe(op).name);

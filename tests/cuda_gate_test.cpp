@@ -3,6 +3,7 @@
 #include "cuda_comparison.hpp"
 #include "cuda_tensor.hpp"
 #include "gate_harness.hpp"
+#include "golden_list.hpp"
 
 namespace sigmax_test {
 namespace {
@@ -102,6 +103,40 @@ TEST_P(cuda_gate, has_the_bits_of_the_cpu) {
       compare({GetParam(), f, a, b, y, dy, db}, "many inputs");
       if (HasFatalFailure()) return;
     }
+  }
+}
+
+// The hashes of tests/golden.cpp: a GPU that has them agrees with every machine that does.
+TEST_P(cuda_gate, pairs_have_the_hashes_of_the_list) {
+  static const auto list = sigmax_golden::read_list(SIGMAX_GOLDEN);
+  constexpr std::int64_t n = sigmax_golden::gate_pairs;
+  const gate op = GetParam();
+  pairs inputs;
+  for (std::uint64_t i = 0; i < sigmax_golden::gate_pairs; ++i) {
+    inputs.a.push_back(sigmax_golden::gate_input(2 * i));
+    inputs.b.push_back(sigmax_golden::gate_input(2 * i + 1));
+  }
+  use(devices[0]);
+  for (dtype t : types) {
+    tensor a(t, {n}), b(t, {n}), dy(t, {n}), y(t, {n}), db(t, {n});
+    a.set(inputs.a), b.set(inputs.b), dy.set(std::vector<float>(static_cast<std::size_t>(n), 1.0f));
+    const auto expect_hash = [&](tensor& result, const std::string& what) {
+      result.download();
+      std::uint64_t hash = 0;
+      std::uint32_t index = 0;
+      for (const float v : result.values()) hash += sigmax_golden::term(index++, v);
+      EXPECT_EQ(hash, list.at(std::string(describe(op).name) + " " + what + " 1")) << what;
+    };
+    ASSERT_TRUE((gate_call_of_test{op, form::high, a, b, y, dy, db}.run(true).ok()));
+    expect_hash(y, t == dtype::f32 ? "value" : t == dtype::f16 ? "f16" : "bf16");
+    if (t != dtype::f32) continue;  // the list has no other form of theirs
+    if (describe(op).bound_fast) {
+      ASSERT_TRUE((gate_call_of_test{op, form::fast, a, b, y, dy, db}.run(true).ok()));
+      expect_hash(y, "fast");
+    }
+    ASSERT_TRUE((gate_call_of_test{op, form::derivative, a, b, y, dy, db}.run(true).ok()));
+    expect_hash(y, "derivative_a");
+    expect_hash(db, "derivative_b");
   }
 }
 

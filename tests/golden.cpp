@@ -4,6 +4,7 @@
 //   sigmax_golden LIST [--isa NAME] [--stride N]...   compares every row with FMA, or one; 97 if no stride is given
 //   sigmax_golden --write                             prints a new list: all inputs, every 97th, every 65521st
 #include "golden.hpp"
+#include "golden_list.hpp"
 
 #include <sigmax/sigmax.hpp>
 
@@ -11,8 +12,6 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
-#include <fstream>
-#include <map>
 #include <string>
 #include <thread>
 #include <vector>
@@ -20,6 +19,7 @@
 namespace {
 
 using namespace sigmax;
+using sigmax_golden::hashes;
 using sigmax_golden::term;
 
 constexpr std::uint64_t all_inputs = std::uint64_t{1} << 32;
@@ -87,27 +87,21 @@ std::uint64_t over_rows(F f) {
   return sum;
 }
 
-/// 2^18 pairs that every machine makes alike: any bit patterns, and numbers in [-16, 16).
+/// The pairs for gates.
 template <class F>
 std::uint64_t over_pairs(F f) {
   std::vector<float> a(length), b(length), y(length);
   std::uint64_t sum = 0;
-  for (std::uint32_t first = 0; first < 1u << 18; first += static_cast<std::uint32_t>(length)) {
-    const auto number = [](std::uint64_t random) {
-      const auto bits = static_cast<std::uint32_t>(random >> 32);
-      return random % 2 ? std::bit_cast<float>(bits) : static_cast<float>(bits >> 8) * 0x1p-19f - 16;
-    };
+  for (std::uint32_t first = 0; first < sigmax_golden::gate_pairs; first += static_cast<std::uint32_t>(length)) {
     for (std::uint32_t i = 0; i < a.size(); ++i) {
-      a[i] = number(sigmax_golden::mix(2 * (first + i)));
-      b[i] = number(sigmax_golden::mix(2 * (first + i) + 1));
+      a[i] = sigmax_golden::gate_input(2 * (first + i));
+      b[i] = sigmax_golden::gate_input(2 * (first + i) + 1);
     }
     f(const_view(a.data(), length), const_view(b.data(), length), y.data());
     for (std::uint32_t i = 0; i < y.size(); ++i) sum += term(first + i, y[i]);
   }
   return sum;
 }
-
-using hashes = std::map<std::string, std::uint64_t>;  // "gelu value 97"
 
 void compute_gates(const options& how, const options& fast, const const_view& dy, hashes& found) {
   std::vector<float> other(length);
@@ -201,15 +195,6 @@ hashes compute(const char* isa, const std::vector<std::uint64_t>& strides) {
   return found;
 }
 
-hashes read(const char* path) {
-  std::ifstream file(path);
-  hashes list;
-  std::string name, form, stride, hash;
-  while (file >> name >> form >> stride >> hash)
-    list[name + " " + form + " " + stride] = std::stoull(hash, nullptr, 16);
-  return list;
-}
-
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -232,7 +217,7 @@ int main(int argc, char** argv) {
     return 0;
   }
   if (strides.empty()) strides = {97};
-  const hashes expected = path != nullptr ? read(path) : hashes{};
+  const hashes expected = path != nullptr ? sigmax_golden::read_list(path) : hashes{};
   int rows = 0, differing = 0;
   for (const isa_info& row : cpu_isas()) {
     if (!row.usable || !row.fma || (isa != nullptr && std::strcmp(isa, row.name) != 0)) continue;

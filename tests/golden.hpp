@@ -21,4 +21,12 @@ constexpr std::uint64_t term(std::uint32_t index, float y) {
   return mix((std::uint64_t{index} << 32 | bits) + 1);
 }
 
+/// Numbers 2 i and 2 i + 1 are a and b of pair i for gates, on every machine: any bit pattern, or one in [-16, 16).
+inline constexpr std::uint32_t gate_pairs = 1u << 18;
+constexpr float gate_input(std::uint64_t i) {
+  const std::uint64_t random = mix(i);
+  const auto bits = static_cast<std::uint32_t>(random >> 32);
+  return random % 2 ? std::bit_cast<float>(bits) : static_cast<float>(bits >> 8) * 0x1p-19f - 16;
+}
+
 }  // namespace sigmax_golden

@@ -59,6 +59,21 @@ is 2 "$bench" gate --base "$bench" --candidate "$bench" --op relu --size 1Ki --c
 is 2 "$bench" gate --base /bin/true --candidate "$bench" --op relu --size 1Ki
 is 77 "$bench" gate --base "$bench" --candidate "$bench" --backend cuda
 is 77 "$bench" run --op relu --size 1Ki --backend cuda
+is 77 "$bench" cuda --op relu --size 1Ki
+is 2 "$bench" cuda --op relu --shape 4x4
+is 2 "$bench" cuda --op softmax+mask --shape 4x4
+is 2 "$bench" cuda --op logsumexp --shape 4x4
+is 2 "$bench" cuda --op relu --size 1Ki --vs oneapi --plan
+# Names, bytes and goals of cases need no device: 8 bytes an element, packed gates 6, their gradients 10.
+is 0 "$bench" cuda --op gelu,softmax --size 128Mi --shape 32768x1023,32768x1024,1x131072,64x64 --plan
+says 'gelu/f32/128Mi/cuda/1t 1073741824 0.97'
+says 'softmax/f32/32768x1024/cuda/1t 268435456 0.97'
+says 'softmax/f32/32768x1023/cuda/1t 268173312 0.9'
+says 'softmax/f32/1x131072/cuda/1t 1048576 4 us'
+says 'softmax/f32/64x64/cuda/1t 32768 -'
+is 0 "$bench" cuda --op swiglu,swiglu:gradient --dtype bf16 --shape 12288x14336 --misaligned --plan
+says 'swiglu/bf16/12288x14336/cuda/1t/misaligned 1056964608 0.9'
+says 'swiglu:gradient/bf16/12288x14336/cuda/1t/misaligned 1761607680 -'
 is 2 "$bench" gate --self-test --out "$work/s.xml"
 is 2 "$bench" gate --self-test --resume "$work/cut.json"
 is 2 "$bench" gate --resume "$work/cut.json" --base "$bench"
