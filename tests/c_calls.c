@@ -167,6 +167,21 @@ static void quantised(const sigmax_view* x, const sigmax_view* dy, struct call_r
          "row_scales without data");
 }
 
+static void host_tensors(void) {
+  sigmax_staging_memory memory;
+  sigmax_staging_memory_init(&memory, sizeof memory);
+  expect(memory.pinned == NULL && memory.bytes == 0, "staging_memory_init");
+  const int available = sigmax_cuda_available() == sigmax_status_ok;
+  expect(sigmax_warm_up(&memory) == (available ? sigmax_status_ok : sigmax_status_unavailable), "warm_up");
+  EXPECT_OK(sigmax_cool_down());
+  sigmax_calibration figures;
+  sigmax_calibration_init(&figures, sizeof figures);
+  figures.launch_ns = -1;
+  expect(sigmax_set_calibration(&figures) == sigmax_status_invalid_argument, "a launch that takes less than no time");
+  sigmax_calibration_init(&figures, sizeof figures);
+  EXPECT_OK(sigmax_set_calibration(&figures));
+}
+
 static void facts(const sigmax_view* x, struct call_results* out) {
   sigmax_activation_info info = {.struct_size = sizeof info};
   sigmax_parameter_info parameter = {.struct_size = sizeof parameter};
@@ -215,6 +230,7 @@ int c_calls(const float* x, const float* dy, const float* per_row, struct call_r
   parts(&in, out);
   gradients_and_losses(&in, &grad, per_row, out);
   quantised(&in, &grad, out);
+  host_tensors();
   facts(&in, out);
   return failures;
 }

@@ -1,6 +1,6 @@
 """sigmax from Python against NumPy in double precision, and without NumPy on an array of ctypes.
 
-python_test.py interface|numpy; leaves with 77 if what it needs is missing.
+python_test.py interface|numpy|torch; leaves with 77 if what it needs is missing.
 """
 
 import ctypes
@@ -10,11 +10,16 @@ import threading
 import unittest
 
 import sigmax
+from sigmax._views import view_of
 
 try:
     import numpy as np
 except ImportError:
     np = None
+try:
+    import torch
+except ImportError:
+    torch = None
 
 
 class CArray:
@@ -64,6 +69,33 @@ class Interface(unittest.TestCase):
         self.assertEqual(sigmax.explain_softmax(x, x)["kernel"], "rows")
         self.assertEqual(sigmax.merge((1, 2), (1, 3)), (1, 5))
         self.assertTrue(sigmax.cuda_available() is None or "CUDA" in sigmax.cuda_available())
+
+    def test_cuda_array_interface(self):
+        class OnCuda:
+            __cuda_array_interface__ = {
+                "shape": (3, 4), "strides": (32, 8), "typestr": "<f4", "data": (4096, True), "version": 3
+            }  # fmt: skip
+
+        view, _ = view_of(OnCuda())
+        self.assertEqual((view.data, view.where, view.type, view.rank), (4096, 1, 0, 2))
+        self.assertEqual((list(view.shape[:2]), list(view.strides[:2])), ([3, 4], [8, 2]))
+        with self.assertRaises(ValueError):
+            view_of(OnCuda(), writable=True)
+
+    def test_host_arrays_on_cuda(self):
+        if sigmax.cuda_available() is None:
+            sigmax.warm_up()
+        else:
+            with self.assertRaises(sigmax.Error) as caught:
+                sigmax.warm_up()
+            self.assertEqual(caught.exception.status, "unavailable")
+        sigmax.cool_down()
+        sigmax.set_calibration([1.0] * len(sigmax.activations()), launch_ns=5000, host_bytes_per_second=1e10)
+        with self.assertRaises(sigmax.Error):
+            sigmax.set_calibration([1.0] * len(sigmax.activations()), launch_ns=-1)
+        with self.assertRaises(TypeError):
+            sigmax.set_calibration(no_such=1)
+        sigmax.set_calibration()
 
 
 def exact_softmax(x, axis=-1):
@@ -165,6 +197,22 @@ class Numpy(unittest.TestCase):
         chosen = np.take_along_axis(exact_softmax(self.x), order, -1)
         self.close(weights, chosen / chosen.sum(-1, keepdims=True), ulp=8)
 
+    def test_quantised(self):
+        codes = lambda y, scale: np.clip(np.rint(y / np.float32(scale)), -127, 127).astype(np.int8)
+        x = self.x
+        got = sigmax.activate_quantised("gelu", x, scale=0.125)  # a power of two: the quotient is exact
+        np.testing.assert_array_equal(got, codes(sigmax.activate("gelu", x), 0.125))
+        gated = sigmax.activate_gated_quantised("swiglu", x, x[::-1], scale=0.25)
+        np.testing.assert_array_equal(gated, codes(sigmax.activate_gated("swiglu", x, x[::-1]), 0.25))
+        y = sigmax.softmax_fused(x, scale=0.5)
+        amax, scales = np.empty((2, 5, 7, 1), np.float32)
+        got = sigmax.softmax_quantised(x, scale=0.5, row_scales=scales, amax=amax)
+        np.testing.assert_array_equal(amax, y.max(-1, keepdims=True))
+        np.testing.assert_allclose(scales, amax / 127, rtol=1e-6)
+        self.assertLessEqual(np.abs(got * scales - y).max(axis=-1, keepdims=True).max(), scales.max() * 0.501)
+        got = sigmax.softmax_quantised(x, code_scale=2.0**-7)
+        np.testing.assert_array_equal(got, codes(sigmax.softmax(x), 2.0**-7))
+
     def test_dlpack(self):
         class OnlyDlpack:
             def __init__(self, array):
@@ -200,9 +248,50 @@ class Numpy(unittest.TestCase):
         np.testing.assert_array_equal(out, sigmax.softmax(self.x))
 
 
+class Torch(unittest.TestCase):
+    def setUp(self):
+        self.x = torch.randn(5, 7, 33, generator=torch.Generator().manual_seed(1)) * 3
+
+    def test_no_copy(self):
+        place = self.x.data_ptr()
+        wanted = torch.softmax(self.x.double(), -1)
+        self.assertIs(sigmax.softmax(self.x, out=self.x), self.x)
+        self.assertEqual(self.x.data_ptr(), place)
+        torch.testing.assert_close(self.x.double(), wanted, rtol=2.0**-21, atol=0)
+
+    def test_strides(self):
+        turned = self.x.permute(2, 0, 1)
+        out = torch.zeros(5, 33, 7).transpose(0, 1)
+        sigmax.softmax(turned, axis=0, out=out)
+        torch.testing.assert_close(out.double(), torch.softmax(turned.double(), 0), rtol=2.0**-21, atol=0)
+
+    def test_types(self):
+        for dtype in (torch.float32, torch.float16, torch.bfloat16):
+            y = sigmax.activate("relu", self.x.to(dtype))
+            self.assertEqual((y.dtype, y.device), (dtype, self.x.device))
+            self.assertTrue(torch.equal(y, torch.relu(self.x.to(dtype))))
+        weights, experts = sigmax.top_k_gating(self.x, 4)
+        self.assertTrue(torch.equal(experts.long(), torch.topk(self.x, 4).indices))
+        self.assertEqual(experts.dtype, torch.int32)
+        mask = self.x > 0
+        mask[..., 0] = True
+        wanted = torch.softmax(self.x.double().masked_fill(~mask, -math.inf), -1)
+        torch.testing.assert_close(sigmax.softmax_fused(self.x, mask=mask).double(), wanted, rtol=2.0**-21, atol=0)
+
+    def test_quantised(self):
+        self.assertEqual(sigmax.activate_quantised("relu", self.x, scale=0.125).dtype, torch.int8)
+        for dtype in (torch.float8_e4m3fn, torch.float8_e5m2):
+            codes = torch.zeros(self.x.shape, dtype=dtype)
+            sigmax.activate_quantised("relu", self.x, out=codes)
+            self.assertTrue(torch.equal(codes.float(), torch.relu(self.x).to(dtype).float()))
+
+
 if __name__ == "__main__":
     which = sys.argv.pop()
     if which == "numpy" and np is None:
         print(f"skipped: {sys.executable} has no NumPy")
         sys.exit(77)
-    unittest.main(defaultTest={"interface": "Interface", "numpy": "Numpy"}[which])
+    if which == "torch" and torch is None:
+        print(f"skipped: {sys.executable} has no PyTorch")
+        sys.exit(77)
+    unittest.main(defaultTest={"interface": "Interface", "numpy": "Numpy", "torch": "Torch"}[which])

@@ -23,6 +23,12 @@ if(CMAKE_SYSTEM_PROCESSOR MATCHES "^(x86_64|AMD64)$")
     ${PROJECT_SOURCE_DIR}/kernels/include $<TARGET_FILE:sigmax_shared> ${CMAKE_CURRENT_SOURCE_DIR}/abi/baseline.txt)
 endif()
 
+# Nothing was exported and left out of the test in C, or out of the package for Python.
+set(every_function ${CMAKE_CURRENT_SOURCE_DIR}/abi/every_function.sh ${CMAKE_CURRENT_SOURCE_DIR}/abi/baseline.txt)
+add_test(NAME abi.every_function_is_called_in_c COMMAND ${every_function} "sigmax_%(" ${CMAKE_CURRENT_SOURCE_DIR}/c_calls.c)
+add_test(NAME abi.every_function_is_in_python COMMAND ${every_function} "\"%\": ("
+  ${PROJECT_SOURCE_DIR}/kernels/python/sigmax/_library.py)
+
 # A program in C alone, linked to it.
 add_executable(sigmax_c_program c_program.c c_calls.c)
 target_link_libraries(sigmax_c_program PRIVATE sigmax_shared sigmax_warnings)
@@ -39,7 +45,7 @@ add_test(NAME shared.runs_nothing_when_loaded
 # Python with the shared library; ONNX Runtime with the library inside its own.
 find_package(Python3 QUIET COMPONENTS Interpreter)
 if(Python3_FOUND)
-  foreach(part interface numpy)
+  foreach(part interface numpy torch)
     add_test(NAME python.${part} COMMAND ${Python3_EXECUTABLE} ${CMAKE_CURRENT_SOURCE_DIR}/python_test.py ${part})
     set_tests_properties(python.${part} PROPERTIES SKIP_RETURN_CODE 77 ENVIRONMENT
       "PYTHONPATH=${PROJECT_SOURCE_DIR}/kernels/python;PYTHONDONTWRITEBYTECODE=1;SIGMAX_LIBRARY=$<TARGET_FILE:sigmax_shared>")

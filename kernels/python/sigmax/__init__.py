@@ -1,21 +1,26 @@
 """sigmax from Python: activation functions and softmax on arrays, in place or into `out`, without copies.
 
-Arrays are what has __array_interface__ (NumPy) or __dlpack__ (PyTorch, JAX, CuPy ...). Every function takes the options
-of the library as keywords: accuracy="high" | "fast", isa="avx2" ..., threads is not offered: call from your own threads
-with slice=i, slices=n; the interpreter's lock is released meanwhile. Without `out` a NumPy array is made.
+Arrays are what has __array_interface__ (NumPy), __cuda_array_interface__ (CuPy) or __dlpack__ (PyTorch, JAX ...). Every
+function takes the options of the library as keywords: accuracy="high" | "fast", isa="avx2" ..., threads is not offered:
+call from your own threads with slice=i, slices=n; the interpreter's lock is released meanwhile. Without `out` one is
+made: PyTorch's or CuPy's as the input, else NumPy's.
 """
 
-from ctypes import byref, pointer
+import sys
+from ctypes import byref, c_float, pointer
 
 from ._library import (
     ActivationInfo,
+    Calibration,
     CrossEntropyForm,
     Explanation,
     GatingForm,
     IsaInfo,
     Options,
     ParameterInfo,
+    Quantisation,
     SoftmaxForm,
+    StagingMemory,
     State,
     library,
 )
@@ -76,9 +81,12 @@ class _Arrays:
 def _like(array, out, shape=None, dtype=None):
     if out is not None:
         return out
-    import numpy
-
-    return numpy.empty(array.shape if shape is None else shape, dtype or array.dtype)
+    shape = array.shape if shape is None else shape
+    module = sys.modules.get(type(array).__module__.split(".")[0])
+    if module is None or module.__name__ not in ("torch", "cupy"):
+        import numpy as module
+    place = {"device": array.device} if module.__name__ == "torch" else {}
+    return module.empty(tuple(shape), dtype=getattr(module, dtype) if dtype else array.dtype, **place)
 
 
 def _rows(x, axis):
@@ -297,6 +305,71 @@ def top_k_gating(
         library.sigmax_top_k_gating(view(x), view(weights, True), view(experts, True), axis, byref(form), byref(how))
     )
     return weights, experts
+
+
+def _codes(view, scale, row_scales, amax):
+    codes = Quantisation()
+    codes.scale = scale
+    codes.row_scales, codes.amax = view.pointer(row_scales, True), view.pointer(amax, True)
+    return codes
+
+
+def activate_quantised(op, x, *parameters, axis=-1, out=None, scale=1.0, row_scales=None, amax=None, **options):
+    """out = codes of op(x): int8 or the 8-bit floats of `out`. With `row_scales` each row is scaled by its own."""
+    view, out = _Arrays(), _like(x, out, dtype="int8")
+    codes, how = _codes(view, scale, row_scales, amax), _options(parameters, **options)
+    _check(
+        library.sigmax_activate_quantised(activation(op), view(x), view(out, True), axis, byref(codes), byref(how))
+    )
+    return out
+
+
+def activate_gated_quantised(
+    op, a, b, *parameters, axis=-1, out=None, scale=1.0, row_scales=None, amax=None, **options
+):
+    """The same of op(a, b)."""
+    view, out = _Arrays(), _like(a, out, dtype="int8")
+    codes, how = _codes(view, scale, row_scales, amax), _options(parameters, **options)
+    arrays = (view(a), view(b), view(out, True))
+    _check(library.sigmax_activate_gated_quantised(gate(op), *arrays, axis, byref(codes), byref(how)))
+    return out
+
+
+def softmax_quantised(x, axis=-1, out=None, *, code_scale=1.0, row_scales=None, amax=None, **form_and_options):
+    """The same of `softmax_fused`, whose `scale` is the scores': that of the codes is `code_scale`."""
+    view, out = _Arrays(), _like(x, out, dtype="int8")
+    codes, form = _codes(view, code_scale, row_scales, amax), _split_form(form_and_options, view)
+    how = _options(**form_and_options)
+    _check(
+        library.sigmax_softmax_quantised(view(x), view(out, True), axis, byref(form), byref(codes), byref(how))
+    )
+    return out
+
+
+def warm_up(pinned=None, bytes=0):
+    """Allocates, once, what host arrays on CUDA need; or takes `bytes` of the caller's pinned memory at the address."""
+    memory = StagingMemory()
+    memory.pinned, memory.bytes = pinned, bytes
+    _check(library.sigmax_warm_up(byref(memory)))
+
+
+def cool_down():
+    """Frees what `warm_up` allocated."""
+    _check(library.sigmax_cool_down())
+
+
+def set_calibration(cpu_ns_per_element=(), **figures):
+    """Lets where="automatic" choose by estimates; the figures are those of the struct sigmax_calibration."""
+    calibration = Calibration()
+    if cpu_ns_per_element:
+        calibration.cpu_ns_per_element = (c_float * len(cpu_ns_per_element))(*cpu_ns_per_element)
+        calibration.activations = len(cpu_ns_per_element)
+    known = {name for name, _ in Calibration._fields_[3:]}
+    for name, value in figures.items():
+        if name not in known:
+            raise TypeError(f"there is no figure {name!r}")
+        setattr(calibration, name, value)
+    _check(library.sigmax_set_calibration(byref(calibration)))
 
 
 def _told(why):

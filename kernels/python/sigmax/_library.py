@@ -2,7 +2,7 @@
 
 import ctypes
 import os
-from ctypes import POINTER, byref, c_char, c_char_p, c_float, c_int32, c_int64, c_size_t, c_void_p, sizeof
+from ctypes import POINTER, byref, c_char, c_char_p, c_double, c_float, c_int32, c_int64, c_size_t, c_void_p, sizeof
 
 
 class Versioned(ctypes.Structure):
@@ -92,6 +92,34 @@ class GatingForm(Versioned):
     ]
 
 
+class Quantisation(Versioned):
+    _fields_ = [
+        ("struct_size", c_size_t),
+        ("scale", c_float),
+        ("reserved", c_int32),
+        ("row_scales", POINTER(View)),
+        ("amax", POINTER(View)),
+    ]
+
+
+class StagingMemory(Versioned):
+    _fields_ = [("struct_size", c_size_t), ("pinned", c_void_p), ("bytes", c_int64)]
+
+
+class Calibration(Versioned):
+    _fields_ = [
+        ("struct_size", c_size_t),
+        ("cpu_ns_per_element", POINTER(c_float)),
+        ("activations", c_int64),
+        ("host_bytes_per_second", c_double),
+        ("host_bytes_per_second_at_most", c_double),
+        ("bytes_per_second_to_device", c_double),
+        ("bytes_per_second_from_device", c_double),
+        ("device_bytes_per_second", c_double),
+        ("launch_ns", c_double),
+    ]
+
+
 class Explanation(Versioned):
     _fields_ = [
         ("struct_size", c_size_t),
@@ -155,7 +183,7 @@ def _load():
 
 library = _load()  # its calls release the interpreter's lock
 
-_v, _o = POINTER(View), POINTER(Options)
+_v, _o, _q = POINTER(View), POINTER(Options), POINTER(Quantisation)
 _signatures = {
     "activate": (c_int32, [c_int32, _v, _v, _o]),
     "activation_gradient": (c_int32, [c_int32, _v, _v, _v, _o]),
@@ -172,6 +200,9 @@ _signatures = {
     "cross_entropy": (c_int32, [_v, _v, _v, c_int32, POINTER(CrossEntropyForm), _o]),
     "cross_entropy_gradient": (c_int32, [_v, _v, _v, _v, c_int32, POINTER(CrossEntropyForm), _o]),
     "top_k_gating": (c_int32, [_v, _v, _v, c_int32, POINTER(GatingForm), _o]),
+    "activate_quantised": (c_int32, [c_int32, _v, _v, c_int32, _q, _o]),
+    "activate_gated_quantised": (c_int32, [c_int32, _v, _v, _v, c_int32, _q, _o]),
+    "softmax_quantised": (c_int32, [_v, _v, c_int32, POINTER(SoftmaxForm), _q, _o]),
     "explain": (c_int32, [c_int32, _v, _v, _o, POINTER(Explanation)]),
     "explain_softmax": (c_int32, [_v, _v, c_int32, _o, POINTER(Explanation)]),
     "explain_gated": (c_int32, [c_int32, _v, _v, _v, _o, POINTER(Explanation)]),
@@ -194,6 +225,13 @@ _signatures = {
     "softmax_form_init": (None, [POINTER(SoftmaxForm), c_size_t]),
     "cross_entropy_form_init": (None, [POINTER(CrossEntropyForm), c_size_t]),
     "gating_form_init": (None, [POINTER(GatingForm), c_size_t]),
+    "quantisation_init": (None, [_q, c_size_t]),
+    "staging_memory_init": (None, [POINTER(StagingMemory), c_size_t]),
+    "calibration_init": (None, [POINTER(Calibration), c_size_t]),
+    "view_dense": (None, [_v, c_size_t, c_void_p, c_int32, c_int32, POINTER(c_int64)]),
+    "warm_up": (c_int32, [POINTER(StagingMemory)]),
+    "cool_down": (c_int32, []),
+    "set_calibration": (c_int32, [POINTER(Calibration)]),
 }
 for _name, (_result, _arguments) in _signatures.items():
     _function = getattr(library, "sigmax_" + _name)
@@ -205,4 +243,7 @@ _initialisers = {
     SoftmaxForm: library.sigmax_softmax_form_init,
     CrossEntropyForm: library.sigmax_cross_entropy_form_init,
     GatingForm: library.sigmax_gating_form_init,
+    Quantisation: library.sigmax_quantisation_init,
+    StagingMemory: library.sigmax_staging_memory_init,
+    Calibration: library.sigmax_calibration_init,
 }

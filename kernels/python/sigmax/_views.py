@@ -1,13 +1,15 @@
-"""Views of other people's arrays, without a copy: through __array_interface__ (NumPy and what imitates it) or DLPack."""
+"""Views of other people's arrays, without a copy: through __array_interface__ (NumPy and what imitates it),
+__cuda_array_interface__ (CuPy, and PyTorch on CUDA) or DLPack."""
 
 import ctypes
 
 from ._library import View
 
 # What __array_interface__ calls a type, and what DLPack does: (code, bits).
-_item_bytes = [4, 2, 2, 1, 4, 8]
-_typestr = {"<f4": 0, "<f2": 1, "|b1": 3, "<i4": 4, "<i8": 5}
-_dlpack_types = {(2, 32): 0, (2, 16): 1, (4, 16): 2, (6, 8): 3, (0, 32): 4, (0, 64): 5}
+_item_bytes = [4, 2, 2, 1, 4, 8, 1, 1, 1]
+_typestr = {"<f4": 0, "<f2": 1, "|b1": 3, "<i4": 4, "<i8": 5, "|i1": 8}
+_dlpack_types = {(2, 32): 0, (2, 16): 1, (4, 16): 2, (6, 8): 3}
+_dlpack_types |= {(0, 32): 4, (0, 64): 5, (10, 8): 6, (12, 8): 7, (0, 8): 8}
 _dlpack_devices = {1: 0, 3: 0, 2: 1, 13: 2}
 
 
@@ -49,11 +51,12 @@ def _fill(view, shape, strides):
     view.strides[: len(shape)] = strides
 
 
-def _from_interface(interface, writable):
+def _from_interface(interface, writable, where=0):
     view = View()
+    view.where = where
     typestr = interface["typestr"]
     if typestr not in _typestr:
-        raise TypeError(f"an array of {typestr}: sigmax has f32, f16, bool, i32 and i64 here, and bf16 through DLPack")
+        raise TypeError(f"{typestr}: sigmax has f32, f16, bool, i8, i32 and i64 here, and bf16 and f8 through DLPack")
     view.type = _typestr[typestr]
     if interface.get("data") is None:
         raise TypeError("an array that does not tell where its data is")
@@ -90,7 +93,10 @@ def _from_dlpack(array):
 
 
 def view_of(array, writable=False):
-    """A View and what must live as long as it; `array` must, too."""
+    """A View and what must live as long as it; `array` must, too. On CUDA the caller orders the streams."""
+    on_cuda = getattr(array, "__cuda_array_interface__", None)
+    if on_cuda is not None and on_cuda["typestr"] in _typestr:
+        return _from_interface(on_cuda, writable, where=1)
     interface = getattr(array, "__array_interface__", None)
     if interface is not None and interface["typestr"] in _typestr:
         return _from_interface(interface, writable)
@@ -98,4 +104,4 @@ def view_of(array, writable=False):
         return _from_dlpack(array)
     if interface is not None:
         return _from_interface(interface, writable)
-    raise TypeError(f"{type(array).__name__} has neither __array_interface__ nor __dlpack__")
+    raise TypeError(f"{type(array).__name__} has no __array_interface__, __cuda_array_interface__ or __dlpack__")
