@@ -5,8 +5,13 @@
 #
 # `condition` is C++ over `cpu`, an xsimd::cpu_features; it must cover all that the flags allow the compiler to use.
 set(SIGMAX_ISA_ROWS "")
+# For sanitizers, which take minutes a row. The library then needs a CPU with one of them.
+set(SIGMAX_ONLY_ISA "" CACHE STRING "Rows to build, such as avx2;sse2; empty: all")
 
 function(sigmax_isa name architecture condition)
+  if(SIGMAX_ONLY_ISA AND NOT name IN_LIST SIGMAX_ONLY_ISA)
+    return()
+  endif()
   set(target sigmax_cpu_${name})
   add_library(${target} OBJECT ${PROJECT_SOURCE_DIR}/cpu/kernels.cpp ${PROJECT_SOURCE_DIR}/cpu/gate_kernels.cpp)
   target_include_directories(${target} PRIVATE ${PROJECT_SOURCE_DIR}/kernels/include)
