@@ -174,7 +174,7 @@ SIGMAX_DEVICE void quantise_rows(const quantised_arguments& a, F f) {
 template <class Op, accuracy tier>
 __global__ void __launch_bounds__(most_threads) quantised_activation(quantised_arguments a, parameters p) {
   const Op op = make<Op>(p);
-  quantise_rows<1>(a, [op](const float(&x)[2], float(&y)[1]) { y[0] = evaluate<tier>(op, x[0], false); });
+  quantise_rows<1>(a, [op](const float(&x)[2], float(&y)[1]) { y[0] = evaluate<tier>(op, false, x[0]); });
 }
 template <class Gate, accuracy tier>
 __global__ void __launch_bounds__(most_threads) quantised_gate(quantised_arguments a, parameters p) {

@@ -225,7 +225,8 @@ TEST(cuda_quantised, less_shared_memory_means_a_second_reading) {
 bool rows_are_right() {
   constexpr std::int64_t rows = 3, columns = 600;
   std::vector<float> x(rows * columns, 0.25f), scales[2];
-  for (std::int64_t r = 0; r < rows; ++r) x[static_cast<std::size_t>(r * columns + 570 - 250 * r)] = 100.0f / (1 + r);
+  for (std::int64_t r = 0; r < rows; ++r)
+    x[static_cast<std::size_t>(r * columns + 570 - 250 * r)] = 100.0f / static_cast<float>(1 + r);
   for (const simt::schedule order : simt::schedules) {
     device.order = order;
     std::vector<std::uint8_t> codes[2];
