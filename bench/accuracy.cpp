@@ -1,7 +1,9 @@
+#include "accuracy_file.hpp"
 #include "arguments.hpp"
 #include "command.hpp"
 #include "interrupt.hpp"
 #include "machine.hpp"
+#include "output_file.hpp"
 #include "peer.hpp"
 #include "sweep.hpp"
 #include "table.hpp"
@@ -31,13 +33,9 @@ std::string value_text(std::uint32_t bits) { return fmt::format("{:.9g}", std::b
 
 // JSON has no infinity: a peer that returns NaN has an error of null.
 json number(double value) { return std::isinf(value) ? json(nullptr) : json(value); }
-double number(const json& value) { return value.is_null() ? HUGE_VAL : value.get<double>(); }
 
 json worst_json(const worst_error& w) {
   return {{"error", number(w.error)}, {"x", value_text(w.bits)}, {"bits", fmt::format("{:08x}", w.bits)}};
-}
-worst_error worst_from(const json& j) {
-  return {number(j["error"]), static_cast<std::uint32_t>(std::stoul(j["bits"].get<std::string>(), nullptr, 16))};
 }
 
 json row_json(const accuracy_row& r) {
@@ -58,20 +56,6 @@ json row_json(const accuracy_row& r) {
     j["kept"] = r.kept();
   }
   return j;
-}
-accuracy_row row_from(const json& j) {
-  accuracy_row r{.op = parse_operations({j["op"].get<std::string>()}).front(),
-                 .type = parse_dtype(j["dtype"].get<std::string>()),
-                 .library = j["library"],
-                 .isa = j["isa"],
-                 .fma = j["fma"],
-                 .stride = j["stride"],
-                 .checked = j["checked"],
-                 .normal = worst_from(j["worst"]),
-                 .subnormal = worst_from(j["subnormal"])};
-  (j.contains("misrounded") ? r.misrounded : r.over_one) = j[j.contains("misrounded") ? "misrounded" : "over_1_ulp"];
-  r.hash = std::stoull(j["hash"].get<std::string>(), nullptr, 16);
-  return r;
 }
 
 table table_of(const std::vector<accuracy_row>& rows) {
@@ -155,19 +139,6 @@ std::string text_of(const std::vector<accuracy_row>& rows, const std::string& ou
                      machine_block().dump(), list);
 }
 
-std::vector<accuracy_row> stored(const std::string& path) {
-  std::ifstream file(path);
-  if (!file) throw usage_error(fmt::format("cannot read '{}'", path));
-  try {
-    std::vector<accuracy_row> rows;
-    const json all = json::parse(file);
-    for (const json& j : all.at("accuracy")) rows.push_back(row_from(j));
-    return rows;
-  } catch (const json::exception& error) {
-    throw usage_error(fmt::format("'{}' is not a result of 'accuracy': {}", path, error.what()));
-  }
-}
-
 std::vector<accuracy_row> measure_all(const wishes& w) {
   std::vector<contender> contenders;
   for (const std::string& isa : parse_isas(w.isas)) contenders.push_back(isa_row(isa));
@@ -209,7 +180,7 @@ int accuracy(wishes& w) {
     if (!file) throw usage_error(fmt::format("cannot write '{}'", w.out));
   }
   watch_interrupt();
-  const std::vector<accuracy_row> rows = w.from.empty() ? measure_all(w) : stored(w.from);
+  const std::vector<accuracy_row> rows = w.from.empty() ? measure_all(w) : parse_accuracy(read_text(w.from), w.from);
   if (rows.empty() && !interrupted())
     throw usage_error("nothing to sweep: softmax and gates have no single input, and a gradient is f32 only");
   fmt::print("{}", text_of(rows, w.out.empty() ? w.output : "md"));

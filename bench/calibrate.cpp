@@ -2,12 +2,14 @@
 
 #include "arguments.hpp"
 #include "calibration.hpp"
+#include "calibration_file.hpp"
 #include "command.hpp"
 #include "comparison.hpp"
 #include "cuda_device.hpp"
 #include "machine.hpp"
 #include "output_file.hpp"
 #include "plan.hpp"
+#include "processor.hpp"
 #include "threads.hpp"
 
 #include <fmt/core.h>
@@ -103,28 +105,7 @@ void calibrate(const std::string& path, bool quiet) {
 }
 
 void use_calibration(const std::string& path) {
-  sigmax::calibration c;
-  std::vector<float> per_element(sigmax::all_activations().size());
-  try {
-    const json all = json::parse(read_text(path));
-    if (all.at("machine").at("machine_id") != machine_block().at("machine_id"))
-      throw usage_error(fmt::format("{}: measured on another machine; 'run --calibrate' measures this one", path));
-    const json& figures = all.at("calibration");
-    for (const sigmax::activation op : sigmax::all_activations())
-      per_element[static_cast<std::size_t>(op)] =
-          figures.at("cpu_ns_per_element").value(std::string(sigmax::describe(op).name), 0.0f);
-    c.cpu_ns_per_element = per_element;
-    c.host_bytes_per_second = figures.at("host_bytes_per_second");
-    c.host_bytes_per_second_at_most = figures.at("host_bytes_per_second_at_most");
-    c.bytes_per_second_to_device = figures.at("bytes_per_second_to_device");
-    c.bytes_per_second_from_device = figures.at("bytes_per_second_from_device");
-    c.device_bytes_per_second = figures.at("device_bytes_per_second");
-    c.launch_ns = figures.at("launch_ns");
-  } catch (const json::exception& problem) {
-    throw usage_error(fmt::format("{}: no calibration: {}", path, problem.what()));
-  }
-  if (const sigmax::status s = sigmax::set_calibration(c); !s)
-    throw usage_error(fmt::format("{}: {}", path, s.message));
+  apply_calibration(read_text(path), path, machine_block().at("machine_id").get<std::string>());
 }
 
 void use_stored_calibration() {

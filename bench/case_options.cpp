@@ -2,11 +2,12 @@
 
 #include "arguments.hpp"
 #include "command.hpp"
+#include "output_file.hpp"
 
 #include <fmt/core.h>
 
 #include <charconv>
-#include <fstream>
+#include <sstream>
 
 namespace sigmax_bench {
 namespace {
@@ -97,9 +98,10 @@ std::vector<bench_case> cases_of_line(const std::string& line) {
   }
 }
 
-std::vector<std::string> batch_lines(const std::string& path) {
-  std::ifstream in(path);
-  if (!in) throw usage_error(fmt::format("cannot read '{}'", path));
+std::vector<std::string> batch_lines(const std::string& path) { return batch_lines_of(read_text(path)); }
+
+std::vector<std::string> batch_lines_of(const std::string& text) {
+  std::istringstream in(text);
   std::vector<std::string> lines;
   for (std::string line; std::getline(in, line);) {
     line = line.substr(0, line.find('#'));

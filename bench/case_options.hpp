@@ -36,6 +36,7 @@ std::vector<bench_case> wished_cases(const case_wishes& w);
 std::vector<bench_case> cases_of_line(const std::string& line);
 /// The lines of a batch file without comments (#) and blank lines. Throws usage_error if it cannot be read.
 std::vector<std::string> batch_lines(const std::string& path);
+std::vector<std::string> batch_lines_of(const std::string& text);
 
 /// The words that ask for this very case, fit for a batch file.
 std::string words_of(const bench_case& c);

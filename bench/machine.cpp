@@ -62,11 +62,6 @@ json isa_list() {
 
 }  // namespace
 
-std::int64_t memory_bytes() {
-  const long pages = sysconf(_SC_PHYS_PAGES), page = sysconf(_SC_PAGE_SIZE);
-  return pages > 0 && page > 0 ? std::int64_t{pages} * page : 0;
-}
-
 json machine_block() {
   utsname system{};
   uname(&system);

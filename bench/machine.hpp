@@ -9,7 +9,6 @@
 namespace sigmax_bench {
 
 nlohmann::ordered_json machine_block();
-std::int64_t memory_bytes();  // physical; 0 if the system does not tell
 std::string machine_line();   // the block in one line, above the tables
 
 }  // namespace sigmax_bench

@@ -2,7 +2,7 @@
 
 #include "arguments.hpp"
 #include "command.hpp"
-#include "machine.hpp"
+#include "processor.hpp"
 #include "threads.hpp"
 
 #include <fmt/core.h>

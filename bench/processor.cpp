@@ -242,4 +242,9 @@ json processor_block() {
   return block;
 }
 
+std::int64_t memory_bytes() {
+  const long pages = sysconf(_SC_PHYS_PAGES), page = sysconf(_SC_PAGE_SIZE);
+  return pages > 0 && page > 0 ? std::int64_t{pages} * page : 0;
+}
+
 }  // namespace sigmax_bench

@@ -3,6 +3,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include <cstdint>
 #include <string>
 #include <string_view>
 
@@ -17,5 +18,7 @@ std::string microarchitecture(std::string_view vendor, int family, int model);
 /// The value of the first "key : value" line of a /proc file; "" if there is none.
 std::string proc_value(const char* file, std::string_view key);
 std::string first_line(const std::string& file);
+
+std::int64_t memory_bytes();  // physical; 0 if the system does not tell
 
 }  // namespace sigmax_bench

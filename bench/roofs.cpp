@@ -9,6 +9,7 @@
 #include "measure.hpp"
 #include "operands.hpp"
 #include "output_file.hpp"
+#include "processor.hpp"
 #include "roof.hpp"
 #include "table.hpp"
 #include "threads.hpp"

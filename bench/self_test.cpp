@@ -65,13 +65,16 @@ gate_verdict verdict_named(const std::string& name) {
 judgement judgement_of(const json& j) {
   judgement back;
   back.verdict = verdict_named(j.at("verdict").get<std::string>());
-  back.change = std::log1p(j.at("change").get<double>());
-  const auto ends = [&](const char* key) {
-    return interval{std::log1p(j.at(key).at(0).get<double>()), std::log1p(j.at(key).at(1).get<double>())};
+  const auto logarithm = [](const json& share) {
+    const double value = std::log1p(share.get<double>());
+    if (!std::isfinite(value)) throw usage_error("a time would be none, or less");  // NaN cannot be sorted
+    return value;
   };
+  const auto ends = [&](const char* key) { return interval{logarithm(j.at(key).at(0)), logarithm(j.at(key).at(1))}; };
+  back.change = logarithm(j.at("change"));
   back.range = ends("interval");
   back.control = ends("control");
-  back.floor = std::log1p(j.at("floor").get<double>());
+  back.floor = logarithm(j.at("floor"));
   back.p = j.at("p").get<double>();
   back.q = j.at("q").get<double>();
   return back;
@@ -185,6 +188,7 @@ self_test_record parse_self_test(std::string_view content, const std::string& pa
         trial.verdicts.push_back({v.at("line").get<std::string>(), judgement_of(v)});
       r.trials.push_back(std::move(trial));
     }
+    static_cast<void>(self_test_markdown(r));  // says what settings and machine must hold
   } catch (const std::exception& error) {
     throw usage_error(fmt::format("'{}' is not a result of 'gate --self-test': {}", path, error.what()));
   }
