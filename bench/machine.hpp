@@ -9,6 +9,6 @@
 namespace sigmax_bench {
 
 nlohmann::ordered_json machine_block();
-std::string machine_line();   // the block in one line, above the tables
+std::string machine_line();  // the block in one line, above the tables
 
 }  // namespace sigmax_bench
