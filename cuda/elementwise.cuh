@@ -164,8 +164,8 @@ SIGMAX_FN void map(const contiguous_arguments& a, F f) {
   let_next_kernel_start();
 }
 
-/// Blocks that must fit on a multiprocessor: five of two vectors a thread are 40 KiB of loads. sm_75 holds four, and with
-/// five sm_80 and sm_120 would spill. 0: as ptxas likes.
+/// Blocks that must fit on a multiprocessor: five of two vectors a thread are 40 KiB of loads. sm_75 holds four, and
+/// with five sm_80 and sm_120 would spill. 0: as ptxas likes.
 #if defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 900 && __CUDA_ARCH__ < 1200
 inline constexpr int resident_blocks = 5;
 #else
