@@ -4,7 +4,7 @@
 # OUT_DIR as they come, and there in `summary` a line for each step, and the goals that were met and missed; fails if a
 # step failed. Each step has its own limit, so one that hangs does not cost the rest. `-DCMAKE_CUDA_ARCHITECTURES=90` and
 # other CMake options may follow; `-DSIGMAX_CUDA_NEWTON=ON` is worth a second run on sm_120 if the test cuda_reciprocal passes.
-# SIGMAX_MEASURE_SECONDS is another limit for all.
+# SIGMAX_MEASURE_SECONDS is another limit for all. With SIGMAX_MEASURE_BUILT=1 nothing is built: build/cuda is there already.
 #
 # cuda/measure.sh --plan SIGMAX_BENCH: prints every case that it would time on the device, with bytes and goal. Needs none.
 set -uo pipefail
@@ -67,12 +67,26 @@ if [[ ! $plan ]]; then
   architecture=-DCMAKE_CUDA_ARCHITECTURES=native
   [[ " $* " == *CMAKE_CUDA_ARCHITECTURES* ]] && architecture=
   command -v nvidia-smi >/dev/null && step device 20 nvidia-smi -q
-  [[ -d .deps/usr ]] || step deps 90 ./cmake/deps.sh
-  step configure 60 cmake --preset cuda $architecture "$@"
-  step build 270 cmake --build build/cuda --target sigmax_cuda_tests sigmax-bench -- -k 0
+  if [[ ! ${SIGMAX_MEASURE_BUILT:-} ]]; then
+    [[ -d .deps/usr ]] || step deps 90 ./cmake/deps.sh
+    step configure 60 cmake --preset cuda $architecture "$@"
+    step build 270 cmake --build build/cuda --target sigmax_cuda_tests sigmax-bench -- -k 0
+  fi
   # shellcheck disable=SC2016
   step info 20 sh -c '"$1" info --output json >"$2"' sh "$bench" "$out/info.json"
-  step tests 120 ctest --test-dir build/cuda -L gpu -j 8 --output-on-failure --output-junit "$out/tests.xml"
+
+  # None of these is timed: all at once.
+  step tests 120 ctest --test-dir build/cuda -L gpu -j 8 --output-on-failure --output-junit "$out/tests.xml" &
+  tests=build/cuda/tests/sigmax_cuda_tests
+  short='--gtest_filter=cuda_layout.any*:cuda_layout.every_short*:cuda_layout.slices*:cuda_stream.*:*sizes_and_alignments/gelu:*strided_and_mixed/gelu:cuda_softmax.a_row_has*:cuda_softmax.gates:cuda_softmax_form.cross*:cuda_gate_layout.*:*layouts/swiglu'
+  if command -v compute-sanitizer >/dev/null; then
+    for tool in memcheck racecheck initcheck synccheck; do
+      step $tool 75 compute-sanitizer --tool $tool --error-exitcode 9 $tests "$short" &
+    done
+  else
+    say 'compute-sanitizer: not found'
+  fi
+  wait
 fi
 
 # What matters most comes first, should time run out. Sizes: 512 KB, then 256 MB and 1 GB of traffic.
@@ -101,18 +115,6 @@ if [[ $plan ]]; then exit "$failed"; fi
 step host 30 "$bench" run --op gelu,relu,softmax --size 64Ki,1Mi,64Mi --backend cpu,cuda --threads all --repetitions 3 \
   --min-time 0.01 --quiet --out "$out/host.json"
 step calibrate 45 "$bench" run --calibrate --quiet --out "$out/calibration.json"
-
-# One after the other they would take too long, and none of them is timed.
-tests=build/cuda/tests/sigmax_cuda_tests
-short='--gtest_filter=cuda_layout.any*:cuda_layout.every_short*:cuda_layout.slices*:cuda_stream.*:*sizes_and_alignments/gelu:*strided_and_mixed/gelu:cuda_softmax.a_row_has*:cuda_softmax.gates:cuda_softmax_form.cross*:cuda_gate_layout.*:*layouts/swiglu'
-if command -v compute-sanitizer >/dev/null; then
-  for tool in memcheck racecheck initcheck synccheck; do
-    step $tool 75 compute-sanitizer --tool $tool --error-exitcode 9 $tests "$short" &
-  done
-  wait
-else
-  say 'compute-sanitizer: not found'
-fi
 
 if python3 -c 'import torch' 2>/dev/null; then
   pytorch=(python3 bench/pytorch.py "$bench" --device cuda --compile --min-time 0.02)
