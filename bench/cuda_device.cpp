@@ -114,6 +114,8 @@ class case_run {
     const double a_call = std::max(2e-6, static_cast<double>(c.bytes()) / 3e12);
     result.calls = std::max(result.buffers, static_cast<int>(1e-3 / a_call));
     for (int i = 0; i < result.buffers; ++i) fill(sets_.emplace_back(c));
+    // Copies within the device return before they are done, and no stream of ours waits for them.
+    require(cudaDeviceSynchronize(), "inputs");
   }
 
   void verify() {

@@ -76,9 +76,9 @@ if [[ ! $plan ]]; then
   step info 20 sh -c '"$1" info --output json >"$2"' sh "$bench" "$out/info.json"
 
   # None of these is timed: all at once.
-  step tests 120 ctest --test-dir build/cuda -L gpu -j 8 --output-on-failure --output-junit "$out/tests.xml" &
+  step tests 120 ctest --test-dir build/cuda -L gpu -j "$(nproc)" --output-on-failure --output-junit "$out/tests.xml" &
   tests=build/cuda/tests/sigmax_cuda_tests
-  short='--gtest_filter=cuda_layout.any*:cuda_layout.every_short*:cuda_layout.slices*:cuda_stream.*:*sizes_and_alignments/gelu:*strided_and_mixed/gelu:cuda_softmax.a_row_has*:cuda_softmax.gates:cuda_softmax_form.cross*:cuda_gate_layout.*:*layouts/swiglu'
+  short='--gtest_filter=cuda_layout.any*:cuda_layout.slices*:cuda_stream.*:*sizes_and_alignments/gelu:*strided_and_mixed/gelu:cuda_softmax.a_row_has*:cuda_softmax.gates:cuda_softmax_form.cross*:cuda_gate_layout.any*:cuda_gate_layout.slices*:cuda_quantised.any*:cuda_quantised.slices*:*layouts/swiglu'
   if command -v compute-sanitizer >/dev/null; then
     for tool in memcheck racecheck initcheck synccheck; do
       step $tool 75 compute-sanitizer --tool $tool --error-exitcode 9 $tests "$short" &
