@@ -23,6 +23,23 @@ __device__ __forceinline__ T* dynamic_shared() {
   return reinterpret_cast<T*>(sigmax_dynamic_shared);
 }
 
+/// Copies 16 bytes of global memory, both addresses multiples of 16; they are there when this thread has waited.
+__device__ __forceinline__ void copy_to_shared(void* to, const void* from) {
+#if __CUDA_ARCH__ >= 800
+  asm volatile("cp.async.cg.shared.global [%0], [%1], 16;" ::"r"(
+                   static_cast<std::uint32_t>(__cvta_generic_to_shared(to))),
+               "l"(from)
+               : "memory");
+#else
+  *static_cast<uint4*>(to) = *static_cast<const uint4*>(from);
+#endif
+}
+__device__ __forceinline__ void wait_for_copies() {
+#if __CUDA_ARCH__ >= 800
+  asm volatile("cp.async.wait_all;" ::: "memory");
+#endif
+}
+
 // Clusters need sm_90; kernels that use them are never launched below, where these bodies are empty.
 __device__ __forceinline__ unsigned cluster_rank() {
   unsigned rank = 0;
@@ -86,8 +103,10 @@ using simt::cluster_arrive;
 using simt::cluster_rank;
 using simt::cluster_size;
 using simt::cluster_wait;
+using simt::copy_to_shared;
 using simt::dynamic_shared;
 using simt::store_remote;
+using simt::wait_for_copies;
 }  // namespace sigmax
 
 #else

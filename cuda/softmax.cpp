@@ -12,9 +12,37 @@ bool is_contiguous(const softmax_call& call) noexcept {
   return call.columns <= 1 || (call.x_stride == 1 && call.y_stride == 1);
 }
 
+/// Whether anything of f32 is asked for beside y.
+bool has_row_results(const softmax_call& call) noexcept {
+  return call.data[operand_max] != nullptr || call.data[operand_sum] != nullptr || call.data[operand_lse] != nullptr ||
+         call.loss != nullptr;
+}
+
+/// Whether the kernels that leave rows as they are serve: one dtype, and nothing but a scale and masks by position.
+bool is_of_words(const softmax_call& call) noexcept {
+  if (call.pass != softmax_pass::all || call.loss != nullptr || call.columns == 0 || call.columns > 1 << 24 ||
+      call.type[operand_x] != call.type[operand_y] || call.data[operand_y] == nullptr)
+    return false;
+  if (call.form == nullptr) return true;
+  return call.form->softcap == 0 && call.data[operand_mask] == nullptr && call.data[operand_slopes] == nullptr &&
+         (call.type[operand_y] == dtype::f32 || !has_row_results(call));
+}
+
+/// Words of 16 bytes in which every row lies, wherever it begins.
+std::int64_t words_of(const softmax_call& call) noexcept {
+  const std::int64_t size = size_of(call.type[operand_x]);
+  auto places = reinterpret_cast<std::uintptr_t>(call.data[operand_x]);
+  for (int d = 0; d < call.rows.rank; ++d)
+    if (call.rows.extent[d] > 1) places |= static_cast<std::uintptr_t>(call.rows.stride[operand_x][d] * size);
+  const std::int64_t before = places % vector_bytes == 0 ? 0 : vector_bytes - size;
+  return divide_up(call.columns * size + before, vector_bytes);
+}
+
 softmax_choice choose(const softmax_call& call, const device_limits& device) noexcept {
   if (!is_contiguous(call)) return {softmax_tier::columns, 0, 1, call.columns, 0};
-  return choose_softmax(call.columns, call.form != nullptr, device);
+  softmax_choice choice{};
+  if (is_of_words(call) && choose_words(words_of(call), size_of(call.type[operand_x]), device, choice)) return choice;
+  return choose_softmax(call.columns, device);
 }
 
 softmax_arguments arguments_of(const softmax_call& call, const work_split& work,
@@ -35,7 +63,8 @@ softmax_arguments arguments_of(const softmax_call& call, const work_split& work,
   a.logarithm = call.logarithm;
   a.partial = call.pass == softmax_pass::partial;
   a.finish = call.pass == softmax_pass::finish;
-  a.fine = a.partial || a.logarithm || call.type[operand_y] == dtype::f32;
+  a.precise = a.partial || call.type[operand_y] == dtype::f32 || has_row_results(call);
+  a.fine = a.precise || a.logarithm;
   a.scored = call.scored;
   a.scale = a.output_scale = 1;
   a.zeros = call.columns == 0;
@@ -68,10 +97,12 @@ status cuda_softmax_kernel(const softmax_call& call, const char*& name) noexcept
     case softmax_tier::columns: name = "columns"; break;
     case softmax_tier::passes: name = "passes"; break;
     case softmax_tier::staged: name = choice.cluster > 1 ? "staged cluster" : "staged"; break;
-    case softmax_tier::rows:
-      name = choice.cluster > 1                                                                      ? "cluster"
-             : configs_of(call.form != nullptr)[static_cast<std::size_t>(choice.config)].lanes <= 32 ? "lanes"
-                                                                                                     : "block";
+    case softmax_tier::words:
+    case softmax_tier::rows: {
+      const int lanes = choice.tier == softmax_tier::words ? staged_configs[choice.config].lanes
+                                                           : row_configs[choice.config].lanes;
+      name = choice.cluster > 1 ? "cluster" : lanes <= 32 ? "lanes" : "block";
+    }
   }
   return {};
 }
@@ -87,13 +118,16 @@ status cuda_run_softmax(const softmax_call& call, const options& how) noexcept {
   const std::int64_t rows = work.end - work.begin;
   if (choice.tier == softmax_tier::columns)
     return launch(cuda_softmax.columns, row_shape(rows, column_rows, column_rows * column_warps, 1), how, a);
-  const auto number = static_cast<std::size_t>(choice.config);
-  const bool held = choice.tier == softmax_tier::rows;
-  const row_config& config = held ? configs_of(fused)[number] : long_config;
-  launch_shape shape = row_shape(rows, config.threads / config.lanes, config.threads, choice.cluster);
+  const bool words = choice.tier == softmax_tier::words, held = choice.tier == softmax_tier::rows;
+  const int lanes = words ? staged_configs[choice.config].lanes : held ? row_configs[choice.config].lanes : long_config.lanes;
+  const int threads = lanes < 128 ? 128 : lanes;
+  launch_shape shape = row_shape(rows, threads / lanes, threads, choice.cluster);
   shape.shared_bytes = choice.shared_bytes;
-  const auto kernel =
-      held ? (fused ? cuda_softmax.fused[number] : cuda_softmax.plain[number]) : cuda_softmax.long_rows[fused];
+  const dtype t = call.type[operand_x];
+  const int type = t == dtype::f32 ? 0 : t == dtype::f16 ? 1 : 2;
+  const auto kernel = words  ? cuda_softmax.staged[type][fused][choice.config]
+                      : held ? cuda_softmax.rows[choice.config]
+                             : cuda_softmax.long_rows[fused];
   return launch(kernel, shape, how, a);
 }
 

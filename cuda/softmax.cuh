@@ -71,13 +71,11 @@ struct score_tile : row_tile<lanes, chunks> {
 
   /// Scores become numerators, which are added up if `add`; a logarithm needs the scores themselves.
   /// Returns what was added.
-  SIGMAX_DEVICE exact_total exponentiate(const softmax_arguments& a, const math::row_maximum<float>& reference,
-                                         bool add) {
+  SIGMAX_DEVICE exact_total exponentiate(const softmax_arguments& a, const row_scale& s, bool add) {
     numerator_sum sum;
     for_chunks([&](int c) {
       float e[chunk_size];
-#pragma unroll
-      for (int i = 0; i < chunk_size; ++i) e[i] = math::scaled_exp_below<true>(t[c][i], reference);
+      numerators(a, s, t[c], e);
       if (add) sum.add(e, a.fine);
 #pragma unroll
       for (int i = 0; i < chunk_size; ++i) t[c][i] = a.logarithm ? t[c][i] : e[i];
@@ -122,11 +120,12 @@ SIGMAX_DEVICE exact_total total_of(const softmax_arguments& a, const softmax_row
   return group.add(mine, nan);
 }
 
-template <int config, bool fused>
-__global__ void __launch_bounds__(config_of<config, fused>.threads, config_of<config, fused>.blocks)
+template <int config>
+__global__ void __launch_bounds__(row_configs[config].threads, row_configs[config].blocks)
     softmax_rows(softmax_arguments a) {
-  constexpr int lanes = config_of<config, fused>.lanes, chunks = config_of<config, fused>.chunks;
-  constexpr unsigned threads = config_of<config, fused>.threads, together = threads / lanes;
+  constexpr bool fused = true;
+  constexpr int lanes = row_configs[config].lanes, chunks = row_configs[config].chunks;
+  constexpr unsigned threads = row_configs[config].threads, together = threads / lanes;
   constexpr bool clusters = lanes == most_lanes;
   using group_type = std::conditional_t<lanes <= 32, lane_group<lanes>, row_group<threads / 32, clusters>>;
   SIGMAX_ROW_EXCHANGE(places, lanes <= 32 ? 1 : most_parts);
@@ -147,7 +146,7 @@ __global__ void __launch_bounds__(config_of<config, fused>.threads, config_of<co
     const float most = tile.largest(nan);
     const row_scale s = scale_of<fused>(a, r, given ? value_of(a, row, operand_max, 0) : group.largest(most));
     const double score_sum = fused && a.smoothing != 0 && a.partial ? group.add(tile.score_sum(w)) : 0;
-    exact_total total = tile.exponentiate(a, s.reference, !given);
+    exact_total total = tile.exponentiate(a, s, !given);
     if (given)
       total = {};
     else
@@ -206,7 +205,7 @@ __global__ void __launch_bounds__(long_config.lanes) softmax_long_rows(softmax_a
           most = __builtin_fmaxf(most, tile.largest(nan));
           if (fused && a.smoothing != 0 && a.partial) score_sum += tile.score_sum(w);
         } else if (pass == 1 || !(kept || a.logarithm)) {
-          const exact_total added = tile.exponentiate(a, s.reference, pass == 1);
+          const exact_total added = tile.exponentiate(a, s, pass == 1);
           if (pass == 1) total.add(added);
           total.carry();
         }
@@ -274,8 +273,7 @@ static __global__ void __launch_bounds__(column_rows* column_warps) softmax_colu
         }
         if (pass == 0) continue;
         float e[column_step];
-#pragma unroll
-        for (int i = 0; i < column_step; ++i) e[i] = math::scaled_exp_below<true>(t[i], s.reference);
+        numerators(a, s, t, e);
         if (pass == 1) {
           numerator_sum sum;
           sum.add(e, a.fine);

@@ -7,7 +7,8 @@ namespace sigmax {
 
 struct cuda_softmax_kernels {
   using kernel = void (*)(softmax_arguments);
-  kernel plain[std::size(plain_configs)], fused[std::size(fused_configs)];
+  kernel staged[3][2][std::size(staged_configs)];  ///< of f32, f16, bf16; plain, and with what goes with those rows
+  kernel rows[std::size(row_configs)];
   kernel long_rows[2];  ///< plain and fused
   kernel columns;
 };

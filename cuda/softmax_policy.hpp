@@ -23,11 +23,8 @@ struct row_config {
   constexpr row_config(int l, int c, int b) noexcept : lanes(l), chunks(c), blocks(b), threads(l < 128 ? 128 : l) {}
   constexpr int columns() const noexcept { return lanes * chunks * chunk_size; }
 };
-inline constexpr row_config plain_configs[] = {{4, 1, 8},  {8, 1, 8},   {16, 1, 8},  {32, 1, 8},  {32, 2, 5},
-                                               {32, 4, 4}, {128, 2, 5}, {128, 4, 4}, {256, 4, 2}, {512, 4, 1}};
-/// With what is fused around a softmax, which is no faster for having all of them.
-inline constexpr row_config fused_configs[] = {{8, 1, 6},   {32, 1, 6},  {32, 4, 4},
-                                               {128, 4, 4}, {256, 4, 2}, {512, 2, 1}};
+inline constexpr row_config row_configs[] = {{8, 1, 6},   {32, 1, 6},  {32, 4, 4},
+                                             {128, 4, 4}, {256, 4, 2}, {512, 2, 1}};
 /// For gradients, which hold two rows.
 inline constexpr row_config gradient_configs[] = {{8, 1, 8},   {32, 1, 8},  {32, 2, 5},
                                                   {128, 2, 5}, {256, 2, 2}, {512, 2, 1}};
@@ -38,11 +35,18 @@ static_assert(gating_configs[std::size(gating_configs) - 1].columns() == most_ex
 /// Rows of so many lanes may have a cluster of blocks.
 inline constexpr int most_lanes = 512;
 
-template <int config, bool fused>
-inline constexpr row_config config_of = fused ? fused_configs[fused ? config : 0] : plain_configs[config];
-constexpr std::span<const row_config> configs_of(bool fused) noexcept {
-  return fused ? std::span<const row_config>(fused_configs) : std::span<const row_config>(plain_configs);
-}
+/// The kernels whose rows wait in shared memory as they are: the lanes that share one, words of 16 bytes for which they
+/// are chosen, and blocks that must fit. More words a lane cost less of what is done once a row, and rows of a block's
+/// most words are shared by a cluster: three blocks of 64 KiB fit on a multiprocessor.
+struct staged_config {
+  int lanes, words, threads, blocks;
+  constexpr staged_config(int l, int w, int b) noexcept : lanes(l), words(w), threads(l < 128 ? 128 : l), blocks(b) {}
+};
+inline constexpr staged_config staged_configs[] = {{2, 8, 8},    {4, 16, 8},    {8, 64, 8},    {16, 128, 8},
+                                                   {32, 512, 8}, {128, 1024, 8}, {256, 4096, 3}};
+inline constexpr int most_staged_lanes = 256;  ///< such rows may have a cluster
+/// Numbers that a thread adds up at most: exact_sum.hpp.
+inline constexpr int most_summands = 512;
 
 /// Blocks of a cluster that every device with clusters can run.
 inline constexpr int most_cluster = 8;
@@ -58,8 +62,9 @@ inline constexpr std::int64_t long_columns = long_config.columns();
 inline constexpr int column_rows = 32, column_warps = 8, column_step = 4;
 
 enum class softmax_tier {
+  words,    ///< in shared memory as they are, of a group of lanes, a block or a cluster
   rows,     ///< in registers, of a group of lanes, a block or a cluster
-  staged,   ///< in the shared memory of a block or a cluster
+  staged,   ///< in the shared memory of a block or a cluster, as f32
   passes,   ///< read three times
   columns,  ///< the axis is not contiguous
 };
@@ -68,7 +73,7 @@ struct softmax_choice {
   softmax_tier tier;
   int config;                 ///< of those of its kernels, for `rows`
   int cluster;                ///< blocks that share a row
-  std::int64_t span;          ///< columns of each of them
+  std::int64_t span;          ///< columns of each of them; for `words` words
   std::int64_t shared_bytes;  ///< dynamic, of a block
 };
 
@@ -95,10 +100,24 @@ constexpr bool choose_config(std::int64_t columns, std::span<const row_config> c
   return false;
 }
 
+/// A row that lies in so many words of 16 bytes, of elements of so many bytes, if shared memory can hold it.
+constexpr bool choose_words(std::int64_t words, std::int64_t size, const device_limits& device,
+                            softmax_choice& choice) noexcept {
+  const int last = static_cast<int>(std::size(staged_configs)) - 1;
+  int config = 0, cluster = 1;
+  while (config < last && words > staged_configs[config].words) ++config;
+  const staged_config& c = staged_configs[config];
+  const int most = config == last && device.architecture >= cluster_architecture ? most_cluster : 1;
+  while (cluster < most && words > std::int64_t{cluster} * c.words) cluster *= 2;
+  const std::int64_t span = divide_up(words, cluster), slots = divide_up(span, c.lanes);
+  const std::int64_t bytes = slots * c.threads * vector_bytes;
+  choice = {softmax_tier::words, config, cluster, span, bytes};
+  return bytes <= device.shared_bytes - exchange_bytes && slots * (vector_bytes / size) <= most_summands;
+}
 /// A row of so many elements along a contiguous axis.
-constexpr softmax_choice choose_softmax(std::int64_t columns, bool fused, const device_limits& device) noexcept {
+constexpr softmax_choice choose_softmax(std::int64_t columns, const device_limits& device) noexcept {
   softmax_choice choice{};
-  if (choose_config(columns, configs_of(fused), device, choice)) return choice;
+  if (choose_config(columns, row_configs, device, choice)) return choice;
   const int together = device.architecture >= cluster_architecture ? most_cluster : 1;
   // A step of the kernel for long rows has its place in shared memory, whole.
   const std::int64_t span = divide_up(divide_up(columns, together), long_columns) * long_columns;
@@ -147,7 +166,8 @@ struct softmax_arguments {
   std::int64_t columns, x_stride, y_stride, mask_stride;  ///< along the axis, in elements
   std::int64_t span;                                      ///< columns of each block of a cluster
   bool logarithm, scored, partial, finish;
-  bool fine;  ///< sums take their last piece: for all but probabilities of 16 bits
+  bool precise;  ///< numerators as good as f32: for all but results of 16 bits alone
+  bool fine;     ///< sums take their last piece: for all but probabilities of 16 bits
   bool staged;
   bool causal, zeros;  ///< zeros: what a row without scores becomes; else NaN
   float scale, softcap, output_scale;

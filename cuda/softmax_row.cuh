@@ -105,6 +105,35 @@ SIGMAX_DEVICE void score(const softmax_arguments& a, const softmax_row& r, float
   }
 }
 
+/// NaN if one of them is.
+SIGMAX_DEVICE float largest_or_nan(float a, float b) {
+#if defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 800
+  float m;
+  asm("max.NaN.f32 %0, %1, %2;" : "=f"(m) : "f"(a), "f"(b));
+  return m;
+#else
+  return a != a || a > b ? a : b;
+#endif
+}
+/// The same of a word of a vector: one f32, or two numbers of 16 bits each for itself.
+SIGMAX_DEVICE std::uint32_t largest_pair(std::uint32_t a, std::uint32_t b, float) {
+  return bits_of(largest_or_nan(from_bits(a), from_bits(b)));
+}
+template <class T>
+SIGMAX_DEVICE std::uint32_t largest_pair(std::uint32_t a, std::uint32_t b, T) {
+#if defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 800
+  std::uint32_t m;
+  if constexpr (std::is_same_v<T, float16>)
+    asm("max.NaN.f16x2 %0, %1, %2;" : "=r"(m) : "r"(a), "r"(b));
+  else
+    asm("max.NaN.bf16x2 %0, %1, %2;" : "=r"(m) : "r"(a), "r"(b));
+  return m;
+#else
+  const auto half = [](std::uint32_t word, int shift) { return to_float(T{static_cast<std::uint16_t>(word >> shift)}); };
+  return pack_two<T>(largest_or_nan(half(a, 0), half(b, 0)), largest_or_nan(half(a, 16), half(b, 16)));
+#endif
+}
+
 /// From the largest score on: what the row's elements are measured by.
 struct row_scale {
   float max;    ///< the largest score, the sink's included, of those that are not NaN
@@ -118,6 +147,37 @@ SIGMAX_DEVICE row_scale scale_of(const softmax_arguments& a, const softmax_row& 
   s.shift = fused && s.max == no_score && (a.zeros || r.ignored) ? 0.0f : s.max;
   s.reference = math::reduce_maximum(s.shift);
   return s;
+}
+
+/// 2^t within 2 ULP, 0 where that is below 2^-126 (PTX ISA, ex2.approx.ftz.f32).
+SIGMAX_DEVICE float exp2_estimate(float t) {
+#if defined(__CUDA_ARCH__)
+  float y;
+  asm("ex2.approx.ftz.f32 %0, %1;" : "=f"(y) : "f"(t));
+  return y;
+#else
+  return __builtin_exp2f(t);
+#endif
+}
+
+/// Numerators: 2^25 e^(t - shift). Where results have 16 bits and nothing else is asked for, they need not be `precise`:
+/// 2^-20 of error in each is a hundredth of what rounding the results leaves, and the rounding of the exponent is 2^-21
+/// or, beyond e^-14, 2^-24 of it. A logarithm wants the largest one exact: its own result may be the others' sum alone.
+template <bool precise, int n>
+SIGMAX_DEVICE void numerators(bool logarithm, const row_scale& s, const float (&t)[n], float (&e)[n]) {
+#pragma unroll
+  for (int i = 0; i < n; ++i) {
+    if constexpr (precise) {
+      e[i] = math::scaled_exp_below<true>(t[i], s.reference);
+    } else {
+      const float y = exp2_estimate(fma_exact(t[i] - s.shift, math::log2_e, 25.0f));
+      e[i] = logarithm && t[i] == s.shift ? 0x1p25f : y;
+    }
+  }
+}
+template <int n>
+SIGMAX_DEVICE void numerators(const softmax_arguments& a, const row_scale& s, const float (&t)[n], float (&e)[n]) {
+  a.precise ? numerators<true>(a.logarithm, s, t, e) : numerators<false>(a.logarithm, s, t, e);
 }
 
 /// What the last pass multiplies by or subtracts.
@@ -160,6 +220,7 @@ SIGMAX_DEVICE row_result finish_row(const softmax_arguments& a, const softmax_ro
   if (plain && !a.logarithm) {
     const bool empty = fused && (total.top | total.high | total.low) == 0;
     result.factor = reciprocal_of(total);
+    if (!a.precise) result.factor.low = 0;
     if (nan || empty) result.factor = {nan ? not_a_number : 0.0f, 0};
     return result;
   }
@@ -191,7 +252,7 @@ SIGMAX_DEVICE row_result finish_row(const softmax_arguments& a, const softmax_ro
 }
 
 /// Numerators, or scores if it is a logarithm, become results; column(i) is the place of the i-th along the axis.
-template <bool fused, int n, class Column>
+template <bool fused, bool precise = true, int n, class Column>
 SIGMAX_DEVICE void finish_elements(const softmax_arguments& a, const softmax_row& r, const row_result& result,
                                    float (&t)[n], Column column) {
   if (a.logarithm) {
@@ -200,7 +261,10 @@ SIGMAX_DEVICE void finish_elements(const softmax_arguments& a, const softmax_row
     return;
   }
 #pragma unroll
-  for (int i = 0; i < n; ++i) t[i] = scaled(fused ? t[i] * result.before : t[i], result.factor);
+  for (int i = 0; i < n; ++i) {
+    if (fused) t[i] = t[i] * result.before;
+    t[i] = precise ? scaled(t[i], result.factor) : t[i] * result.factor.high;
+  }
   if (!fused || a.data[operand_dloss] == nullptr || r.ignored) return;
   const auto less = static_cast<float>(-r.gradient * (a.smoothing / static_cast<double>(a.columns)));
 #pragma unroll

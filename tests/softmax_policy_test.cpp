@@ -11,43 +11,74 @@ constexpr device_limits hopper{90, 132, 227 * 1024}, turing{75, 40, 64 * 1024}, 
 
 TEST(softmax_policy, every_row_fits_its_tier) {
   for (const device_limits& device : {hopper, turing, ada, blackwell_consumer})
-    for (bool fused : {false, true})
-      for (std::int64_t n = 1; n < std::int64_t{1} << 40; n += 1 + n / 37) {
-        const softmax_choice c = choose_softmax(n, fused, device);
-        EXPECT_GE(c.span * c.cluster, n);
-        EXPECT_LE(c.cluster, device.architecture >= 90 ? 8 : 1);
-        EXPECT_LE(c.shared_bytes + exchange_bytes, device.shared_bytes);
-        EXPECT_EQ(c.span % (c.cluster > 1 ? chunk_size : 1), 0) << "vectors begin at whole chunks";
-        if (c.tier == softmax_tier::rows) {
-          const row_config& config = configs_of(fused)[static_cast<std::size_t>(c.config)];
-          EXPECT_LE(c.span, config.columns());
-          EXPECT_TRUE(c.cluster == 1 || config.lanes == most_lanes);
-        } else {
-          EXPECT_EQ(c.span % long_columns, 0);
-          EXPECT_EQ(c.shared_bytes, c.tier == softmax_tier::staged ? c.span * 4 : 0);
-        }
-        const softmax_choice g = choose_gradient(n, device);
-        EXPECT_GE(g.span * g.cluster, n);
-        EXPECT_TRUE(g.tier != softmax_tier::rows || g.span <= gradient_configs[g.config].columns());
+    for (std::int64_t n = 1; n < std::int64_t{1} << 40; n += 1 + n / 37) {
+      const softmax_choice c = choose_softmax(n, device);
+      EXPECT_GE(c.span * c.cluster, n);
+      EXPECT_LE(c.cluster, device.architecture >= 90 ? 8 : 1);
+      EXPECT_LE(c.shared_bytes + exchange_bytes, device.shared_bytes);
+      EXPECT_EQ(c.span % (c.cluster > 1 ? chunk_size : 1), 0) << "vectors begin at whole chunks";
+      if (c.tier == softmax_tier::rows) {
+        const row_config& config = row_configs[c.config];
+        EXPECT_LE(c.span, config.columns());
+        EXPECT_TRUE(c.cluster == 1 || config.lanes == most_lanes);
+      } else {
+        EXPECT_EQ(c.span % long_columns, 0);
+        EXPECT_EQ(c.shared_bytes, c.tier == softmax_tier::staged ? c.span * 4 : 0);
       }
+      const softmax_choice g = choose_gradient(n, device);
+      EXPECT_GE(g.span * g.cluster, n);
+      EXPECT_TRUE(g.tier != softmax_tier::rows || g.span <= gradient_configs[g.config].columns());
+    }
+}
+
+TEST(softmax_policy, words_of_a_row_have_their_slots) {
+  for (const device_limits& device : {hopper, turing, ada, blackwell_consumer})
+    for (std::int64_t size : {2, 4}) {
+      bool held = true;
+      for (std::int64_t n = 1; n < std::int64_t{1} << 40; n += 1 + n / 37) {
+        softmax_choice c{};
+        const bool fits = choose_words(n, size, device, c);
+        EXPECT_TRUE(held || !fits) << "what does not fit at " << n << " must not fit beyond";
+        held = fits;
+        if (!fits) continue;
+        const staged_config& config = staged_configs[c.config];
+        const std::int64_t slots = c.shared_bytes / (config.threads * vector_bytes);
+        EXPECT_GE(c.span * c.cluster, n);
+        EXPECT_GE(slots * config.lanes, c.span);
+        EXPECT_LE(slots * vector_bytes / size, most_summands);
+        EXPECT_LE(c.shared_bytes + exchange_bytes, device.shared_bytes);
+        EXPECT_TRUE(c.cluster == 1 || (config.lanes == most_staged_lanes && device.architecture >= 90));
+      }
+    }
 }
 
 TEST(softmax_policy, tiers_by_length) {
-  const auto tier = [](std::int64_t n, const device_limits& d) { return choose_softmax(n, false, d).tier; };
-  const auto lanes = [](std::int64_t n) { return plain_configs[choose_softmax(n, false, hopper).config].lanes; };
-  EXPECT_EQ(lanes(1), 4);
-  EXPECT_EQ(lanes(33), 8);
-  EXPECT_EQ(lanes(1024), 32);
-  EXPECT_EQ(lanes(1025), 128);
-  EXPECT_EQ(lanes(16384), 512);
-  EXPECT_EQ(choose_softmax(16385, false, hopper).cluster, 2);
-  EXPECT_EQ(choose_softmax(131072, false, hopper).cluster, 8);
-  EXPECT_EQ(tier(131072, hopper), softmax_tier::rows);
-  EXPECT_EQ(tier(131073, hopper), softmax_tier::staged);
-  EXPECT_EQ(tier(393216, hopper), softmax_tier::staged);
-  EXPECT_EQ(tier(393217, hopper), softmax_tier::passes);
-  EXPECT_EQ(tier(16385, turing), softmax_tier::passes);
-  EXPECT_EQ(tier(16385, ada), softmax_tier::passes);
+  const auto words = [](std::int64_t n, const device_limits& d) {
+    softmax_choice c{};
+    EXPECT_TRUE(choose_words(n, 2, d, c)) << n;
+    return c;
+  };
+  const auto lanes = [&](std::int64_t n) { return staged_configs[words(n, hopper).config].lanes; };
+  EXPECT_EQ(lanes(1), 2);
+  EXPECT_EQ(lanes(9), 4);
+  EXPECT_EQ(lanes(128), 16);
+  EXPECT_EQ(lanes(512), 32);
+  EXPECT_EQ(lanes(513), 128);
+  EXPECT_EQ(lanes(1025), 256);
+  EXPECT_EQ(words(4096, hopper).cluster, 1);
+  EXPECT_EQ(words(4096, hopper).shared_bytes, 64 * 1024);
+  EXPECT_EQ(words(4097, hopper).cluster, 2);
+  EXPECT_EQ(words(32768, hopper).cluster, 8);
+  EXPECT_EQ(words(100000, hopper).cluster, 8);
+  EXPECT_EQ(words(3000, turing).cluster, 1);
+  softmax_choice c{};
+  EXPECT_FALSE(choose_words(112641, 2, hopper, c));
+  EXPECT_FALSE(choose_words(4096, 2, turing, c));
+  EXPECT_EQ(choose_softmax(1025, hopper).cluster, 1);
+  EXPECT_EQ(choose_softmax(65536, hopper).cluster, 8);
+  EXPECT_EQ(choose_softmax(65537, hopper).tier, softmax_tier::staged);
+  EXPECT_EQ(choose_softmax(393217, hopper).tier, softmax_tier::passes);
+  EXPECT_EQ(choose_softmax(16385, turing).tier, softmax_tier::passes);
 }
 
 TEST(softmax_policy, launches_of_any_number_of_rows) {

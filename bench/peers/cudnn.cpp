@@ -32,6 +32,7 @@ struct library {
   // Never closed: cuDNN keeps state of its own.
   library() {
     void* handle = dlopen(SIGMAX_BENCH_CUDNN, RTLD_NOW | RTLD_LOCAL);
+    if (handle == nullptr) handle = dlopen("libcudnn.so.9", RTLD_NOW | RTLD_LOCAL);  // built elsewhere
     if (handle == nullptr) {
       state.problem = dlerror();
       return;

@@ -106,6 +106,7 @@ struct cuda_thread {
   bool arrived = false, owes_wait = false;  // at the cluster's barrier
   unsigned mask = 0, source = 0, ballot = 0;
   std::uint64_t given = 0, taken = 0;
+  std::vector<std::pair<void*, const void*>> copies;  // on their way
   const char* file = "";
   int line = 0;
 };
@@ -477,6 +478,16 @@ void* shared_variable(const void* key, std::size_t bytes) {
     std::memset(b.shared.get() + offset, c.garbage, bytes);
   }
   return mine + offset;
+}
+
+void copy_to_shared(void* to, const void* from) {
+  const auto places = reinterpret_cast<std::uintptr_t>(to) | reinterpret_cast<std::uintptr_t>(from);
+  if (places % 16 != 0) current->fail("an asynchronous copy from or to an address that is no multiple of 16");
+  current->now->copies.emplace_back(to, from);
+}
+void wait_for_copies() {
+  for (const auto& [to, from] : current->now->copies) std::memcpy(to, from, 16);
+  current->now->copies.clear();
 }
 
 void* dynamic_shared_memory() { return current->blocks[current->now->block].shared.get(); }

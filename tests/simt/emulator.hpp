@@ -62,6 +62,10 @@ void cluster_arrive(const char* file = __builtin_FILE(), int line = __builtin_LI
 void cluster_wait(const char* file = __builtin_FILE(), int line = __builtin_LINE());
 void* remote(void* mine, unsigned rank, const char* file, int line);
 
+/// 16 bytes that arrive when the thread waits for them, not before.
+void copy_to_shared(void* to, const void* from);
+void wait_for_copies();
+
 void* shared_variable(const void* key, std::size_t bytes);
 void* dynamic_shared_memory();
 

@@ -67,18 +67,23 @@ class softmax_faults : public testing::Test {
 
 // One block or one cluster does both rows.
 TEST_F(softmax_faults, none) {
-  for (std::int64_t n : {2000, 20000, 120000, 150000}) EXPECT_FALSE(shows(softmax_call(n, false))) << n;
+  for (std::int64_t n : {100, 3000, 20000, 120000, 150000}) EXPECT_FALSE(shows(softmax_call(n, false))) << n;
   EXPECT_FALSE(shows(softmax_call(300, true)));
 }
 
 TEST_F(softmax_faults, a_missing_barrier) {
   for (row_barrier which : {row_barrier::maximum, row_barrier::total}) {
     missing_barrier = which;
-    EXPECT_TRUE(shows(softmax_call(2000, false))) << static_cast<int>(which);
+    EXPECT_TRUE(shows(softmax_call(3000, false))) << static_cast<int>(which);
     EXPECT_TRUE(shows(softmax_call(40000, false))) << static_cast<int>(which);
     EXPECT_TRUE(shows(softmax_call(150000, false))) << static_cast<int>(which);
     EXPECT_TRUE(shows(softmax_call(300, true))) << static_cast<int>(which);
   }
+}
+
+TEST_F(softmax_faults, nobody_waits_for_the_copies) {
+  missing_barrier = row_barrier::copies;
+  for (std::int64_t n : {100, 3000, 40000}) EXPECT_TRUE(shows(softmax_call(n, false))) << n;
 }
 
 TEST_F(softmax_faults, what_only_clusters_have) {

@@ -1,0 +1,201 @@
+// Softmax of rows of one dtype along a contiguous axis, without masks but those by position: a row waits in shared
+// memory, each thread's words of 16 bytes for itself, so that registers hold one word at a time. Copies into shared
+// memory take no registers either: as much is on its way as shared memory holds, and blocks that wait for memory leave
+// the multiprocessor to those that compute. Loops are short, because code that all threads run once comes late.
+#pragma once
+
+#include "softmax_row.cuh"
+
+namespace sigmax {
+namespace {
+
+/// A row in words of 16 bytes: element e of word i has place i * size + e, and the row's first element place `head`.
+template <class T>
+struct row_words {
+  static constexpr int size = per_vector<T>;
+  const vector* x;
+  std::uintptr_t y;
+  int begin, end;    ///< places that are read
+  int first, after;  ///< places of the row
+  bool alike;        ///< y's words are where x's are
+
+  SIGMAX_DEVICE row_words(const softmax_arguments& a, const softmax_row& r) {
+    const auto address = reinterpret_cast<std::uintptr_t>(r.x);
+    const auto lead = static_cast<std::uintptr_t>(address % vector_bytes);
+    first = static_cast<int>(lead / sizeof(T));
+    x = reinterpret_cast<const vector*>(address - lead);
+    y = reinterpret_cast<std::uintptr_t>(r.y) - lead;
+    alike = y % vector_bytes == 0;
+    after = first + static_cast<int>(a.columns);
+    begin = first + static_cast<int>(r.begin);
+    end = first + static_cast<int>(r.end);
+  }
+  SIGMAX_DEVICE static bool within(int place, int from, int to) { return place >= from && place + size <= to; }
+  SIGMAX_DEVICE bool is_read(int place) const { return place < end && place + size > begin; }
+
+  /// A word of which not all is read, the rest -inf.
+  SIGMAX_DEVICE vector load_some(int word) const {
+    float t[size];
+#pragma unroll
+    for (int i = 0; i < size; ++i) {
+      const int place = word * size + i;
+      t[i] = place >= begin && place < end
+                 ? load_element(reinterpret_cast<const std::byte*>(x) + place * static_cast<int>(sizeof(T)), type)
+                 : no_score;
+    }
+    return pack(t, T{});
+  }
+  SIGMAX_DEVICE void store(int word, const float (&t)[size]) const {
+    const std::uintptr_t at = y + static_cast<std::uintptr_t>(word) * vector_bytes;
+    const vector v = pack(t, T{});
+    if (alike && within(word * size, first, after)) return sigmax::store(reinterpret_cast<vector*>(at), v);
+#pragma unroll
+    for (int i = 0; i < size; ++i) {
+      const int place = word * size + i;
+      if (place < first || place >= after) continue;
+      if constexpr (sizeof(T) == 4)
+        sigmax::store(reinterpret_cast<std::uint32_t*>(at) + i, v.word[i]);
+      else
+        sigmax::store(reinterpret_cast<std::uint16_t*>(at) + i, static_cast<std::uint16_t>(v.word[i / 2] >> (i % 2 * 16)));
+    }
+  }
+
+ private:
+  static constexpr dtype type = sizeof(T) == 4                    ? dtype::f32
+                                : std::is_same_v<T, float16> ? dtype::f16
+                                                             : dtype::bf16;
+};
+
+/// The largest of the words that a thread sees, NaN if there is one.
+template <class T>
+struct largest_of_words {
+  vector most;
+  SIGMAX_DEVICE largest_of_words() {
+    float none[per_vector<T>];
+#pragma unroll
+    for (float& t : none) t = no_score;
+    most = pack(none, T{});
+  }
+  SIGMAX_DEVICE void add(const vector& v) {
+#pragma unroll
+    for (int i = 0; i < 4; ++i) most.word[i] = largest_pair(most.word[i], v.word[i], T{});
+  }
+  SIGMAX_DEVICE float value() const {
+    float t[per_vector<T>];
+    unpack(most, t, T{});
+    float m = t[0];
+#pragma unroll
+    for (int i = 1; i < per_vector<T>; ++i) m = largest_or_nan(m, t[i]);
+    return m;
+  }
+};
+
+template <class T, int config, bool fused>
+__global__ void __launch_bounds__(staged_configs[config].threads, staged_configs[config].blocks)
+    softmax_staged(softmax_arguments a) {
+  constexpr int size = per_vector<T>, lanes = staged_configs[config].lanes;
+  constexpr bool precise = sizeof(T) == 4, clusters = lanes == most_staged_lanes;
+  constexpr unsigned threads = staged_configs[config].threads, together = threads / lanes;
+  using group_type = std::conditional_t<lanes <= 32, lane_group<lanes>, row_group<threads / 32, clusters>>;
+  SIGMAX_ROW_EXCHANGE(places, lanes <= 32 ? 1 : most_parts);
+  group_type group(places);
+  vector* const slots = dynamic_shared<vector>() + threadIdx.x;  // a thread's, each `threads` after the one before
+  const unsigned blocks = group.together, rank = group.rank, lane = threadIdx.x % static_cast<unsigned>(lanes);
+  wait_for_previous_kernel();
+  for (std::int64_t tile_row = a.rows.begin + std::int64_t{blockIdx.x / blocks} * together; tile_row < a.rows.end;
+       tile_row += std::int64_t{gridDim.x / blocks} * together) {
+    const std::int64_t number = tile_row + threadIdx.x / static_cast<unsigned>(lanes);
+    const bool live = number < a.rows.end;  // else a copy of the last row, which writes nothing
+    const std::int64_t row = live ? number : a.rows.end - 1;
+    const softmax_row r = begin_row<fused>(a, row);
+    const row_words<T> w(a, r);
+    const int all = (w.after + size - 1) / size, span = static_cast<int>(a.span);
+    const int begin = static_cast<int>(rank) * span + static_cast<int>(lane);
+    const int end = all < static_cast<int>(rank + 1) * span ? all : static_cast<int>(rank + 1) * span;
+    // Work on the words of which something is read, each with its slot.
+    const auto for_read = [&](auto work) {
+      int word = begin;
+      vector* slot = slots;
+      if constexpr (fused) {
+        const int skipped = w.begin / size - begin;  // whole turns of the lanes before the first word
+        const int turns = skipped > 0 ? (skipped + lanes - 1) / lanes : 0;
+        word += turns * lanes;
+        slot += turns * static_cast<int>(threads);
+      }
+      const int last = fused && (w.end + size - 1) / size < end ? (w.end + size - 1) / size : end;
+#pragma unroll 1
+      for (; word < last; word += lanes, slot += threads) work(word, *slot);
+    };
+    const auto scores = [&](int word, const vector& v, float(&t)[size]) {
+      unpack(v, t, T{});
+      if constexpr (fused) {
+#pragma unroll
+        for (int i = 0; i < size; ++i) t[i] = t[i] * r.scale;
+        if (w.within(word * size, w.begin, w.end)) return;
+#pragma unroll
+        for (int i = 0; i < size; ++i) {
+          const int place = word * size + i;
+          t[i] = place >= w.begin && place < w.end ? t[i] : no_score;
+        }
+      }
+    };
+
+    for_read([&](int word, vector& slot) {
+      if (w.within(word * size, w.begin, w.end))
+        copy_to_shared(&slot, w.x + word);
+      else if (w.is_read(word * size))
+        slot = w.load_some(word);
+    });
+    if (SIGMAX_BARRIER_IS_THERE(copies)) wait_for_copies();
+    float most = no_score;
+    if constexpr (fused) {
+      for_read([&](int word, vector& slot) {
+        float t[size];
+        scores(word, slot, t);
+#pragma unroll
+        for (int i = 0; i < size; ++i) most = largest_or_nan(most, t[i]);
+      });
+    } else {
+      largest_of_words<T> words;
+      for_read([&](int, vector& slot) { words.add(slot); });
+      most = words.value();
+    }
+    const bool nan = most != most;
+    const row_scale s = scale_of<fused>(a, r, group.largest(most));
+    numerator_sum sum;
+    std::uint32_t count = 0;
+    for_read([&](int word, vector& slot) {
+      float t[size], e[size];
+      scores(word, slot, t);
+      numerators<precise>(a.logarithm, s, t, e);
+      sum.add(e, precise || a.logarithm);
+      count += size;
+      if (precise && !a.logarithm) slot = pack(e, T{});
+    });
+    const exact_total mine = sum.total(count, count, precise || a.logarithm ? count : 0);
+    const exact_total total = total_of(a, r, s, group, mine, nan, lane == 0 && rank == 0);
+    const row_result result = finish_row<fused>(a, r, s, row, total, 0, live && lane == 0 && rank == 0);
+    if (!live) continue;
+    const vector* slot = slots;
+#pragma unroll 1
+    for (int word = begin; word < end; word += lanes, slot += threads) {
+      float t[size];
+      if (fused && !w.is_read(word * size)) {
+#pragma unroll
+        for (int i = 0; i < size; ++i) t[i] = a.logarithm ? no_score : 0.0f;
+      } else if (precise && !a.logarithm) {
+        unpack(*slot, t, T{});
+      } else {
+        scores(word, *slot, t);
+        if (!a.logarithm) numerators<precise>(false, s, t, t);
+      }
+      finish_elements<fused, precise>(a, r, result, t, [&](int i) { return word * size + i - w.first; });
+      w.store(word, t);
+    }
+  }
+  group.leave();
+  let_next_kernel_start();
+}
+
+}  // namespace
+}  // namespace sigmax
