@@ -75,7 +75,7 @@ struct score_tile : row_tile<lanes, chunks> {
     numerator_sum sum;
     for_chunks([&](int c) {
       float e[chunk_size];
-      numerators(a, s, t[c], e);
+      numerators(s, a.precise, a.logarithm, t[c], e);
       if (add) sum.add(e, a.fine);
 #pragma unroll
       for (int i = 0; i < chunk_size; ++i) t[c][i] = a.logarithm ? t[c][i] : e[i];
@@ -89,7 +89,7 @@ struct score_tile : row_tile<lanes, chunks> {
                            const row_result& result) {
     const dtype type = a.type[operand_y];
     for_chunks([&](int c) {
-      finish_elements<fused>(a, r, result, t[c], [&](int i) { return w.first + place(c, i); });
+      finish_elements<fused>(a, r, result, a.precise, t[c], [&](int i) { return w.first + place(c, i); });
       base::store_chunk(c, w.y, type, w.columns);
     });
   }
@@ -231,7 +231,7 @@ __global__ void __launch_bounds__(long_config.lanes) softmax_long_rows(softmax_a
 }
 
 /// 32 rows side by side, of each of which a block's warps take every eighth element; any strides and dtypes.
-static __global__ void __launch_bounds__(column_rows* column_warps) softmax_columns(softmax_arguments a) {
+static __global__ void __launch_bounds__(column_rows* column_warps, 2) softmax_columns(softmax_arguments a) {
   SIGMAX_ROW_EXCHANGE(places, column_rows * column_warps);
   column_group group{places, column_warps};
   const unsigned warp = threadIdx.x / 32u;
@@ -273,7 +273,7 @@ static __global__ void __launch_bounds__(column_rows* column_warps) softmax_colu
         }
         if (pass == 0) continue;
         float e[column_step];
-        numerators(a, s, t, e);
+        numerators(s, a.precise, a.logarithm, t, e);
         if (pass == 1) {
           numerator_sum sum;
           sum.add(e, a.fine);
@@ -283,7 +283,7 @@ static __global__ void __launch_bounds__(column_rows* column_warps) softmax_colu
         }
 #pragma unroll
         for (int i = 0; i < column_step; ++i) t[i] = a.logarithm ? t[i] : e[i];
-        finish_elements<true>(a, r, result, t, column);
+        finish_elements<true>(a, r, result, a.precise, t, column);
 #pragma unroll
         for (int i = 0; i < column_step; ++i)
           if (live && column(i) < a.columns) store_element(r.y + column(i) * y_step, a.type[operand_y], t[i]);

@@ -43,7 +43,7 @@ struct staged_config {
   constexpr staged_config(int l, int w, int b) noexcept : lanes(l), words(w), threads(l < 128 ? 128 : l), blocks(b) {}
 };
 inline constexpr staged_config staged_configs[] = {{2, 8, 8},    {4, 16, 8},    {8, 64, 8},    {16, 128, 8},
-                                                   {32, 512, 8}, {128, 1024, 8}, {256, 4096, 3}};
+                                                   {32, 512, 7}, {128, 1024, 7}, {256, 4096, 3}};
 inline constexpr int most_staged_lanes = 256;  ///< such rows may have a cluster
 /// Numbers that a thread adds up at most: exact_sum.hpp.
 inline constexpr int most_summands = 512;

@@ -163,21 +163,23 @@ SIGMAX_DEVICE float exp2_estimate(float t) {
 /// Numerators: 2^25 e^(t - shift). Where results have 16 bits and nothing else is asked for, they need not be `precise`:
 /// 2^-20 of error in each is a hundredth of what rounding the results leaves, and the rounding of the exponent is 2^-21
 /// or, beyond e^-14, 2^-24 of it. A logarithm wants the largest one exact: its own result may be the others' sum alone.
-template <bool precise, int n>
-SIGMAX_DEVICE void numerators(bool logarithm, const row_scale& s, const float (&t)[n], float (&e)[n]) {
+template <int n>
+SIGMAX_DEVICE void numerators(const row_scale& s, bool precise, bool logarithm, const float (&t)[n], float (&e)[n]) {
+  if (precise) {
+#pragma unroll
+    for (int i = 0; i < n; ++i) e[i] = math::scaled_exp_below<true>(t[i], s.reference);
+    return;
+  }
+  bool most[n];
 #pragma unroll
   for (int i = 0; i < n; ++i) {
-    if constexpr (precise) {
-      e[i] = math::scaled_exp_below<true>(t[i], s.reference);
-    } else {
-      const float y = exp2_estimate(fma_exact(t[i] - s.shift, math::log2_e, 25.0f));
-      e[i] = logarithm && t[i] == s.shift ? 0x1p25f : y;
-    }
+    const float d = t[i] - s.shift;
+    most[i] = d == 0;
+    e[i] = exp2_estimate(fma_exact(d, math::log2_e, 25.0f));
   }
-}
-template <int n>
-SIGMAX_DEVICE void numerators(const softmax_arguments& a, const row_scale& s, const float (&t)[n], float (&e)[n]) {
-  a.precise ? numerators<true>(a.logarithm, s, t, e) : numerators<false>(a.logarithm, s, t, e);
+  if (!logarithm) return;
+#pragma unroll
+  for (int i = 0; i < n; ++i) e[i] = most[i] ? 0x1p25f : e[i];
 }
 
 /// What the last pass multiplies by or subtracts.
@@ -185,6 +187,7 @@ struct row_result {
   factors factor;
   float before;
   math::row_logarithm<float> logarithm;
+  float shift, log_sum;  ///< of one that need not be precise
   float target;  ///< the result in the target's column, of a loss; only who writes it may trust it, in place
 };
 
@@ -242,6 +245,7 @@ SIGMAX_DEVICE row_result finish_row(const softmax_arguments& a, const softmax_ro
   if (a.logarithm) {
     const factors parts = two_parts(log_sum);
     result.logarithm = math::reduce_logarithm(s.shift, parts.high, parts.low);
+    result.shift = s.shift, result.log_sum = parts.high;
     return result;
   }
   const double scale = a.data[operand_dloss] != nullptr ? r.gradient : static_cast<double>(a.output_scale);
@@ -252,12 +256,13 @@ SIGMAX_DEVICE row_result finish_row(const softmax_arguments& a, const softmax_ro
 }
 
 /// Numerators, or scores if it is a logarithm, become results; column(i) is the place of the i-th along the axis.
-template <bool fused, bool precise = true, int n, class Column>
+template <bool fused, int n, class Column>
 SIGMAX_DEVICE void finish_elements(const softmax_arguments& a, const softmax_row& r, const row_result& result,
-                                   float (&t)[n], Column column) {
+                                   bool precise, float (&t)[n], Column column) {
   if (a.logarithm) {
 #pragma unroll
-    for (int i = 0; i < n; ++i) t[i] = math::log_below(t[i], result.logarithm);
+    for (int i = 0; i < n; ++i)
+      t[i] = precise ? math::log_below(t[i], result.logarithm) : (t[i] - result.shift) - result.log_sum;
     return;
   }
 #pragma unroll

@@ -167,7 +167,7 @@ __global__ void __launch_bounds__(staged_configs[config].threads, staged_configs
     for_read([&](int word, vector& slot) {
       float t[size], e[size];
       scores(word, slot, t);
-      numerators<precise>(a.logarithm, s, t, e);
+      numerators(s, precise, a.logarithm, t, e);
       sum.add(e, precise || a.logarithm);
       count += size;
       if (precise && !a.logarithm) slot = pack(e, T{});
@@ -187,9 +187,9 @@ __global__ void __launch_bounds__(staged_configs[config].threads, staged_configs
         unpack(*slot, t, T{});
       } else {
         scores(word, *slot, t);
-        if (!a.logarithm) numerators<precise>(false, s, t, t);
+        if (!a.logarithm) numerators(s, precise, false, t, t);
       }
-      finish_elements<fused, precise>(a, r, result, t, [&](int i) { return word * size + i - w.first; });
+      finish_elements<fused>(a, r, result, precise, t, [&](int i) { return word * size + i - w.first; });
       w.store(word, t);
     }
   }

@@ -7,6 +7,7 @@ instruction under a false predicate counts as it is issued. So it is a lower bou
 No disassembler is needed: an instruction is 16 bytes since sm_70, and of its fields these are read.
 """
 
+import functools
 import pathlib
 import re
 import struct
@@ -14,6 +15,7 @@ import sys
 from collections import deque
 
 BRANCH, CALL, EXIT, RETURN, LOAD, STORE = 0x947, 0x944, 0x94D, 0x950, 0x981, 0x986
+COPY, SLOT_LOAD, SLOT_STORE, ESTIMATE = 0xFAE, 0x984, 0x388, 0x308  # into shared memory, from and to it; ex2 and others
 SLACK = 1.02  # of listed counts, for another release of nvcc
 
 
@@ -61,8 +63,55 @@ def shortest(code, loads, stores):
     return None
 
 
+def shortest_with(code, wanted):
+    """How many instructions lie on the shortest way with so many of each, a dictionary by operation, and no other access
+    to global memory; or None."""
+    operations = list(wanted)
+    none = (0,) * len(operations)
+    reached, queue = {(0, none)}, deque([(1, 0, none)])
+    while queue:
+        length, place, counts = queue.popleft()
+        word = code[place]
+        operation = word & 0xFFF
+        whole = word >> 73 & 7 == 6
+        if operation == LOAD or operation == STORE and not whole:
+            continue
+        if operation in wanted and (whole or operation in (COPY, ESTIMATE)):
+            counts = tuple(n + (operation == o) for n, o in zip(counts, operations))
+            if counts[operations.index(operation)] > wanted[operation]:
+                continue
+        if operation == EXIT and word >> 12 & 15 == 7 and counts == tuple(wanted.values()):
+            return length
+        for following in successors(place, word):
+            if following < len(code) and (following, counts) not in reached:
+                reached.add((following, counts))
+                queue.append((length + 1, following, counts))
+    return None
+
+
+def staged_length(code, slots, estimates, kept):
+    """Of a row's kernel whose loops each take a slot of 16 bytes a turn: the way with no slot but one, and what each of
+    the others adds. In all a slot is copied, read three times and stored, and has `estimates`; `kept`: and written
+    once."""
+
+    def way(n, more):
+        wanted = {COPY: n, SLOT_LOAD: 3 * n, STORE: n, SLOT_STORE: n * kept, ESTIMATE: n * estimates + more}
+        return shortest_with(code, wanted)
+
+    # What a row takes once has a few estimates, too: the fewest with which there is a way.
+    for more in range(8):
+        one, two = way(1, more), way(2, more)
+        if one is not None and two is not None:
+            return one + (slots - 1) * (two - one)
+    return None
+
+
 def form_and_name(symbol):
     """As cuda_resources.sh has them; of a kernel for rows its configuration."""
+    if "softmax_staged" in symbol:
+        name = "bf16" if "bfloat16E" in symbol else "f16" if "float16E" in symbol else "f32"
+        fused = "fused_" if "Lb1E" in symbol else ""
+        return f"{fused}staged_{name}_" + symbol.split("Li")[-1].split("E")[0], ""
     if "softmax" in symbol:
         fused = "fused_" if "Lb1E" in symbol else ""
         return fused + "rows_" + symbol.split("ILi")[-1].split("E")[0], ""
@@ -73,26 +122,32 @@ def form_and_name(symbol):
 def main():
     write = "--write" in sys.argv
     arguments = [pathlib.Path(a) for a in sys.argv[1:] if a != "--write"]
-    issued, paths, listed = 0, [], {}
+    issued, paths, slots, listed = 0, [], [], {}
     for line in arguments[0].read_text().splitlines():
         word = line.split("#")[0].split() or ["#"]
         if word[0] == "issued_per_byte":
             issued = float(word[1])
         elif word[0] == "path":
             paths.append((word[1], word[2], *map(int, word[3:7])))
+        elif word[0] == "slots":
+            slots.append((word[1], word[2], *map(int, word[3:8])))
         elif word[0] == "over":
             listed[" ".join(word[1:4])] = float(word[4])
     faults, over, counted = [], set(), 0
     for file in arguments[1:]:
         for symbol, code in kernels(file):
-            for table, form, loads, stores, elements, moved in paths:
+            ways = [(t, f, elements, moved, functools.partial(shortest, code, loads, stores))
+                    for t, f, loads, stores, elements, moved in paths]
+            ways += [(t, f, n * elements, moved, functools.partial(staged_length, code, n, estimates, kept))
+                     for t, f, n, elements, estimates, kept, moved in slots]
+            for table, form, elements, moved, find in ways:
                 if table != file.stem or "strided" in symbol or form_and_name(symbol)[0] != form:
                     continue
                 kernel = " ".join((table, form, form_and_name(symbol)[1] or f"{moved}_bytes"))
-                length, budget = shortest(code, loads, stores), issued * moved
+                length, budget = find(), issued * moved
                 counted += 1
                 if length is None:
-                    faults.append(f"{kernel}: no way with {loads} loads and {stores} stores of 16 bytes")
+                    faults.append(f"{kernel}: no way with as many loads and stores of 16 bytes as are listed")
                     continue
                 each = length / elements
                 if write:

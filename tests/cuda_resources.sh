@@ -47,8 +47,9 @@ measure_rows() {
     /Used [0-9]+ registers/ {match($0, /Used [0-9]+/); registers[name] = substr($0, RSTART + 5, RLENGTH - 5)}
     END {
       for (name in registers) {
-        match(name, /softmax_(gradient_)?(long_rows|rows|columns)|gate_rows/); kernel = substr(name, RSTART, RLENGTH)
-        if (match(name, /ILi[0-9]+E/)) kernel = kernel "_" substr(name, RSTART + 3, RLENGTH - 4)
+        match(name, /softmax_(gradient_)?(long_rows|rows|columns|staged)|gate_rows/); kernel = substr(name, RSTART, RLENGTH)
+        if (kernel ~ /staged/) kernel = kernel (name ~ /bfloat16E/ ? "_bf16" : name ~ /float16E/ ? "_f16" : "_f32")
+        if (match(name, /Li[0-9]+E/)) kernel = kernel "_" substr(name, RSTART + 2, RLENGTH - 3)
         print table, name ~ /Lb1E/ ? "fused" : "plain", kernel, registers[name], spilled[name], size[name]
       }
     }' "$scratch/$1.sizes" "$scratch/$1.log"
