@@ -7,6 +7,7 @@
 #include "kernels.hpp"
 #include "load_store.cuh"
 #include "rough.hpp"
+#include "short_forms.hpp"
 
 namespace sigmax {
 namespace {
@@ -65,6 +66,11 @@ SIGMAX_FN std::uint32_t undecided_of(const Op& op, T type, const float (&y)[n], 
   return again;
 }
 
+template <std::uint32_t slack, class Op, int n, class... Inputs>
+SIGMAX_FN std::uint32_t undecided_of(const Op& op, dtype type, const float (&y)[n], const Inputs&... x) {
+  return type == dtype::f16 ? undecided_of<slack>(op, float16{}, y, x...) : undecided_of<slack>(op, bfloat16{}, y, x...);
+}
+
 /// Both bounds, the quotient's, and the rounding of the test; the middle alone where the op can tell its exact value.
 template <class Op>
 inline constexpr std::uint32_t slack_of = std::bit_ceil(static_cast<std::uint32_t>(Op::bound + Op::bound_fast + 3));
@@ -72,15 +78,67 @@ template <class Op>
 requires has_residual<Op, float>
 inline constexpr std::uint32_t slack_of<Op> = 0;
 
-/// A vector of results for the 16-bit dtype `type`, the bits of which are those of `evaluate` (cpu/elementwise.cpp does
-/// the same): from the fast form, or not rounded to odd, but where that might be rounded another way. Those, a few in
-/// a thousand, are computed again one at a time, so that the longer formula is in the code once. T is the type of
-/// `type`, or std::uint16_t for either.
-template <class T, class Op, int n, class... Inputs>
-SIGMAX_FN void evaluate_16_bits(const Op& op, dtype type, float (&y)[n], const Inputs&... x) {
+template <accuracy tier, class Op, class Type, int n, class... Inputs>
+SIGMAX_FN vector evaluate_vector(const Op& op, Type type, const Inputs (&... x)[n]) {
+  float y[n];
+#pragma unroll
+  for (int k = 0; k < n; ++k) y[k] = evaluate<tier>(op, false, x[k]...);
+  return pack(y, type);
+}
+
+/// The number of `v` whose bit, of one a number, is `bit`.
+template <int n>
+SIGMAX_FN float chosen(std::uint32_t bit, const float (&v)[n]) {
+  float one = v[0];
+#pragma unroll
+  for (int k = 1; k < n; ++k) one = (bit & 1u << k) != 0 ? v[k] : one;
+  return one;
+}
+
+/// A vector of results that an op's short form leaves open in a few numbers of a thousand: where both ends of what it
+/// returns round to one 16-bit number, that is the result. One question decides for the whole vector.
+template <class Op, class Type, int n, class... Inputs>
+SIGMAX_FN vector evaluate_short_form(const Op& op, Type type, const Inputs (&... x)[n]) {
+  float from[n], to[n];
+#pragma unroll
+  for (int k = 0; k < n; ++k) {
+    const between y = short_form(op, x[k]...);
+    from[k] = y.from, to[k] = y.to;
+  }
+  vector result = pack(from, type);
+  const vector other = pack(to, type);
+  std::uint32_t difference[n / 2], any = 0;
+#pragma unroll
+  for (int w = 0; w < n / 2; ++w) any |= difference[w] = result.word[w] ^ other.word[w];
+  if (any == 0) return result;
+  std::uint32_t again = 0;
+#pragma unroll
+  for (int k = 0; k < n; ++k) again |= (difference[k / 2] & 0xffffu << k % 2 * 16) != 0 ? 1u << k : 0u;
+#pragma unroll 1
+  for (; again != 0; again &= again - 1) {
+    const std::uint32_t bit = again & (0u - again);
+    const float both[n] = {evaluate<accuracy::high>(op, true, chosen(bit, x)...)};
+    const std::uint32_t one = pack(both, type).word[0] & 0xffffu;
+#pragma unroll
+    for (int k = 0; k < n; ++k) {
+      const std::uint32_t kept = result.word[k / 2] & ~(0xffffu << k % 2 * 16);
+      result.word[k / 2] = (bit & 1u << k) != 0 ? kept | one << k % 2 * 16 : result.word[k / 2];
+    }
+  }
+  return result;
+}
+
+/// A vector of results of the 16-bit dtype `type`, with the bits of `evaluate` (cpu/elementwise.cpp does the same):
+/// from the short form, the fast form, or not rounded to odd, but where that might be rounded another way. Those, a few
+/// in a thousand, are computed again one at a time, so that the longer formula is in the code once. T is the type of
+/// `type`, or std::uint16_t for either; Type is T, or dtype.
+template <class T, class Op, class Type, int n, class... Inputs>
+SIGMAX_FN vector evaluate_16_bits(const Op& op, Type type, const Inputs (&... x)[n]) {
+  if constexpr (has_short_form<Op, Inputs...>) return evaluate_short_form(op, type, x...);
   constexpr bool serves = (std::is_same_v<T, bfloat16> || fast_serves<Op, float16>)&&(std::is_same_v<T, float16> ||
                                                                                       fast_serves<Op, bfloat16>);
   constexpr bool to_odd = has_residual<Op, float>, from_fast = serves && !to_odd;
+  float y[n];
 #pragma unroll
   for (int k = 0; k < n; ++k) {
     if constexpr (from_fast)
@@ -90,26 +148,20 @@ SIGMAX_FN void evaluate_16_bits(const Op& op, dtype type, float (&y)[n], const I
   }
   if constexpr (to_odd || from_fast) {
     constexpr std::uint32_t slack = slack_of<Op>;
-    std::uint32_t again =
-        type == dtype::f16 ? undecided_of<slack>(op, float16{}, y, x...) : undecided_of<slack>(op, bfloat16{}, y, x...);
+    std::uint32_t again = undecided_of<slack>(op, type, y, x...);
 #pragma unroll 1
     for (; again != 0; again &= again - 1) {
       const std::uint32_t bit = again & (0u - again);
-      const auto chosen = [&](const float(&v)[n]) {
-        float one = v[0];
-#pragma unroll
-        for (int k = 1; k < n; ++k) one = (bit & 1u << k) != 0 ? v[k] : one;
-        return one;
-      };
-      const float result = evaluate<accuracy::high>(op, true, chosen(x)...);
+      const float result = evaluate<accuracy::high>(op, true, chosen(bit, x)...);
 #pragma unroll
       for (int k = 0; k < n; ++k) y[k] = (bit & 1u << k) != 0 ? result : y[k];
     }
   }
+  return pack(y, type);
 }
 
 /// Each thread takes per_thread vectors of each of its block's tiles. All loads of a tile are issued before the first
-/// is used; then one vector at a time is computed by f and stored, so that f is compiled once. Vectors at the ends of
+/// is used; then one vector at a time is computed by f, packed, and stored, so that f is compiled once. Vectors at the ends of
 /// the memory go through the same f.
 template <class T, int inputs, class F>
 SIGMAX_FN void map(const contiguous_arguments& a, F f) {
@@ -148,9 +200,7 @@ SIGMAX_FN void map(const contiguous_arguments& a, F f) {
       float x[inputs][size];
 #pragma unroll
       for (int i = 0; i < inputs; ++i) unpack(loaded[0][i], x[i], T{});
-      float y[size];
-      f(x, y);
-      const vector result = pack(y, T{});
+      const vector result = f(x);
       if (whole(v))
         store(reinterpret_cast<vector*>(a.out) + first + v, result);
       else
@@ -177,22 +227,22 @@ inline constexpr int least_blocks = sizeof(T) == 2 ? resident_blocks : 0;
 template <class Op, class T, accuracy tier>
 __global__ void __launch_bounds__(most_threads, least_blocks<T>) forward(contiguous_arguments a, parameters p) {
   const Op op = make<Op>(p);
-  map<T, 1>(a, [op](const float(&x)[1][per_vector<T>], float(&y)[per_vector<T>]) {
-    if constexpr (sizeof(T) == 2 && tier == accuracy::high) {
-      evaluate_16_bits<T>(op, std::is_same_v<T, float16> ? dtype::f16 : dtype::bf16, y, x[0]);
-    } else {
-#pragma unroll
-      for (int k = 0; k < per_vector<T>; ++k) y[k] = evaluate<tier>(op, false, x[0][k]);
-    }
+  map<T, 1>(a, [op](const float(&x)[1][per_vector<T>]) {
+    if constexpr (sizeof(T) == 2 && tier == accuracy::high)
+      return evaluate_16_bits<T>(op, T{}, x[0]);
+    else
+      return evaluate_vector<tier>(op, T{}, x[0]);
   });
 }
 
 template <class Op, class T>
 __global__ void __launch_bounds__(most_threads, least_blocks<T>) gradient(contiguous_arguments a, parameters p) {
   const Op op = make<Op>(p);
-  map<T, 2>(a, [op](const float(&x)[2][per_vector<T>], float(&y)[per_vector<T>]) {
+  map<T, 2>(a, [op](const float(&x)[2][per_vector<T>]) {
+    float y[per_vector<T>];
 #pragma unroll
     for (int k = 0; k < per_vector<T>; ++k) y[k] = x[0][k] * op.derivative(x[1][k]);
+    return pack(y, T{});
   });
 }
 

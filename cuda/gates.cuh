@@ -9,20 +9,6 @@
 namespace sigmax {
 namespace {
 
-// 16-bit kernels ask for the dtype when they run, by a branch that all threads take the same way: conversions are few
-// instructions of a gate, and the formula is compiled once for both.
-SIGMAX_FN void unpack(const vector& v, float (&x)[4], dtype) { unpack(v, x, float{}); }
-SIGMAX_FN void unpack(const vector& v, float (&x)[8], dtype type) {
-  if (type == dtype::f16)
-    unpack(v, x, float16{});
-  else
-    unpack(v, x, bfloat16{});
-}
-SIGMAX_FN vector pack(const float (&x)[4], dtype) { return pack(x, float{}); }
-SIGMAX_FN vector pack(const float (&x)[8], dtype type) {
-  return type == dtype::f16 ? pack(x, float16{}) : pack(x, bfloat16{});
-}
-
 /// Where a vector lies.
 template <int inputs, int outputs>
 struct vector_place {
@@ -56,7 +42,7 @@ SIGMAX_FN vector_place<inputs, outputs> locate(const row_arguments<inputs + outp
   return at;
 }
 
-/// f(x, y, dtype) makes a vector of the outputs from one of the inputs. Each thread takes a vector of each input, in
+/// f(x, y, dtype) makes a packed vector of each output from one of each input. Each thread takes a vector of each input, in
 /// tiles of a block; all loads are issued before the first is used.
 template <class T, int inputs, int outputs, class F>
 SIGMAX_FN void map_rows(const row_arguments<inputs + outputs>& a, F f) {
@@ -78,18 +64,18 @@ SIGMAX_FN void map_rows(const row_arguments<inputs + outputs>& a, F f) {
       else
         loaded[i] = at.shift[i] == 0 ? load(p) : load_shifted(p, at.shift[i]);
     }
-    float x[inputs][size], y[outputs][size];
+    float x[inputs][size];
+    vector y[outputs];
 #pragma unroll
     for (int i = 0; i < inputs; ++i) unpack(loaded[i], x[i], a.type);
     f(x, y, a.type);
 #pragma unroll
     for (int o = 0; o < outputs; ++o) {
       const std::uintptr_t row = at.row[inputs + o];
-      const vector result = pack(y[o], a.type);
       if (at.whole)
-        store(reinterpret_cast<vector*>(row + static_cast<std::uintptr_t>(at.first)), result);
+        store(reinterpret_cast<vector*>(row + static_cast<std::uintptr_t>(at.first)), y[o]);
       else
-        store_partial<T>(row, element, a.columns, result);
+        store_partial<T>(row, element, a.columns, y[o]);
     }
   }
   let_next_kernel_start();
@@ -105,13 +91,11 @@ struct gate_value {
       y[0] = gate(x[0], x[1]);
   }
   template <int size>
-  SIGMAX_FN void operator()(const float (&x)[2][size], float (&y)[1][size], dtype type) const {
-    if constexpr (size == per_vector<std::uint16_t> && tier == accuracy::high) {
-      evaluate_16_bits<std::uint16_t>(gate, type, y[0], x[0], x[1]);
-    } else {
-#pragma unroll
-      for (int k = 0; k < size; ++k) y[0][k] = evaluate<tier>(gate, false, x[0][k], x[1][k]);
-    }
+  SIGMAX_FN void operator()(const float (&x)[2][size], vector (&y)[1], dtype type) const {
+    if constexpr (size == per_vector<std::uint16_t> && tier == accuracy::high)
+      y[0] = evaluate_16_bits<std::uint16_t>(gate, type, x[0], x[1]);
+    else
+      y[0] = evaluate_vector<tier>(gate, type, x[0], x[1]);
   }
 };
 template <class Gate>
@@ -123,14 +107,16 @@ struct gate_gradient {
     y[1] = x[0] * d.b;
   }
   template <int size>
-  SIGMAX_FN void operator()(const float (&x)[3][size], float (&y)[2][size], dtype) const {
+  SIGMAX_FN void operator()(const float (&x)[3][size], vector (&y)[2], dtype type) const {
+    float d[2][size];
 #pragma unroll
     for (int k = 0; k < size; ++k) {
       const float from[3] = {x[0][k], x[1][k], x[2][k]};
       float to[2];
       (*this)(from, to);
-      y[0][k] = to[0], y[1][k] = to[1];
+      d[0][k] = to[0], d[1][k] = to[1];
     }
+    y[0] = pack(d[0], type), y[1] = pack(d[1], type);
   }
 };
 
