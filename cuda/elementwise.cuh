@@ -175,27 +175,36 @@ SIGMAX_FN void map(const contiguous_arguments& a, F f) {
       const std::int64_t d = v - first;
       return static_cast<std::uint32_t>(d < 0 ? 0 : d > tile_vectors ? tile_vectors : d);
     };
-    const std::uint32_t begin = within(a.whole_begin), end = within(a.whole_end), count = within(a.vectors);
+    // Most tiles consist of whole vectors, of which one answer takes the place of those for each vector.
+    bool plain = first >= a.whole_begin && first + tile_vectors <= a.whole_end;
+    std::uint32_t begin = 0, end = tile_vectors, count = tile_vectors;
+    if (!plain) begin = within(a.whole_begin), end = within(a.whole_end), count = within(a.vectors);
     const auto whole = [&](std::uint32_t v) { return v - begin < end - begin; };
+    for (int i = 0; i < inputs; ++i) plain = plain && a.shift[i] == 0;
     vector loaded[most][inputs];
+    const auto load_each = [&](auto load_one) {
 #pragma unroll
-    for (int u = 0; u < most; ++u) {
-      const std::uint32_t v = static_cast<std::uint32_t>(u) * blockDim.x + threadIdx.x;
-      if (u >= a.per_thread || !whole(v)) continue;
+      for (int u = 0; u < most; ++u)
 #pragma unroll
-      for (int i = 0; i < inputs; ++i) {
-        const vector* p = reinterpret_cast<const vector*>(a.in[i]) + first + v;
+        for (int i = 0; i < inputs; ++i)
+          if (u < a.per_thread)
+            load_one(u, i, reinterpret_cast<const vector*>(a.in[i]) + first + threadIdx.x + u * blockDim.x);
+    };
+    if (plain)
+      load_each([&](int u, int i, const vector* p) { loaded[u][i] = load(p); });
+    else
+      load_each([&](int u, int i, const vector* p) {
+        if (!whole(static_cast<std::uint32_t>(u) * blockDim.x + threadIdx.x)) return;
         loaded[u][i] = a.shift[i] == 0 ? load(p) : load_shifted(p, a.shift[i]);
-      }
-    }
+      });
 #pragma unroll 1
     for (std::uint32_t v = threadIdx.x; v < count; v += blockDim.x) {
-      const std::int64_t element = (first + v) * size - a.head;
+      const auto element = [&] { return (first + v) * size - a.head; };
       if (!whole(v)) {
 #pragma unroll
         for (int i = 0; i < inputs; ++i)
           loaded[0][i] =
-              load_partial<T>(a.in[i] + a.shift[i] + static_cast<std::uintptr_t>(a.head) * sizeof(T), element, a.n);
+              load_partial<T>(a.in[i] + a.shift[i] + static_cast<std::uintptr_t>(a.head) * sizeof(T), element(), a.n);
       }
       float x[inputs][size];
 #pragma unroll
@@ -204,7 +213,7 @@ SIGMAX_FN void map(const contiguous_arguments& a, F f) {
       if (whole(v))
         store(reinterpret_cast<vector*>(a.out) + first + v, result);
       else
-        store_partial<T>(element_0, element, a.n, result);
+        store_partial<T>(element_0, element(), a.n, result);
 #pragma unroll
       for (int u = 1; u < most; ++u)
 #pragma unroll

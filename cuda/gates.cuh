@@ -30,7 +30,14 @@ SIGMAX_FN vector_place<inputs, outputs> locate(const row_arguments<inputs + outp
   vector_place<inputs, outputs> at;
 #pragma unroll
   for (int v = 0; v < inputs + outputs; ++v) at.row[v] = a.data[v] + static_cast<std::uintptr_t>(row * a.pitch[v]);
-  at.first = (n - row * a.row_vectors) * vector_bytes - static_cast<std::int64_t>(at.row[inputs] % vector_bytes);
+  at.first = (n - row * a.row_vectors) * vector_bytes;
+  if (a.plain) {
+    at.whole = true;
+#pragma unroll
+    for (int i = 0; i < inputs; ++i) at.shift[i] = 0;
+    return at;
+  }
+  at.first -= static_cast<std::int64_t>(at.row[inputs] % vector_bytes);
   at.whole = at.first >= 0 && at.first + vector_bytes <= a.row_bytes;
 #pragma unroll
   for (int i = 0; i < inputs; ++i) {
@@ -52,7 +59,7 @@ SIGMAX_FN void map_rows(const row_arguments<inputs + outputs>& a, F f) {
     const std::int64_t n = tile * blockDim.x + threadIdx.x;
     if (n >= a.vectors) break;
     const auto at = locate<inputs, outputs>(a, n);
-    if (at.first >= a.row_bytes) continue;
+    if (!a.plain && at.first >= a.row_bytes) continue;
     const std::int64_t element = at.first / static_cast<std::int64_t>(sizeof(T));
     vector loaded[inputs];
 #pragma unroll
@@ -62,7 +69,7 @@ SIGMAX_FN void map_rows(const row_arguments<inputs + outputs>& a, F f) {
       if (!at.whole)
         loaded[i] = load_partial<T>(at.row[i], element, a.columns);
       else
-        loaded[i] = at.shift[i] == 0 ? load(p) : load_shifted(p, at.shift[i]);
+        loaded[i] = a.plain || at.shift[i] == 0 ? load(p) : load_shifted(p, at.shift[i]);
     }
     float x[inputs][size];
     vector y[outputs];
