@@ -57,13 +57,46 @@ SIGMAX_FN float multiply_saturated(float a, float b) {
 #endif
 }
 
+/// a x + b within [0, 1], the same.
+SIGMAX_FN float add_saturated(float x, float a, float b) {
+#if defined(__CUDA_ARCH__)
+  return __saturatef(fma(a, x, b));
+#else
+  return multiply_saturated(fma(a, x, b), 1.0f);
+#endif
+}
+
+/// max(x, -0), of two zeros the positive one, NaN if x is: an instruction since sm_80.
+SIGMAX_FN float positive_part(float x) {
+#if defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 800
+  float y;
+  asm("max.NaN.f32 %0, %1, %2;" : "=f"(y) : "f"(x), "f"(-0.0f));
+  return y;
+#else
+  return x < 0 ? -0.0f : x;
+#endif
+}
+
+/// p[0] x^(n-1) + ... + p[n-1]; the coefficients are printed by fit/short_forms.py, with errors.
+template <class... Rest>
+SIGMAX_FN float polynomial(float x, float p, Rest... rest) {
+  ((p = fma(p, x, rest)), ...);
+  return p;
+}
+
+template <int units>
+inline constexpr float one_plus = 1 + units * 0x1p-24f;
+
 struct between {
   float from, to;
 };
 SIGMAX_FN between operator*(between y, float b) { return {y.from * b, y.to * b}; }
-
+/// So many units either side of y.
 template <int units>
-inline constexpr float one_plus = 1 + units * 0x1p-24f;
+SIGMAX_FN between around(float y) {
+  return {y * one_plus<-units>, y * one_plus<units>};
+}
+
 /// A result below 2^-126 may be lost in an estimate: what the upper end then still has.
 inline constexpr float lost = 0x1p-125f;
 
@@ -105,13 +138,81 @@ SIGMAX_FN between short_form(const Op& op, float x) {
   return factor(op, x) * x;
 }
 
+/// x tanh(log(1 + e)) = x n / (n + 2) with n = e (e + 2), e = e^x; from x = 20 on n / (n + 2) is 1. e is off as 2^t is in
+/// `logistic`: for x > 0 that makes q too large by 2 units at most, for x < 0 too small by what the upper end has more.
+/// The estimates 6, five roundings 5, the long form 4.
+SIGMAX_FN between short_form(const mish_op&, float x) {
+  constexpr float below = one_plus<17>, above = one_plus<36>;
+  const float t = x * enlarged(math::log2_e);
+  const float e = estimate::exp2(__builtin_fminf(t, 29.0f));
+  const float n = e * (e + 2.0f);
+  const float q = n * estimate::reciprocal(fma(n, below, 2 * below));
+  return {x * q, x * fma(q, multiply_saturated(t, -exponent_slack) + above, lost)};
+}
+
+/// max(x, 0) + log(1 + e) / beta with e = e^-|beta x|, which is too small by what is said at `logistic`: for x > 0 that
+/// makes 2 units of the sum at most. The estimate 4, log(1 + e) / e 3.9 and 2 for roundings, four more roundings, the
+/// long form 4.
+SIGMAX_FN between short_form(const softplus_op& op, float x) {
+  const float t = x * enlarged(-math::log2_e * op.beta), e = estimate::exp2(-abs(t));
+  const float p = polynomial(e, -0x1.17cfc6p-7f, 0x1.692e66p-5f, -0x1.b91048p-4f, 0x1.6b6c1cp-3f, -0x1.f5aac0p-3f,
+                             0x1.54bdacp-2f, -0x1.fff932p-2f, 0x1.fffffap-1f);
+  const float y = fma(e * p, 1.0f / op.beta, __builtin_fmaxf(x, 0.0f));  // NaN by e
+  return {y * one_plus<-20>, fma(y, multiply_saturated(t, exponent_slack) + one_plus<20>, lost / op.beta)};
+}
+SIGMAX_FN between short_form(const log_sigmoid_op&, float x) {
+  const between y = short_form(softplus_op{}, -x);
+  return {-y.from, -y.to};
+}
+
+/// cap tanh(x / cap), an odd polynomial up to 0.6 cap, within 1.6, above cap (1 - 2 / (1 + e^2|x / cap|)). There what the
+/// exponential, its argument and the reciprocal are off by, up to 10 units, counts for 0.9 of it and less further up; a
+/// rounding and the long form make 6 more.
+SIGMAX_FN between scaled_tanh(float x, float one_over_cap, float cap) {
+  const float e = estimate::exp2(abs(x) * (2 * math::log2_e * one_over_cap));
+  const float large = fma(-2 * cap, estimate::reciprocal(e + 1.0f), cap);
+  const float u = x * one_over_cap;
+  const float p = polynomial(u * u, 0x1.fb194ap-7f, -0x1.aad0bap-5f, 0x1.1097a4p-3f, -0x1.5552a6p-2f, 0x1.fffffep-1f);
+  return around<16>(abs(x) < 0.6f * cap ? x * p : with_sign(large, x));
+}
+SIGMAX_FN between short_form(const tanh_op&, float x) { return scaled_tanh(x, 1.0f, 1.0f); }
+SIGMAX_FN between short_form(const softcap_op& op, float x) { return scaled_tanh(x, 1.0f / op.cap, op.cap); }
+
+/// x - tanh(x), an odd polynomial up to 1, within 13, above |x| - 1 + 2 / (1 + e^2|x|), where the estimates and 2|x| are
+/// off by 13 and less further up; roundings 3, the long form 4.
+SIGMAX_FN between short_form(const tanhshrink_op&, float x) {
+  const float a = abs(x), e = estimate::exp2(a * (2 * math::log2_e));
+  const float large = fma(2.0f, estimate::reciprocal(e + 1.0f), a - 1.0f), s = x * x;
+  const float p = polynomial(s, -0x1.44f29ap-10f, 0x1.bc20ecp-8f, -0x1.567e96p-6f, 0x1.b85c8cp-5f, -0x1.1107c0p-3f,
+                             0x1.555544p-2f);
+  return around<21>(a < 1.0f ? x * (s * p) : with_sign(large, x));
+}
+
+/// max(x, 0) - a Phi(-a), a = |x|, with Phi(-a) = 2^t, t a polynomial in a up to 5.8. Beyond, results of f16 are x or -0;
+/// below -5.8 one end is all of what is subtracted there, the other -0, which leaves bf16 open. For each unit of |t|, which is 1 at least, its roundings make 1.5; beside them the polynomial 5, the estimate 4, the sum 1, the
+/// long form 4.
+SIGMAX_FN between short_form(const gelu_op&, float x) {
+  constexpr float last = 5.8f, steep = 0x1p20f;
+  const float a = __builtin_fminf(abs(x), last);
+  const float t = polynomial(a, -0x1.eac96ap-27f, 0x1.f7d176p-22f, -0x1.b982d4p-18f, 0x1.9e912cp-15f, -0x1.7a4e7ap-13f,
+                             -0x1.d1a4fcp-13f, 0x1.dabd1cp-8f, -0x1.af6f50p-5f, -0x1.d627e0p-2f, -0x1.26af8ep+0f,
+                             -0x1.fffff6p-1f);
+  const float y = fma(-a, estimate::exp2(t), positive_part(x));
+  const float slack = fma(t, -1.5f * 0x1p-24f, 14 * 0x1p-24f);
+  const float kept = add_saturated(x, steep, last * steep);
+  return {fma(y, -slack, y), y * fma(kept, slack, kept)};
+}
+
 template <class Op, class... Inputs>
 concept has_short_form = requires(const Op& op, Inputs... x) {
   short_form(op, x...);
 };
 
 // The product's rounding moves both ends and the long form's result alike.
-SIGMAX_FN between gate_factor(const sigmoid_op& op, float x) { return short_form(op, x); }
+template <class Op>
+SIGMAX_FN between gate_factor(const Op& op, float x) {
+  return short_form(op, x);
+}
 /// With x finite: at -inf one end would be NaN, and times 0 so would be the other.
 template <has_factor Op>
 SIGMAX_FN between gate_factor(const Op& op, float x) {

@@ -78,6 +78,18 @@ TEST(short_forms, silu) {
 }
 TEST(short_forms, quick_gelu) { expect_right("quick_gelu", quick_gelu_op{}, true); }
 TEST(short_forms, gelu_tanh) { expect_right("gelu_tanh", gelu_tanh_op{}, true); }
+TEST(short_forms, gelu) { expect_right("gelu", gelu_op{}, true); }
+TEST(short_forms, mish) { expect_right("mish", mish_op{}); }
+TEST(short_forms, softplus) {
+  for (float beta : factors) expect_right("softplus", softplus_op{beta});
+}
+TEST(short_forms, log_sigmoid) { expect_right("log_sigmoid", log_sigmoid_op{}); }
+TEST(short_forms, tanh) { expect_right("tanh", tanh_op{}); }
+TEST(short_forms, softcap) {
+  for (float cap : factors) expect_right("softcap", softcap_op{cap});
+  expect_right("softcap", softcap_op{});
+}
+TEST(short_forms, tanhshrink) { expect_right("tanhshrink", tanhshrink_op{}); }
 
 }  // namespace
 }  // namespace sigmax
