@@ -1,12 +1,9 @@
 // y[i] = op(x[i]) and dx[i] = dy[i] op'(x[i]) in CUDA: one kernel for contiguous memory of one dtype, one for the rest.
 #pragma once
 
-#include <bit>
-
 #include "../kernels/activations.hpp"
 #include "kernels.hpp"
 #include "load_store.cuh"
-#include "rough.hpp"
 #include "short_forms.hpp"
 
 namespace sigmax {
@@ -27,56 +24,16 @@ SIGMAX_FN float evaluate(const Op& op, bool to_16_bits, Inputs... x) {
   }
 }
 
-/// Where y, up to `slack` ULP off (a power of two, or 0 for the middle itself), may be rounded another way to 16 bits,
-/// or may have lost what is left of it beside `scale`; cpu/elementwise.hpp has the same for SIMD.
-template <std::uint32_t middle, std::uint32_t slack>
-SIGMAX_FN bool near_middle(float y) {
-  constexpr std::uint32_t low_bits = 2 * middle - 1, kept = slack > 0 ? low_bits & ~(2 * slack - 1) : low_bits;
-  return ((bits_of(y) + slack) & kept) == middle;
-}
-template <std::uint32_t slack>
-SIGMAX_FN bool undecided(float scale, float y, bfloat16) {
-  return near_middle<0x8000, slack>(y) || (slack > 0 && !(abs(y) >= abs(scale) * 0x1p-100f));
-}
-template <std::uint32_t slack>
-SIGMAX_FN bool undecided(float, float y, float16) {
+/// Whether y is in the middle between two 16-bit numbers, where what its rounding left out decides.
+SIGMAX_FN bool is_middle(float y, bfloat16) { return (bits_of(y) & 0xffffu) == 0x8000; }
+SIGMAX_FN bool is_middle(float y, float16) {
   constexpr float smallest = 0x1p-14f;  // normal f16; below it steps are equal, as they are from there to its double
   const float a = abs(y);
-  return near_middle<0x1000, slack>(a < smallest ? a + smallest : a) || (slack > 0 && y != y);
+  return (bits_of(a < smallest ? a + smallest : a) & 0x1fffu) == 0x1000;
 }
-template <class Op>
-SIGMAX_FN float scale_of(const Op&, float x) {
-  return x;
+SIGMAX_FN bool is_middle(float y, dtype type) {
+  return type == dtype::f16 ? is_middle(y, float16{}) : is_middle(y, bfloat16{});
 }
-template <class Op>
-SIGMAX_FN float scale_of(const Op& op, float a, float b) {
-  return op.scale(a, b);
-}
-/// Which results are undecided, a bit each.
-template <std::uint32_t slack, class T, class Op, int n, class... Inputs>
-SIGMAX_FN std::uint32_t undecided_of(const Op& op, T type, const float (&y)[n], const Inputs&... x) {
-  std::uint32_t again = 0;
-#pragma unroll
-  for (int k = 0; k < n; ++k) {
-    if constexpr (slack == 0)
-      again |= undecided<0>(0, y[k], type) ? 1u << k : 0u;
-    else
-      again |= undecided<slack>(scale_of(op, x[k]...), y[k], type) ? 1u << k : 0u;
-  }
-  return again;
-}
-
-template <std::uint32_t slack, class Op, int n, class... Inputs>
-SIGMAX_FN std::uint32_t undecided_of(const Op& op, dtype type, const float (&y)[n], const Inputs&... x) {
-  return type == dtype::f16 ? undecided_of<slack>(op, float16{}, y, x...) : undecided_of<slack>(op, bfloat16{}, y, x...);
-}
-
-/// Both bounds, the quotient's, and the rounding of the test; the middle alone where the op can tell its exact value.
-template <class Op>
-inline constexpr std::uint32_t slack_of = std::bit_ceil(static_cast<std::uint32_t>(Op::bound + Op::bound_fast + 3));
-template <class Op>
-requires has_residual<Op, float>
-inline constexpr std::uint32_t slack_of<Op> = 0;
 
 template <accuracy tier, class Op, class Type, int n, class... Inputs>
 SIGMAX_FN vector evaluate_vector(const Op& op, Type type, const Inputs (&... x)[n]) {
@@ -128,27 +85,21 @@ SIGMAX_FN vector evaluate_short_form(const Op& op, Type type, const Inputs (&...
   return result;
 }
 
-/// A vector of results of the 16-bit dtype `type`, with the bits of `evaluate` (cpu/elementwise.cpp does the same):
-/// from the short form, the fast form, or not rounded to odd, but where that might be rounded another way. Those, a few
-/// in a thousand, are computed again one at a time, so that the longer formula is in the code once. T is the type of
-/// `type`, or std::uint16_t for either; Type is T, or dtype.
-template <class T, class Op, class Type, int n, class... Inputs>
+/// A vector of results of the 16-bit dtype `type`, T or dtype, with the bits of `evaluate` (cpu/elementwise.cpp has the
+/// same by other means): from the short form, or not rounded to odd but in the middle between two 16-bit numbers. What
+/// that leaves open, a few in a thousand, is computed again one at a time, so that the longer formula is in the code once.
+template <class Op, class Type, int n, class... Inputs>
 SIGMAX_FN vector evaluate_16_bits(const Op& op, Type type, const Inputs (&... x)[n]) {
-  if constexpr (has_short_form<Op, Inputs...>) return evaluate_short_form(op, type, x...);
-  constexpr bool serves = (std::is_same_v<T, bfloat16> || fast_serves<Op, float16>)&&(std::is_same_v<T, float16> ||
-                                                                                      fast_serves<Op, bfloat16>);
-  constexpr bool to_odd = has_residual<Op, float>, from_fast = serves && !to_odd;
-  float y[n];
+  if constexpr (has_short_form<Op, Inputs...>) {
+    return evaluate_short_form(op, type, x...);
+  } else {
+    float y[n];
+    std::uint32_t again = 0;
 #pragma unroll
-  for (int k = 0; k < n; ++k) {
-    if constexpr (from_fast)
-      y[k] = op.fast(rough(x[k])...).value;
-    else
+    for (int k = 0; k < n; ++k) {
       y[k] = op(x[k]...);
-  }
-  if constexpr (to_odd || from_fast) {
-    constexpr std::uint32_t slack = slack_of<Op>;
-    std::uint32_t again = undecided_of<slack>(op, type, y, x...);
+      if constexpr (has_residual<Op, float>) again |= is_middle(y[k], type) ? 1u << k : 0u;
+    }
 #pragma unroll 1
     for (; again != 0; again &= again - 1) {
       const std::uint32_t bit = again & (0u - again);
@@ -156,8 +107,8 @@ SIGMAX_FN vector evaluate_16_bits(const Op& op, Type type, const Inputs (&... x)
 #pragma unroll
       for (int k = 0; k < n; ++k) y[k] = (bit & 1u << k) != 0 ? result : y[k];
     }
+    return pack(y, type);
   }
-  return pack(y, type);
 }
 
 /// Each thread takes per_thread vectors of each of its block's tiles. All loads of a tile are issued before the first
@@ -238,7 +189,7 @@ __global__ void __launch_bounds__(most_threads, least_blocks<T>) forward(contigu
   const Op op = make<Op>(p);
   map<T, 1>(a, [op](const float(&x)[1][per_vector<T>]) {
     if constexpr (sizeof(T) == 2 && tier == accuracy::high)
-      return evaluate_16_bits<T>(op, T{}, x[0]);
+      return evaluate_16_bits(op, T{}, x[0]);
     else
       return evaluate_vector<tier>(op, T{}, x[0]);
   });

@@ -100,7 +100,7 @@ struct gate_value {
   template <int size>
   SIGMAX_FN void operator()(const float (&x)[2][size], vector (&y)[1], dtype type) const {
     if constexpr (size == per_vector<std::uint16_t> && tier == accuracy::high)
-      y[0] = evaluate_16_bits<std::uint16_t>(gate, type, x[0], x[1]);
+      y[0] = evaluate_16_bits(gate, type, x[0], x[1]);
     else
       y[0] = evaluate_vector<tier>(gate, type, x[0], x[1]);
   }

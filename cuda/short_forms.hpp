@@ -45,6 +45,17 @@ SIGMAX_FN float reciprocal(float d) {
 #endif
 }
 
+/// 1 / sqrt(s) within 4, for normal s > 0. PTX has 2^-22.9 ("rsqrt"), the programming guide 2 ULP of rsqrtf, which it is.
+SIGMAX_FN float reciprocal_root(float s) {
+#if defined(__CUDA_ARCH__)
+  float y;
+  asm("rsqrt.approx.ftz.f32 %0, %1;" : "=f"(y) : "f"(s));
+  return y;
+#else
+  return static_cast<float>(1.0 / std::sqrt(static_cast<double>(s)) * (1 + 0x1p-22 * SIGMAX_ESTIMATE_ERROR(exp2, s)));
+#endif
+}
+
 }  // namespace estimate
 
 /// a b within [0, 1], 0 for NaN: a flag of the multiplication where a maximum would be an instruction at half the rate.
@@ -136,6 +147,25 @@ SIGMAX_FN between short_form(const sigmoid_op&, float x) { return logistic(x, 1.
 template <has_factor Op>
 SIGMAX_FN between short_form(const Op& op, float x) {
   return factor(op, x) * x;
+}
+
+/// 2^t, t = x log2(e) off by 2 units: 1.4 for each unit of |t|, on both sides. The estimate 4, three roundings, the long
+/// form 2. What is lost is a result down to 2^-136, below which there is none.
+SIGMAX_FN between short_form(const exp_op&, float x) {
+  const float t = x * math::log2_e, e = estimate::exp2(t);
+  const float slack = multiply_saturated(abs(t), 3 * 0x1p-24f);  // twice that: at inf neither end may be 0 inf
+  const float rest = multiply_saturated(t + 136.0f, 1.0f);
+  return {e * fma(slack, -0.5f, one_plus<-10>), fma(e, fma(slack, 0.5f, one_plus<10>), rest * lost)};
+}
+
+/// h = (|x| + sqrt(x^2 + b)) / 2, for x < 0 b / (4 h). The root's estimate 4, the reciprocal's 2, roundings 4, the long
+/// form 4.
+SIGMAX_FN between short_form(const squareplus_op& op, float x) {
+  const float a = abs(x), c = __builtin_fminf(a, 0x1p60f), s = fma(c, c, op.b);
+  const float r = __builtin_fmaxf(s * estimate::reciprocal_root(s), a);
+  const float h = fma(0.5f, r, 0.5f * a);  // NaN by a
+  const float y = x < 0 ? 0.25f * op.b * estimate::reciprocal(h) : h;
+  return {y * one_plus<-16>, fma(y, one_plus<16>, 0.25f * op.b * lost)};
 }
 
 /// x tanh(log(1 + e)) = x n / (n + 2) with n = e (e + 2), e = e^x; from x = 20 on n / (n + 2) is 1. e is off as 2^t is in

@@ -79,6 +79,10 @@ TEST(short_forms, silu) {
 TEST(short_forms, quick_gelu) { expect_right("quick_gelu", quick_gelu_op{}, true); }
 TEST(short_forms, gelu_tanh) { expect_right("gelu_tanh", gelu_tanh_op{}, true); }
 TEST(short_forms, gelu) { expect_right("gelu", gelu_op{}, true); }
+TEST(short_forms, exp) { expect_right("exp", exp_op{}); }
+TEST(short_forms, squareplus) {
+  for (float b : {0x1p-40f, 0.3f, 1.0f, 4.0f, 1000.0f, 0x1p40f}) expect_right("squareplus", squareplus_op{b});
+}
 TEST(short_forms, mish) { expect_right("mish", mish_op{}); }
 TEST(short_forms, softplus) {
   for (float beta : factors) expect_right("softplus", softplus_op{beta});
