@@ -77,6 +77,9 @@ SIGMAX_FN float add_saturated(float x, float a, float b) {
 #endif
 }
 
+/// |x|, which the compiler makes a flag of the instruction that takes it; `abs` on bits is one of its own.
+SIGMAX_FN float magnitude(float x) { return __builtin_fabsf(x); }
+
 /// max(x, -0), of two zeros the positive one, NaN if x is: an instruction since sm_80.
 SIGMAX_FN float positive_part(float x) {
 #if defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 800
@@ -85,6 +88,17 @@ SIGMAX_FN float positive_part(float x) {
   return y;
 #else
   return x < 0 ? -0.0f : x;
+#endif
+}
+
+/// x < bound ? yes : no, both computed: nvcc makes branches of long sides, which a warp then takes one after the other.
+SIGMAX_FN float if_below(float x, float bound, float yes, float no) {
+#if defined(__CUDA_ARCH__)
+  float y;
+  asm("{.reg .pred p; setp.lt.f32 p, %1, %2; selp.f32 %0, %3, %4, p;}" : "=f"(y) : "f"(x), "f"(bound), "f"(yes), "f"(no));
+  return y;
+#else
+  return x < bound ? yes : no;
 #endif
 }
 
@@ -153,7 +167,7 @@ SIGMAX_FN between short_form(const Op& op, float x) {
 /// form 2. What is lost is a result down to 2^-136, below which there is none.
 SIGMAX_FN between short_form(const exp_op&, float x) {
   const float t = x * math::log2_e, e = estimate::exp2(t);
-  const float slack = multiply_saturated(abs(t), 3 * 0x1p-24f);  // twice that: at inf neither end may be 0 inf
+  const float slack = multiply_saturated(magnitude(t), 3 * 0x1p-24f);  // twice that: at inf neither end may be 0 inf
   const float rest = multiply_saturated(t + 136.0f, 1.0f);
   return {e * fma(slack, -0.5f, one_plus<-10>), fma(e, fma(slack, 0.5f, one_plus<10>), rest * lost)};
 }
@@ -161,10 +175,10 @@ SIGMAX_FN between short_form(const exp_op&, float x) {
 /// h = (|x| + sqrt(x^2 + b)) / 2, for x < 0 b / (4 h). The root's estimate 4, the reciprocal's 2, roundings 4, the long
 /// form 4.
 SIGMAX_FN between short_form(const squareplus_op& op, float x) {
-  const float a = abs(x), c = __builtin_fminf(a, 0x1p60f), s = fma(c, c, op.b);
+  const float a = magnitude(x), c = __builtin_fminf(a, 0x1p60f), s = fma(c, c, op.b);
   const float r = __builtin_fmaxf(s * estimate::reciprocal_root(s), a);
   const float h = fma(0.5f, r, 0.5f * a);  // NaN by a
-  const float y = x < 0 ? 0.25f * op.b * estimate::reciprocal(h) : h;
+  const float y = if_below(x, 0.0f, 0.25f * op.b * estimate::reciprocal(h), h);
   return {y * one_plus<-16>, fma(y, one_plus<16>, 0.25f * op.b * lost)};
 }
 
@@ -184,7 +198,7 @@ SIGMAX_FN between short_form(const mish_op&, float x) {
 /// makes 2 units of the sum at most. The estimate 4, log(1 + e) / e 3.9 and 2 for roundings, four more roundings, the
 /// long form 4.
 SIGMAX_FN between short_form(const softplus_op& op, float x) {
-  const float t = x * enlarged(-math::log2_e * op.beta), e = estimate::exp2(-abs(t));
+  const float t = x * enlarged(-math::log2_e * op.beta), e = estimate::exp2(-magnitude(t));
   const float p = polynomial(e, -0x1.17cfc6p-7f, 0x1.692e66p-5f, -0x1.b91048p-4f, 0x1.6b6c1cp-3f, -0x1.f5aac0p-3f,
                              0x1.54bdacp-2f, -0x1.fff932p-2f, 0x1.fffffap-1f);
   const float y = fma(e * p, 1.0f / op.beta, __builtin_fmaxf(x, 0.0f));  // NaN by e
@@ -199,11 +213,11 @@ SIGMAX_FN between short_form(const log_sigmoid_op&, float x) {
 /// exponential, its argument and the reciprocal are off by, up to 10 units, counts for 0.9 of it and less further up; a
 /// rounding and the long form make 6 more.
 SIGMAX_FN between scaled_tanh(float x, float one_over_cap, float cap) {
-  const float e = estimate::exp2(abs(x) * (2 * math::log2_e * one_over_cap));
+  const float e = estimate::exp2(magnitude(x) * (2 * math::log2_e * one_over_cap));
   const float large = fma(-2 * cap, estimate::reciprocal(e + 1.0f), cap);
   const float u = x * one_over_cap;
   const float p = polynomial(u * u, 0x1.fb194ap-7f, -0x1.aad0bap-5f, 0x1.1097a4p-3f, -0x1.5552a6p-2f, 0x1.fffffep-1f);
-  return around<16>(abs(x) < 0.6f * cap ? x * p : with_sign(large, x));
+  return around<16>(if_below(magnitude(x), 0.6f * cap, x * p, __builtin_copysignf(large, x)));
 }
 SIGMAX_FN between short_form(const tanh_op&, float x) { return scaled_tanh(x, 1.0f, 1.0f); }
 SIGMAX_FN between short_form(const softcap_op& op, float x) { return scaled_tanh(x, 1.0f / op.cap, op.cap); }
@@ -211,11 +225,11 @@ SIGMAX_FN between short_form(const softcap_op& op, float x) { return scaled_tanh
 /// x - tanh(x), an odd polynomial up to 1, within 13, above |x| - 1 + 2 / (1 + e^2|x|), where the estimates and 2|x| are
 /// off by 13 and less further up; roundings 3, the long form 4.
 SIGMAX_FN between short_form(const tanhshrink_op&, float x) {
-  const float a = abs(x), e = estimate::exp2(a * (2 * math::log2_e));
+  const float a = magnitude(x), e = estimate::exp2(a * (2 * math::log2_e));
   const float large = fma(2.0f, estimate::reciprocal(e + 1.0f), a - 1.0f), s = x * x;
   const float p = polynomial(s, -0x1.44f29ap-10f, 0x1.bc20ecp-8f, -0x1.567e96p-6f, 0x1.b85c8cp-5f, -0x1.1107c0p-3f,
                              0x1.555544p-2f);
-  return around<21>(a < 1.0f ? x * (s * p) : with_sign(large, x));
+  return around<21>(if_below(a, 1.0f, x * (s * p), __builtin_copysignf(large, x)));
 }
 
 /// max(x, 0) - a Phi(-a), a = |x|, with Phi(-a) = 2^t, t a polynomial in a up to 5.8. Beyond, results of f16 are x or -0;
@@ -223,7 +237,7 @@ SIGMAX_FN between short_form(const tanhshrink_op&, float x) {
 /// long form 4.
 SIGMAX_FN between short_form(const gelu_op&, float x) {
   constexpr float last = 5.8f, steep = 0x1p20f;
-  const float a = __builtin_fminf(abs(x), last);
+  const float a = __builtin_fminf(magnitude(x), last);
   const float t = polynomial(a, -0x1.eac96ap-27f, 0x1.f7d176p-22f, -0x1.b982d4p-18f, 0x1.9e912cp-15f, -0x1.7a4e7ap-13f,
                              -0x1.d1a4fcp-13f, 0x1.dabd1cp-8f, -0x1.af6f50p-5f, -0x1.d627e0p-2f, -0x1.26af8ep+0f,
                              -0x1.fffff6p-1f);
