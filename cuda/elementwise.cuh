@@ -1,12 +1,10 @@
 // y[i] = op(x[i]) and dx[i] = dy[i] op'(x[i]) in CUDA: one kernel for contiguous memory of one dtype, one for the rest.
 #pragma once
 
-#include <bit>
-
 #include "../kernels/activations.hpp"
 #include "kernels.hpp"
 #include "load_store.cuh"
-#include "rough.hpp"
+#include "short_forms.hpp"
 
 namespace sigmax {
 namespace {
@@ -26,90 +24,95 @@ SIGMAX_FN float evaluate(const Op& op, bool to_16_bits, Inputs... x) {
   }
 }
 
-/// Where y, up to `slack` ULP off (a power of two, or 0 for the middle itself), may be rounded another way to 16 bits,
-/// or may have lost what is left of it beside `scale`; cpu/elementwise.hpp has the same for SIMD.
-template <std::uint32_t middle, std::uint32_t slack>
-SIGMAX_FN bool near_middle(float y) {
-  constexpr std::uint32_t low_bits = 2 * middle - 1, kept = slack > 0 ? low_bits & ~(2 * slack - 1) : low_bits;
-  return ((bits_of(y) + slack) & kept) == middle;
-}
-template <std::uint32_t slack>
-SIGMAX_FN bool undecided(float scale, float y, bfloat16) {
-  return near_middle<0x8000, slack>(y) || (slack > 0 && !(abs(y) >= abs(scale) * 0x1p-100f));
-}
-template <std::uint32_t slack>
-SIGMAX_FN bool undecided(float, float y, float16) {
+/// Whether y is in the middle between two 16-bit numbers, where what its rounding left out decides.
+SIGMAX_FN bool is_middle(float y, bfloat16) { return (bits_of(y) & 0xffffu) == 0x8000; }
+SIGMAX_FN bool is_middle(float y, float16) {
   constexpr float smallest = 0x1p-14f;  // normal f16; below it steps are equal, as they are from there to its double
   const float a = abs(y);
-  return near_middle<0x1000, slack>(a < smallest ? a + smallest : a) || (slack > 0 && y != y);
+  return (bits_of(a < smallest ? a + smallest : a) & 0x1fffu) == 0x1000;
 }
-template <class Op>
-SIGMAX_FN float scale_of(const Op&, float x) {
-  return x;
+SIGMAX_FN bool is_middle(float y, dtype type) {
+  return type == dtype::f16 ? is_middle(y, float16{}) : is_middle(y, bfloat16{});
 }
-template <class Op>
-SIGMAX_FN float scale_of(const Op& op, float a, float b) {
-  return op.scale(a, b);
+
+template <accuracy tier, class Op, class Type, int n, class... Inputs>
+SIGMAX_FN vector evaluate_vector(const Op& op, Type type, const Inputs (&... x)[n]) {
+  float y[n];
+#pragma unroll
+  for (int k = 0; k < n; ++k) y[k] = evaluate<tier>(op, false, x[k]...);
+  return pack(y, type);
 }
-/// Which results are undecided, a bit each.
-template <std::uint32_t slack, class T, class Op, int n, class... Inputs>
-SIGMAX_FN std::uint32_t undecided_of(const Op& op, T type, const float (&y)[n], const Inputs&... x) {
+
+/// The number of `v` whose bit, of one a number, is `bit`.
+template <int n>
+SIGMAX_FN float chosen(std::uint32_t bit, const float (&v)[n]) {
+  float one = v[0];
+#pragma unroll
+  for (int k = 1; k < n; ++k) one = (bit & 1u << k) != 0 ? v[k] : one;
+  return one;
+}
+
+/// A vector of results that an op's short form leaves open in a few numbers of a thousand: where both ends of what it
+/// returns round to one 16-bit number, that is the result. One question decides for the whole vector.
+template <class Op, class Type, int n, class... Inputs>
+SIGMAX_FN vector evaluate_short_form(const Op& op, Type type, const Inputs (&... x)[n]) {
+  float from[n], to[n];
+#pragma unroll
+  for (int k = 0; k < n; ++k) {
+    const between y = short_form(op, x[k]...);
+    from[k] = y.from, to[k] = y.to;
+  }
+  vector result = pack(from, type);
+  const vector other = pack(to, type);
+  std::uint32_t difference[n / 2], any = 0;
+#pragma unroll
+  for (int w = 0; w < n / 2; ++w) any |= difference[w] = result.word[w] ^ other.word[w];
+  if (any == 0) return result;
   std::uint32_t again = 0;
 #pragma unroll
-  for (int k = 0; k < n; ++k) {
-    if constexpr (slack == 0)
-      again |= undecided<0>(0, y[k], type) ? 1u << k : 0u;
-    else
-      again |= undecided<slack>(scale_of(op, x[k]...), y[k], type) ? 1u << k : 0u;
+  for (int k = 0; k < n; ++k) again |= (difference[k / 2] & 0xffffu << k % 2 * 16) != 0 ? 1u << k : 0u;
+#pragma unroll 1
+  for (; again != 0; again &= again - 1) {
+    const std::uint32_t bit = again & (0u - again);
+    const float both[n] = {evaluate<accuracy::high>(op, true, chosen(bit, x)...)};
+    const std::uint32_t one = pack(both, type).word[0] & 0xffffu;
+#pragma unroll
+    for (int k = 0; k < n; ++k) {
+      const std::uint32_t kept = result.word[k / 2] & ~(0xffffu << k % 2 * 16);
+      result.word[k / 2] = (bit & 1u << k) != 0 ? kept | one << k % 2 * 16 : result.word[k / 2];
+    }
   }
-  return again;
+  return result;
 }
 
-/// Both bounds, the quotient's, and the rounding of the test; the middle alone where the op can tell its exact value.
-template <class Op>
-inline constexpr std::uint32_t slack_of = std::bit_ceil(static_cast<std::uint32_t>(Op::bound + Op::bound_fast + 3));
-template <class Op>
-requires has_residual<Op, float>
-inline constexpr std::uint32_t slack_of<Op> = 0;
-
-/// A vector of results for the 16-bit dtype `type`, the bits of which are those of `evaluate` (cpu/elementwise.cpp does
-/// the same): from the fast form, or not rounded to odd, but where that might be rounded another way. Those, a few in
-/// a thousand, are computed again one at a time, so that the longer formula is in the code once. T is the type of
-/// `type`, or std::uint16_t for either.
-template <class T, class Op, int n, class... Inputs>
-SIGMAX_FN void evaluate_16_bits(const Op& op, dtype type, float (&y)[n], const Inputs&... x) {
-  constexpr bool serves = (std::is_same_v<T, bfloat16> || fast_serves<Op, float16>)&&(std::is_same_v<T, float16> ||
-                                                                                      fast_serves<Op, bfloat16>);
-  constexpr bool to_odd = has_residual<Op, float>, from_fast = serves && !to_odd;
+/// A vector of results of the 16-bit dtype `type`, T or dtype, with the bits of `evaluate` (cpu/elementwise.cpp has the
+/// same by other means): from the short form, or not rounded to odd but in the middle between two 16-bit numbers. What
+/// that leaves open, a few in a thousand, is computed again one at a time, so that the longer formula is in the code once.
+template <class Op, class Type, int n, class... Inputs>
+SIGMAX_FN vector evaluate_16_bits(const Op& op, Type type, const Inputs (&... x)[n]) {
+  if constexpr (has_short_form<Op, Inputs...>) {
+    return evaluate_short_form(op, type, x...);
+  } else {
+    float y[n];
+    std::uint32_t again = 0;
 #pragma unroll
-  for (int k = 0; k < n; ++k) {
-    if constexpr (from_fast)
-      y[k] = op.fast(rough(x[k])...).value;
-    else
+    for (int k = 0; k < n; ++k) {
       y[k] = op(x[k]...);
-  }
-  if constexpr (to_odd || from_fast) {
-    constexpr std::uint32_t slack = slack_of<Op>;
-    std::uint32_t again =
-        type == dtype::f16 ? undecided_of<slack>(op, float16{}, y, x...) : undecided_of<slack>(op, bfloat16{}, y, x...);
+      if constexpr (has_residual<Op, float>) again |= is_middle(y[k], type) ? 1u << k : 0u;
+    }
 #pragma unroll 1
     for (; again != 0; again &= again - 1) {
       const std::uint32_t bit = again & (0u - again);
-      const auto chosen = [&](const float(&v)[n]) {
-        float one = v[0];
-#pragma unroll
-        for (int k = 1; k < n; ++k) one = (bit & 1u << k) != 0 ? v[k] : one;
-        return one;
-      };
-      const float result = evaluate<accuracy::high>(op, true, chosen(x)...);
+      const float result = evaluate<accuracy::high>(op, true, chosen(bit, x)...);
 #pragma unroll
       for (int k = 0; k < n; ++k) y[k] = (bit & 1u << k) != 0 ? result : y[k];
     }
+    return pack(y, type);
   }
 }
 
 /// Each thread takes per_thread vectors of each of its block's tiles. All loads of a tile are issued before the first
-/// is used; then one vector at a time is computed by f and stored, so that f is compiled once. Vectors at the ends of
+/// is used; then one vector at a time is computed by f, packed, and stored, so that f is compiled once. Vectors at the ends of
 /// the memory go through the same f.
 template <class T, int inputs, class F>
 SIGMAX_FN void map(const contiguous_arguments& a, F f) {
@@ -123,38 +126,45 @@ SIGMAX_FN void map(const contiguous_arguments& a, F f) {
       const std::int64_t d = v - first;
       return static_cast<std::uint32_t>(d < 0 ? 0 : d > tile_vectors ? tile_vectors : d);
     };
-    const std::uint32_t begin = within(a.whole_begin), end = within(a.whole_end), count = within(a.vectors);
+    // Most tiles consist of whole vectors, of which one answer takes the place of those for each vector.
+    bool plain = first >= a.whole_begin && first + tile_vectors <= a.whole_end;
+    std::uint32_t begin = 0, end = tile_vectors, count = tile_vectors;
+    if (!plain) begin = within(a.whole_begin), end = within(a.whole_end), count = within(a.vectors);
     const auto whole = [&](std::uint32_t v) { return v - begin < end - begin; };
+    for (int i = 0; i < inputs; ++i) plain = plain && a.shift[i] == 0;
     vector loaded[most][inputs];
+    const auto load_each = [&](auto load_one) {
 #pragma unroll
-    for (int u = 0; u < most; ++u) {
-      const std::uint32_t v = static_cast<std::uint32_t>(u) * blockDim.x + threadIdx.x;
-      if (u >= a.per_thread || !whole(v)) continue;
+      for (int u = 0; u < most; ++u)
 #pragma unroll
-      for (int i = 0; i < inputs; ++i) {
-        const vector* p = reinterpret_cast<const vector*>(a.in[i]) + first + v;
+        for (int i = 0; i < inputs; ++i)
+          if (u < a.per_thread)
+            load_one(u, i, reinterpret_cast<const vector*>(a.in[i]) + first + threadIdx.x + u * blockDim.x);
+    };
+    if (plain)
+      load_each([&](int u, int i, const vector* p) { loaded[u][i] = load(p); });
+    else
+      load_each([&](int u, int i, const vector* p) {
+        if (!whole(static_cast<std::uint32_t>(u) * blockDim.x + threadIdx.x)) return;
         loaded[u][i] = a.shift[i] == 0 ? load(p) : load_shifted(p, a.shift[i]);
-      }
-    }
+      });
 #pragma unroll 1
     for (std::uint32_t v = threadIdx.x; v < count; v += blockDim.x) {
-      const std::int64_t element = (first + v) * size - a.head;
+      const auto element = [&] { return (first + v) * size - a.head; };
       if (!whole(v)) {
 #pragma unroll
         for (int i = 0; i < inputs; ++i)
           loaded[0][i] =
-              load_partial<T>(a.in[i] + a.shift[i] + static_cast<std::uintptr_t>(a.head) * sizeof(T), element, a.n);
+              load_partial<T>(a.in[i] + a.shift[i] + static_cast<std::uintptr_t>(a.head) * sizeof(T), element(), a.n);
       }
       float x[inputs][size];
 #pragma unroll
       for (int i = 0; i < inputs; ++i) unpack(loaded[0][i], x[i], T{});
-      float y[size];
-      f(x, y);
-      const vector result = pack(y, T{});
+      const vector result = f(x);
       if (whole(v))
         store(reinterpret_cast<vector*>(a.out) + first + v, result);
       else
-        store_partial<T>(element_0, element, a.n, result);
+        store_partial<T>(element_0, element(), a.n, result);
 #pragma unroll
       for (int u = 1; u < most; ++u)
 #pragma unroll
@@ -177,22 +187,22 @@ inline constexpr int least_blocks = sizeof(T) == 2 ? resident_blocks : 0;
 template <class Op, class T, accuracy tier>
 __global__ void __launch_bounds__(most_threads, least_blocks<T>) forward(contiguous_arguments a, parameters p) {
   const Op op = make<Op>(p);
-  map<T, 1>(a, [op](const float(&x)[1][per_vector<T>], float(&y)[per_vector<T>]) {
-    if constexpr (sizeof(T) == 2 && tier == accuracy::high) {
-      evaluate_16_bits<T>(op, std::is_same_v<T, float16> ? dtype::f16 : dtype::bf16, y, x[0]);
-    } else {
-#pragma unroll
-      for (int k = 0; k < per_vector<T>; ++k) y[k] = evaluate<tier>(op, false, x[0][k]);
-    }
+  map<T, 1>(a, [op](const float(&x)[1][per_vector<T>]) {
+    if constexpr (sizeof(T) == 2 && tier == accuracy::high)
+      return evaluate_16_bits(op, T{}, x[0]);
+    else
+      return evaluate_vector<tier>(op, T{}, x[0]);
   });
 }
 
 template <class Op, class T>
 __global__ void __launch_bounds__(most_threads, least_blocks<T>) gradient(contiguous_arguments a, parameters p) {
   const Op op = make<Op>(p);
-  map<T, 2>(a, [op](const float(&x)[2][per_vector<T>], float(&y)[per_vector<T>]) {
+  map<T, 2>(a, [op](const float(&x)[2][per_vector<T>]) {
+    float y[per_vector<T>];
 #pragma unroll
     for (int k = 0; k < per_vector<T>; ++k) y[k] = x[0][k] * op.derivative(x[1][k]);
+    return pack(y, T{});
   });
 }
 

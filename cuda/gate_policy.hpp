@@ -16,6 +16,7 @@ struct row_arguments {
   std::int64_t vectors, tiles;
   dtype type;
   bool narrow;  ///< every vector's number is below 2^31
+  bool plain;   ///< every row of every view is made of whole vectors
   divider by;   ///< if narrow, for row_vectors
 };
 
@@ -51,6 +52,9 @@ constexpr row_arguments<inputs + outputs> cut_rows(const std::uintptr_t* data, c
   a.type = type;
   a.columns = columns;
   a.row_bytes = columns * size;
+  a.plain = a.row_bytes % vector_bytes == 0;
+  for (int v = 0; v < inputs + outputs; ++v)
+    a.plain = a.plain && data[v] % vector_bytes == 0 && (rows == 1 || a.pitch[v] % vector_bytes == 0);
   const bool alike = rows == 1 || a.pitch[inputs] % vector_bytes == 0;
   const auto lead = alike ? static_cast<std::int64_t>(data[inputs] % vector_bytes) : vector_bytes - size;
   a.row_vectors = divide_up(lead + a.row_bytes, vector_bytes);

@@ -9,20 +9,6 @@
 namespace sigmax {
 namespace {
 
-// 16-bit kernels ask for the dtype when they run, by a branch that all threads take the same way: conversions are few
-// instructions of a gate, and the formula is compiled once for both.
-SIGMAX_FN void unpack(const vector& v, float (&x)[4], dtype) { unpack(v, x, float{}); }
-SIGMAX_FN void unpack(const vector& v, float (&x)[8], dtype type) {
-  if (type == dtype::f16)
-    unpack(v, x, float16{});
-  else
-    unpack(v, x, bfloat16{});
-}
-SIGMAX_FN vector pack(const float (&x)[4], dtype) { return pack(x, float{}); }
-SIGMAX_FN vector pack(const float (&x)[8], dtype type) {
-  return type == dtype::f16 ? pack(x, float16{}) : pack(x, bfloat16{});
-}
-
 /// Where a vector lies.
 template <int inputs, int outputs>
 struct vector_place {
@@ -44,7 +30,14 @@ SIGMAX_FN vector_place<inputs, outputs> locate(const row_arguments<inputs + outp
   vector_place<inputs, outputs> at;
 #pragma unroll
   for (int v = 0; v < inputs + outputs; ++v) at.row[v] = a.data[v] + static_cast<std::uintptr_t>(row * a.pitch[v]);
-  at.first = (n - row * a.row_vectors) * vector_bytes - static_cast<std::int64_t>(at.row[inputs] % vector_bytes);
+  at.first = (n - row * a.row_vectors) * vector_bytes;
+  if (a.plain) {
+    at.whole = true;
+#pragma unroll
+    for (int i = 0; i < inputs; ++i) at.shift[i] = 0;
+    return at;
+  }
+  at.first -= static_cast<std::int64_t>(at.row[inputs] % vector_bytes);
   at.whole = at.first >= 0 && at.first + vector_bytes <= a.row_bytes;
 #pragma unroll
   for (int i = 0; i < inputs; ++i) {
@@ -56,7 +49,7 @@ SIGMAX_FN vector_place<inputs, outputs> locate(const row_arguments<inputs + outp
   return at;
 }
 
-/// f(x, y, dtype) makes a vector of the outputs from one of the inputs. Each thread takes a vector of each input, in
+/// f(x, y, dtype) makes a packed vector of each output from one of each input. Each thread takes a vector of each input, in
 /// tiles of a block; all loads are issued before the first is used.
 template <class T, int inputs, int outputs, class F>
 SIGMAX_FN void map_rows(const row_arguments<inputs + outputs>& a, F f) {
@@ -66,7 +59,7 @@ SIGMAX_FN void map_rows(const row_arguments<inputs + outputs>& a, F f) {
     const std::int64_t n = tile * blockDim.x + threadIdx.x;
     if (n >= a.vectors) break;
     const auto at = locate<inputs, outputs>(a, n);
-    if (at.first >= a.row_bytes) continue;
+    if (!a.plain && at.first >= a.row_bytes) continue;
     const std::int64_t element = at.first / static_cast<std::int64_t>(sizeof(T));
     vector loaded[inputs];
 #pragma unroll
@@ -76,20 +69,20 @@ SIGMAX_FN void map_rows(const row_arguments<inputs + outputs>& a, F f) {
       if (!at.whole)
         loaded[i] = load_partial<T>(at.row[i], element, a.columns);
       else
-        loaded[i] = at.shift[i] == 0 ? load(p) : load_shifted(p, at.shift[i]);
+        loaded[i] = a.plain || at.shift[i] == 0 ? load(p) : load_shifted(p, at.shift[i]);
     }
-    float x[inputs][size], y[outputs][size];
+    float x[inputs][size];
+    vector y[outputs];
 #pragma unroll
     for (int i = 0; i < inputs; ++i) unpack(loaded[i], x[i], a.type);
     f(x, y, a.type);
 #pragma unroll
     for (int o = 0; o < outputs; ++o) {
       const std::uintptr_t row = at.row[inputs + o];
-      const vector result = pack(y[o], a.type);
       if (at.whole)
-        store(reinterpret_cast<vector*>(row + static_cast<std::uintptr_t>(at.first)), result);
+        store(reinterpret_cast<vector*>(row + static_cast<std::uintptr_t>(at.first)), y[o]);
       else
-        store_partial<T>(row, element, a.columns, result);
+        store_partial<T>(row, element, a.columns, y[o]);
     }
   }
   let_next_kernel_start();
@@ -105,13 +98,11 @@ struct gate_value {
       y[0] = gate(x[0], x[1]);
   }
   template <int size>
-  SIGMAX_FN void operator()(const float (&x)[2][size], float (&y)[1][size], dtype type) const {
-    if constexpr (size == per_vector<std::uint16_t> && tier == accuracy::high) {
-      evaluate_16_bits<std::uint16_t>(gate, type, y[0], x[0], x[1]);
-    } else {
-#pragma unroll
-      for (int k = 0; k < size; ++k) y[0][k] = evaluate<tier>(gate, false, x[0][k], x[1][k]);
-    }
+  SIGMAX_FN void operator()(const float (&x)[2][size], vector (&y)[1], dtype type) const {
+    if constexpr (size == per_vector<std::uint16_t> && tier == accuracy::high)
+      y[0] = evaluate_16_bits(gate, type, x[0], x[1]);
+    else
+      y[0] = evaluate_vector<tier>(gate, type, x[0], x[1]);
   }
 };
 template <class Gate>
@@ -123,20 +114,27 @@ struct gate_gradient {
     y[1] = x[0] * d.b;
   }
   template <int size>
-  SIGMAX_FN void operator()(const float (&x)[3][size], float (&y)[2][size], dtype) const {
+  SIGMAX_FN void operator()(const float (&x)[3][size], vector (&y)[2], dtype type) const {
+    float d[2][size];
 #pragma unroll
     for (int k = 0; k < size; ++k) {
       const float from[3] = {x[0][k], x[1][k], x[2][k]};
       float to[2];
       (*this)(from, to);
-      y[0][k] = to[0], y[1][k] = to[1];
+      d[0][k] = to[0], d[1][k] = to[1];
     }
+    y[0] = pack(d[0], type), y[1] = pack(d[1], type);
   }
 };
 
+/// As `least_blocks`, of forms so short that they are bound by memory; with fewer registers the long ones would spill,
+/// and what needs few would take more.
+template <class Gate, class T>
+inline constexpr int least_gate_blocks = has_short_form<Gate, float, float> ? least_blocks<T> : 0;
+
 /// T: float, or std::uint16_t for both 16-bit dtypes.
 template <class Gate, class T, accuracy tier>
-__global__ void __launch_bounds__(most_threads) gated(row_arguments<3> a, parameters p) {
+__global__ void __launch_bounds__(most_threads, least_gate_blocks<Gate, T>) gated(row_arguments<3> a, parameters p) {
   map_rows<T, 2, 1>(a, gate_value<Gate, tier>{make<Gate>(p)});
 }
 template <class Gate, class T>

@@ -141,6 +141,20 @@ SIGMAX_FN vector pack(const float (&x)[8], T) {
   return v;
 }
 
+// By a dtype that is known when a kernel runs, with a branch that all threads take the same way: conversions are few
+// instructions of a gate, and its formula is compiled once for both 16-bit ones.
+SIGMAX_FN void unpack(const vector& v, float (&x)[4], dtype) { unpack(v, x, float{}); }
+SIGMAX_FN void unpack(const vector& v, float (&x)[8], dtype type) {
+  if (type == dtype::f16)
+    unpack(v, x, float16{});
+  else
+    unpack(v, x, bfloat16{});
+}
+SIGMAX_FN vector pack(const float (&x)[4], dtype) { return pack(x, float{}); }
+SIGMAX_FN vector pack(const float (&x)[8], dtype type) {
+  return type == dtype::f16 ? pack(x, float16{}) : pack(x, bfloat16{});
+}
+
 /// The elements of a vector whose first one has number `first`, of [0, n) only; the others are zero, or stay as they
 /// are.
 template <class T>

@@ -1,0 +1,99 @@
+// The short forms of cuda/short_forms.hpp over all 16-bit inputs, with their estimates off by all that is documented,
+// one way, the other, and a way that changes from input to input: where both ends round to one number, it is that of the
+// long form; and of a gate's factor the long form lies between the ends.
+#include <bit>
+#include <cmath>
+#include <cstdint>
+#include <cstdio>
+
+namespace {
+/// Of which estimate, by how much of its bound; 2: by the bits of its argument.
+int error_of_exp2 = 0, error_of_reciprocal = 0;
+double estimate_error(int error, float of) {
+  return error != 2 ? error : std::bit_cast<std::uint32_t>(of) * 2654435761u % 2048 / 1023.5 - 1;
+}
+}  // namespace
+#define SIGMAX_ESTIMATE_ERROR(estimate, of) ::estimate_error(::error_of_##estimate, of)
+#include "../cuda/short_forms.hpp"
+
+#include <gtest/gtest.h>
+
+#include "../cuda/load_store.cuh"
+
+namespace sigmax {
+namespace {
+
+template <class T>
+std::uint32_t rounded(float x) {
+  T y;
+  from_float(x, y);
+  return y.bits;
+}
+bool is_nan(float x) { return x != x; }
+
+struct counts {
+  int undecided = 0, wrong = 0, outside = 0;
+  float at = 0;
+};
+
+/// `op` over all inputs of T, by the estimates as they are off now.
+template <class T, class Op>
+counts over_all(const Op& op, bool factor) {
+  counts c;
+  for (std::uint32_t u = 0; u < 65536; ++u) {
+    const float x = to_float(T{static_cast<std::uint16_t>(u)}), y = op(x);
+    const between ends = short_form(op, x);
+    const std::uint32_t from = rounded<T>(ends.from), to = rounded<T>(ends.to);
+    const bool open = from != to && !(is_nan(ends.from) && is_nan(ends.to));
+    c.undecided += open && std::fabs(x) < 4 && x != 0 ? 1 : 0;
+    if (!open && from != rounded<T>(y) && !(is_nan(ends.from) && is_nan(y))) ++c.wrong, c.at = x;
+    if (factor && !is_nan(ends.from) && !is_nan(ends.to) &&
+        !(std::fmin(ends.from, ends.to) <= y && y <= std::fmax(ends.from, ends.to)))
+      ++c.outside, c.at = x;
+  }
+  return c;
+}
+
+/// `factor`: of a gate.
+template <class Op>
+void expect_right(const char* name, const Op& op, bool factor = false) {
+  for (error_of_exp2 = -1; error_of_exp2 <= 2; ++error_of_exp2)
+    for (error_of_reciprocal = -1; error_of_reciprocal <= 2; ++error_of_reciprocal)
+      for (const bool half : {false, true}) {
+        const counts c = half ? over_all<float16>(op, factor) : over_all<bfloat16>(op, factor);
+        if (error_of_exp2 == 0 && error_of_reciprocal == 0)
+          std::printf("  %-12s %s: %d left open in (-4, 4)\n", name, half ? "f16" : "bf16", c.undecided);
+        EXPECT_EQ(c.wrong, 0) << name << (half ? " f16" : " bf16") << ", one at " << c.at << ", estimates off by "
+                              << error_of_exp2 << ", " << error_of_reciprocal;
+        EXPECT_EQ(c.outside, 0) << name << (half ? " f16" : " bf16") << ", one at " << c.at << ", estimates off by "
+                                << error_of_exp2 << ", " << error_of_reciprocal;
+      }
+}
+
+constexpr float factors[] = {smallest_factor, 0.03f, 0.7f, 1, 1.5f, 1.702f, 1.9999999f, 7, largest_factor};
+
+TEST(short_forms, sigmoid) { expect_right("sigmoid", sigmoid_op{}, true); }
+TEST(short_forms, silu) {
+  for (float beta : factors) expect_right("silu", silu_op{beta}, true);
+}
+TEST(short_forms, quick_gelu) { expect_right("quick_gelu", quick_gelu_op{}, true); }
+TEST(short_forms, gelu_tanh) { expect_right("gelu_tanh", gelu_tanh_op{}, true); }
+TEST(short_forms, gelu) { expect_right("gelu", gelu_op{}, true); }
+TEST(short_forms, exp) { expect_right("exp", exp_op{}); }
+TEST(short_forms, squareplus) {
+  for (float b : {0x1p-40f, 0.3f, 1.0f, 4.0f, 1000.0f, 0x1p40f}) expect_right("squareplus", squareplus_op{b});
+}
+TEST(short_forms, mish) { expect_right("mish", mish_op{}); }
+TEST(short_forms, softplus) {
+  for (float beta : factors) expect_right("softplus", softplus_op{beta});
+}
+TEST(short_forms, log_sigmoid) { expect_right("log_sigmoid", log_sigmoid_op{}); }
+TEST(short_forms, tanh) { expect_right("tanh", tanh_op{}); }
+TEST(short_forms, softcap) {
+  for (float cap : factors) expect_right("softcap", softcap_op{cap});
+  expect_right("softcap", softcap_op{});
+}
+TEST(short_forms, tanhshrink) { expect_right("tanhshrink", tanhshrink_op{}); }
+
+}  // namespace
+}  // namespace sigmax
