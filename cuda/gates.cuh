@@ -129,12 +129,13 @@ struct gate_gradient {
 
 /// As `least_blocks`, of forms so short that they are bound by memory; with fewer registers the long ones would spill,
 /// and what needs few would take more.
-template <class Gate, class T>
-inline constexpr int least_gate_blocks = has_short_form<Gate, float, float> ? least_blocks<T> : 0;
+template <class Gate, class T, accuracy tier>
+inline constexpr int least_gate_blocks =
+    tier == accuracy::high && has_short_form<Gate, float, float> ? least_blocks<T> : 0;
 
 /// T: float, or std::uint16_t for both 16-bit dtypes.
 template <class Gate, class T, accuracy tier>
-__global__ void __launch_bounds__(most_threads, least_gate_blocks<Gate, T>) gated(row_arguments<3> a, parameters p) {
+__global__ void __launch_bounds__(most_threads, least_gate_blocks<Gate, T, tier>) gated(row_arguments<3> a, parameters p) {
   map_rows<T, 2, 1>(a, gate_value<Gate, tier>{make<Gate>(p)});
 }
 template <class Gate, class T>
