@@ -73,7 +73,7 @@ sigmax_cuda_kernels(strided kernels.cu SIGMAX_CUDA_TABLE=strided SIGMAX_CUDA_ELE
 sigmax_cuda_kernels(gates_f32 gates.cu SIGMAX_CUDA_TABLE=f32 SIGMAX_CUDA_ELEMENT=float)
 sigmax_cuda_kernels(gates_16_bits gates.cu SIGMAX_CUDA_TABLE=16_bits SIGMAX_CUDA_ELEMENT=std::uint16_t)
 sigmax_cuda_kernels(gates_strided gates.cu SIGMAX_CUDA_TABLE=strided SIGMAX_CUDA_ELEMENT=void)
-foreach(name quantised softmax softmax_gradient gating)
+foreach(name quantised softmax softmax_quantised softmax_gradient gating)
   sigmax_cuda_kernels(${name} ${name}.cu)
 endforeach()
 

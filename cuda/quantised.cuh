@@ -3,7 +3,7 @@
 // goes from thread to thread; a row that does not fit is computed twice, to the same bits.
 #pragma once
 
-#include "../kernels/quantise.hpp"
+#include "codes.cuh"
 #include "gates.cuh"
 #include "quantised_kernels.hpp"
 #include "row_barriers.hpp"
@@ -11,20 +11,6 @@
 
 namespace sigmax {
 namespace {
-
-#if defined(__CUDA_ARCH__)
-SIGMAX_FN void store_codes(std::byte* p, std::uint32_t low, std::uint32_t high) {
-  asm volatile("st.global.v2.u32 [%0], {%1, %2};" ::"l"(p), "r"(low), "r"(high) : "memory");
-}
-SIGMAX_FN void store_code(std::byte* p, std::uint32_t code) {
-  asm volatile("st.global.u8 [%0], %1;" ::"l"(p), "r"(code) : "memory");
-}
-#else
-SIGMAX_FN void store_codes(std::byte* p, std::uint32_t low, std::uint32_t high) {
-  store(reinterpret_cast<std::uint64_t*>(p), std::uint64_t{high} << 32 | low);
-}
-SIGMAX_FN void store_code(std::byte* p, std::uint32_t code) { *p = static_cast<std::byte>(code); }
-#endif
 
 /// The elements of a tile that are a thread's: first, first + step, ...; those from `count` on are none.
 struct unit_place {
@@ -51,40 +37,16 @@ SIGMAX_FN void load_unit(const std::byte* p, std::int64_t along, dtype type, boo
   }
 }
 
-template <class T>
-SIGMAX_FN std::uint32_t code_of(float x) {
-  T q;
-  quantise_one(x, q);
-  if constexpr (std::is_same_v<T, std::int8_t>)
-    return static_cast<std::uint8_t>(q);
-  else
-    return q.bits;
-}
-template <class T>
-SIGMAX_FN void encode(const float (&x)[unit], std::uint32_t (&words)[2]) {
-#pragma unroll
-  for (int k = 0; k < unit; ++k) words[k / 4] |= code_of<T>(x[k]) << (k % 4 * 8);
-}
 SIGMAX_FN void store_unit(std::byte* p, std::int64_t along, dtype type, bool whole, const unit_place& at,
                           const float (&x)[unit]) {
-  std::uint32_t words[2] = {};
-  if (type == dtype::f8_e4m3)
-    encode<float8_e4m3>(x, words);
-  else if (type == dtype::f8_e5m2)
-    encode<float8_e5m2>(x, words);
-  else
-    encode<std::int8_t>(x, words);
+  std::uint32_t words[2];
+  encode(x, type, words);
   if (whole) return store_codes(p + at.first, words[0], words[1]);
 #pragma unroll
   for (int k = 0; k < unit; ++k)
-    if (at.has(k)) store_code(p + at.element(k) * along, words[k / 4] >> (k % 4 * 8) & 0xffu);
+    if (at.has(k)) store_code(p + at.element(k) * along, code_at(words, k));
 }
 
-/// The bits of the largest finite magnitude, in the order of the numbers.
-SIGMAX_FN std::uint32_t larger(std::uint32_t best, float x) {
-  const std::uint32_t magnitude = bits_of(x) & 0x7fffffffu, finite = magnitude < 0x7f800000u ? magnitude : 0;
-  return best < finite ? finite : best;
-}
 SIGMAX_DEVICE std::uint32_t largest_of_block(std::uint32_t best, std::uint32_t* places) {
 #pragma unroll
   for (int lanes = 16; lanes > 0; lanes /= 2) {

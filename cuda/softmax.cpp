@@ -1,5 +1,6 @@
 // Softmax calls on CUDA: from a call to the tier of its rows to a launch.
 #include <algorithm>
+#include <utility>
 
 #include "../kernels/dispatch.hpp"
 #include "launch.hpp"
@@ -63,7 +64,12 @@ softmax_arguments arguments_of(const softmax_call& call, const work_split& work,
   a.logarithm = call.logarithm;
   a.partial = call.pass == softmax_pass::partial;
   a.finish = call.pass == softmax_pass::finish;
-  a.precise = a.partial || call.type[operand_y] == dtype::f32 || has_row_results(call);
+  if (call.codes != nullptr) {
+    a.row_scales = std::exchange(a.data[operand_row_scales], nullptr);
+    a.amax = std::exchange(a.data[operand_amax], nullptr);
+    a.code_scale = call.codes->scale;
+  }
+  a.precise = a.partial || call.codes != nullptr || call.type[operand_y] == dtype::f32 || has_row_results(call);
   a.fine = a.precise || a.logarithm;
   a.scored = call.scored;
   a.scale = a.output_scale = 1;
@@ -99,8 +105,8 @@ status cuda_softmax_kernel(const softmax_call& call, const char*& name) noexcept
     case softmax_tier::staged: name = choice.cluster > 1 ? "staged cluster" : "staged"; break;
     case softmax_tier::words:
     case softmax_tier::rows: {
-      const int lanes = choice.tier == softmax_tier::words ? staged_configs[choice.config].lanes
-                                                           : row_configs[choice.config].lanes;
+      const int lanes =
+          choice.tier == softmax_tier::words ? staged_configs[choice.config].lanes : row_configs[choice.config].lanes;
       name = choice.cluster > 1 ? "cluster" : lanes <= 32 ? "lanes" : "block";
     }
   }
@@ -116,18 +122,23 @@ status cuda_run_softmax(const softmax_call& call, const options& how) noexcept {
   const softmax_arguments a = arguments_of(call, work, choice);
   const bool fused = call.form != nullptr;
   const std::int64_t rows = work.end - work.begin;
+  const bool coded = call.codes != nullptr;
   if (choice.tier == softmax_tier::columns)
-    return launch(cuda_softmax.columns, row_shape(rows, column_rows, column_rows * column_warps, 1), how, a);
+    return launch(coded ? cuda_softmax_codes.columns : cuda_softmax.columns,
+                  row_shape(rows, column_rows, column_rows * column_warps, 1), how, a);
   const bool words = choice.tier == softmax_tier::words, held = choice.tier == softmax_tier::rows;
-  const int lanes = words ? staged_configs[choice.config].lanes : held ? row_configs[choice.config].lanes : long_config.lanes;
+  const int lanes = words  ? staged_configs[choice.config].lanes
+                    : held ? row_configs[choice.config].lanes
+                           : long_config.lanes;
   const int threads = lanes < 128 ? 128 : lanes;
   launch_shape shape = row_shape(rows, threads / lanes, threads, choice.cluster);
   shape.shared_bytes = choice.shared_bytes;
   const dtype t = call.type[operand_x];
   const int type = t == dtype::f32 ? 0 : t == dtype::f16 ? 1 : 2;
-  const auto kernel = words  ? cuda_softmax.staged[type][fused][choice.config]
-                      : held ? cuda_softmax.rows[choice.config]
-                             : cuda_softmax.long_rows[fused];
+  const auto kernel = words   ? cuda_softmax.staged[type][fused][choice.config]
+                      : held  ? (coded ? cuda_softmax_codes.rows : cuda_softmax.rows)[choice.config]
+                      : coded ? cuda_softmax_codes.long_rows
+                              : cuda_softmax.long_rows[fused];
   return launch(kernel, shape, how, a);
 }
 

@@ -5,19 +5,20 @@
 
 namespace sigmax {
 
-#define SIGMAX_STAGED(T, fused)                                                                              \
-  {                                                                                                          \
-    softmax_staged<T, 0, fused>, softmax_staged<T, 1, fused>, softmax_staged<T, 2, fused>,                   \
-        softmax_staged<T, 3, fused>, softmax_staged<T, 4, fused>, softmax_staged<T, 5, fused>,           \
-        softmax_staged<T, 6, fused>                                                                        \
+#define SIGMAX_STAGED(T, fused)                                                                \
+  {                                                                                            \
+    softmax_staged<T, 0, fused>, softmax_staged<T, 1, fused>, softmax_staged<T, 2, fused>,     \
+        softmax_staged<T, 3, fused>, softmax_staged<T, 4, fused>, softmax_staged<T, 5, fused>, \
+        softmax_staged<T, 6, fused>                                                            \
   }
 static_assert(std::size(staged_configs) == 7 && std::size(row_configs) == 6);
 extern constinit const cuda_softmax_kernels cuda_softmax{
     {{SIGMAX_STAGED(float, false), SIGMAX_STAGED(float, true)},
      {SIGMAX_STAGED(float16, false), SIGMAX_STAGED(float16, true)},
      {SIGMAX_STAGED(bfloat16, false), SIGMAX_STAGED(bfloat16, true)}},
-    {softmax_rows<0>, softmax_rows<1>, softmax_rows<2>, softmax_rows<3>, softmax_rows<4>, softmax_rows<5>},
-    {softmax_long_rows<false>, softmax_long_rows<true>},
-    softmax_columns};
+    {softmax_rows<0, false>, softmax_rows<1, false>, softmax_rows<2, false>, softmax_rows<3, false>,
+     softmax_rows<4, false>, softmax_rows<5, false>},
+    {softmax_long_rows<false, false>, softmax_long_rows<true, false>},
+    softmax_columns<false>};
 
 }  // namespace sigmax

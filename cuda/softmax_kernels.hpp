@@ -14,6 +14,13 @@ struct cuda_softmax_kernels {
 };
 extern const cuda_softmax_kernels cuda_softmax;
 
+/// With 8-bit results; what is fused is in all of them.
+struct cuda_softmax_code_kernels {
+  cuda_softmax_kernels::kernel rows[std::size(row_configs)];
+  cuda_softmax_kernels::kernel long_rows, columns;
+};
+extern const cuda_softmax_code_kernels cuda_softmax_codes;
+
 struct cuda_gradient_kernels {
   using kernel = void (*)(gradient_arguments);
   kernel rows[std::size(gradient_configs)];

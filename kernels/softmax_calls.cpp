@@ -17,16 +17,16 @@ status staged_rows(const softmax_call& call) noexcept {
 
 /// A softmax in any form, of at least one element or row.
 status run_softmax_on(const choice& c, softmax_pass pass, bool logarithm, const softmax_form* form,
-                      const loss_terms* loss, const const_view& x, const const_view& y, int axis,
-                      const options& how) noexcept {
+                      const loss_terms* loss, const const_view& x, const const_view& y, int axis, const options& how,
+                      const quantisation* codes = nullptr) noexcept {
   if (c.where == backend::cuda) {
     softmax_call call;
-    describe_softmax(call, pass, logarithm, form, loss, x, y, axis);
+    describe_softmax(call, pass, logarithm, form, loss, x, y, axis, codes);
     if (!c.staged) return cuda_run_softmax(call, how);
     if (status s = staged_rows(call); !s) return s;
     return cuda_run_host_softmax(call, how);
   }
-  run_softmax(plan_softmax(*c.table, pass, logarithm, form, loss, x, y, axis, how), how);
+  run_softmax(plan_softmax(*c.table, pass, logarithm, form, loss, x, y, axis, how, codes), how);
   return {};
 }
 
@@ -136,14 +136,9 @@ status softmax_quantised(const const_view& x, const view& y, int axis, const sof
   choice c;
   bool empty = false;
   if (status s = choose_for_codes(how, out, codes, c, empty); !s) return s;
-  if (c.where == backend::cuda)
-    return failure(status_code::unsupported,
-                   "the CUDA backend has 8-bit results of activations and gates, not of softmax");
   const bool of_rows = form.max.data != nullptr || form.sum.data != nullptr || form.lse.data != nullptr;
   if (empty && !of_rows) return {};
-  run_softmax(plan_softmax(*c.table, softmax_pass::all, form.logarithm, &form, nullptr, x, out, axis, how, &codes),
-              how);
-  return {};
+  return run_softmax_on(c, softmax_pass::all, form.logarithm, &form, nullptr, x, out, axis, how, &codes);
 }
 
 status softmax_partial(const const_view& x, int axis, const softmax_form& form, const options& how) noexcept {

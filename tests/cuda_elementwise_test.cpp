@@ -221,16 +221,6 @@ TEST(cuda_dispatch, without_a_device_cuda_is_unavailable) {
   device.missing = nullptr;
 }
 
-TEST(cuda_dispatch, quantised_softmax_is_refused) {
-  float x[4] = {};
-  std::uint8_t codes[4] = {7, 7, 7, 7};
-  const status s =
-      softmax_quantised(on_device(view(x, 4)), on_device(view(codes, dtype::i8, {4})), 0, {}, quantisation{});
-  EXPECT_EQ(s.code, status_code::unsupported);
-  EXPECT_STREQ(s.message, "the CUDA backend has 8-bit results of activations and gates, not of softmax");
-  EXPECT_EQ(codes[0], 7);
-}
-
 // Beyond 2^31 - 1 tiles, or with fewer blocks for whatever reason.
 TEST(cuda_layout, blocks_take_several_tiles) {
   device.most_blocks = 2;

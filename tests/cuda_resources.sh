@@ -57,7 +57,7 @@ measure_rows() {
 { measure f32 float & measure f16 float16; wait; measure bf16 bfloat16 & measure strided void; wait
   measure f32 float gates & measure 16_bits std::uint16_t gates; wait; measure strided void gates
   measure 8_bits void quantised
-  measure_rows softmax & measure_rows softmax_gradient; measure_rows gating; wait; } | sort >"$scratch/found"
+  measure_rows softmax & measure_rows softmax_quantised; measure_rows softmax_gradient; measure_rows gating; wait; } | sort >"$scratch/found"
 
 if [[ ${4:-} == --write ]]; then
   grep '^#\|^limit' "$list" || true

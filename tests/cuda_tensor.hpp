@@ -14,7 +14,14 @@ namespace sigmax_test {
 namespace reference = sigmax_reference;
 
 inline std::int64_t size_of(dtype t) {
-  return t == dtype::i64 ? 8 : t == dtype::f16 || t == dtype::bf16 ? 2 : t == dtype::boolean ? 1 : 4;
+  switch (t) {
+    case dtype::i64: return 8;
+    case dtype::f32:
+    case dtype::i32: return 4;
+    case dtype::f16:
+    case dtype::bf16: return 2;
+    default: return 1;
+  }
 }
 
 /// A device for the next calls, and another order of execution each time. On a GPU there is one device.

@@ -49,6 +49,27 @@ auto softmax_call(std::int64_t n, bool columns) {
   };
 }
 
+/// Scales of rows of 8-bit logarithms, which take a third exchange.
+auto scales_call(std::int64_t n, bool columns) {
+  return [=](memory where, std::vector<float>& scales) {
+    std::vector<float> x = row_of(n, 0), second = row_of(n, 999);
+    for (float& v : second) v *= 3;
+    if (columns)
+      for (std::size_t i = 0; i < second.size(); ++i)
+        x.insert(x.begin() + static_cast<std::ptrdiff_t>(2 * i + 1), second[i]);
+    else
+      x.insert(x.end(), second.begin(), second.end());
+    std::vector<std::uint8_t> codes(x.size());
+    scales.assign(2, -1);
+    const std::int64_t by_rows[] = {2, n}, by_columns[] = {n, 2}, each[] = {2, 1}, each_column[] = {1, 2};
+    const_view in(x.data(), dtype::f32, columns ? by_columns : by_rows);
+    view out(codes.data(), dtype::i8, columns ? by_columns : by_rows);
+    view of_rows(scales.data(), dtype::f32, columns ? each_column : each);
+    in.where = out.where = of_rows.where = where;
+    return softmax_quantised(in, out, columns ? 0 : 1, {.logarithm = true}, {.row_scales = of_rows});
+  };
+}
+
 class softmax_faults : public testing::Test {
  protected:
   void SetUp() override {
@@ -68,7 +89,9 @@ class softmax_faults : public testing::Test {
 // One block or one cluster does both rows.
 TEST_F(softmax_faults, none) {
   for (std::int64_t n : {100, 3000, 20000, 120000, 150000}) EXPECT_FALSE(shows(softmax_call(n, false))) << n;
+  for (std::int64_t n : {100, 3000, 20000, 150000}) EXPECT_FALSE(shows(scales_call(n, false))) << n;
   EXPECT_FALSE(shows(softmax_call(300, true)));
+  EXPECT_FALSE(shows(scales_call(300, true)));
 }
 
 TEST_F(softmax_faults, a_missing_barrier) {
@@ -78,6 +101,8 @@ TEST_F(softmax_faults, a_missing_barrier) {
     EXPECT_TRUE(shows(softmax_call(40000, false))) << static_cast<int>(which);
     EXPECT_TRUE(shows(softmax_call(150000, false))) << static_cast<int>(which);
     EXPECT_TRUE(shows(softmax_call(300, true))) << static_cast<int>(which);
+    for (std::int64_t n : {3000, 20000, 150000}) EXPECT_TRUE(shows(scales_call(n, false))) << static_cast<int>(which);
+    EXPECT_TRUE(shows(scales_call(300, true))) << static_cast<int>(which);
   }
 }
 

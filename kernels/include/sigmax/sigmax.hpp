@@ -429,8 +429,9 @@ struct quantisation {
                                                          const view& y, int axis, const quantisation& codes,
                                                          const options& how = {}) noexcept;
 
-/// `softmax_fused` with quantised results. x is read as often as there, but rows of more than 8192 columns once more
-/// with row_scales or amax. CPU only.
+/// `softmax_fused` with quantised results. x is read as often as there, but on the CPU rows of more than 8192 columns once
+/// more with row_scales or amax. Where f32 results of CPU and CUDA differ in their last bits, a code next to a middle of two
+/// may be the other one of them, and a scale differs as they do.
 [[nodiscard]] SIGMAX_API status softmax_quantised(const const_view& x, const view& y, int axis,
                                                   const softmax_form& form, const quantisation& codes,
                                                   const options& how = {}) noexcept;
