@@ -40,7 +40,8 @@ void require_backend(sigmax::backend where, const std::vector<operation>& ops) {
   // Once for all that is measured. Never cooled down: the process ends with its measurements.
   if (const sigmax::status s = sigmax::warm_up(); !s) throw nothing_to_measure(s.message);
   for (const operation& op : ops)
-    if (op.kind != op_kind::activation && op.kind != op_kind::gradient && !op.plain_softmax())
+    if (op.kind != op_kind::activation && op.kind != op_kind::gradient && op.kind != op_kind::gated &&
+        !op.plain_softmax())
       throw usage_error(fmt::format("backend cuda takes no host tensors of '{}'", op.name()));
 }
 

@@ -29,6 +29,7 @@ status cuda_warm_up(const staging_memory&) noexcept { return unavailable(); }
 status cuda_cool_down() noexcept { return {}; }
 bool cuda_is_warm() noexcept { return false; }
 status cuda_run_host_elementwise(const elementwise_call&, const options&) noexcept { return unavailable(); }
+status cuda_run_host_gated(const gated_call&, const options&) noexcept { return unavailable(); }
 status cuda_run_host_softmax(const softmax_call&, const options&) noexcept { return unavailable(); }
 
 }  // namespace sigmax

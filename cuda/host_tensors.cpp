@@ -3,6 +3,7 @@
 #include <atomic>
 #include <cstdio>
 #include <cstring>
+#include <functional>
 #include <mutex>
 #include <utility>
 
@@ -76,6 +77,8 @@ status fill(staging_area& area, const staging_memory& memory) noexcept {
     if (status s = create_stream(stream); !s) return s;
   return {};
 }
+
+constexpr std::int64_t element_grain = 64;  // as in cuda/elementwise.cpp
 
 /// The operands of a call in host memory, and the bytes that each has in a unit.
 struct host_operands {
@@ -208,7 +211,6 @@ bool cuda_is_warm() noexcept {
 }
 
 status cuda_run_host_elementwise(const elementwise_call& call, const options& how) noexcept {
-  constexpr std::int64_t grain = 64;  // elements, as in cuda/elementwise.cpp
   host_operands all{};
   all.inputs = call.inputs;
   for (int v = 0; v < call.inputs; ++v) {
@@ -217,13 +219,39 @@ status cuda_run_host_elementwise(const elementwise_call& call, const options& ho
   }
   all.out = static_cast<std::byte*>(call.out);
   all.out_bytes = size_of(call.out_type);
-  return run_on_device(all, call.nest.count(), grain, how,
+  return run_on_device(all, call.nest.count(), element_grain, how,
                        [&](const void* const* in, void* out, std::int64_t n, const options& inside) {
                          elementwise_call part = call;
                          for (int v = 0; v < call.inputs; ++v) part.in[v] = in[v];
                          part.out = out;
                          part.nest.make_dense(n, call.inputs + 1);
                          return cuda_run_elementwise(part, inside);
+                       });
+}
+
+status cuda_run_host_gated(const gated_call& call, const options& how) noexcept {
+  host_gate cut;
+  cut_host_gate(call, cut);
+  host_operands all{};
+  all.inputs = cut.together ? 1 : 2;
+  const bool swapped = cut.together && std::less<>{}(call.data[1], call.data[0]);
+  for (int v = 0; v < all.inputs; ++v) {
+    all.in[v] = call.data[swapped ? 1 : v];
+    all.in_bytes[v] = (cut.together ? 2 * cut.columns : 1) * size_of(call.type[v]);
+  }
+  all.out = call.data[2];
+  all.out_bytes = cut.columns * size_of(call.type[2]);
+  return run_on_device(all, call.nest.extent[0], cut.columns == 1 ? element_grain : 1, how,
+                       [&](const void* const* in, void* out, std::int64_t units, const options& inside) {
+                         gated_call part = call;
+                         for (int v = 0; v < 2; ++v) {
+                           const int from = cut.together ? 0 : v;
+                           part.data[v] =
+                               static_cast<std::byte*>(const_cast<void*>(in[from])) + (call.data[v] - all.in[from]);
+                         }
+                         part.data[2] = static_cast<std::byte*>(out);
+                         part.nest.extent[0] = units;
+                         return cuda_run_gated(part, inside);
                        });
 }
 

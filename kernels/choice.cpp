@@ -61,9 +61,10 @@ status choose_backend(const options& how, memory where, const call_kind& kind, c
     if (const char* why = cuda_missing_because()) return failure(unavailable, "CUDA backend: %s", why);
     out.staged = where == memory::host;
     if (out.staged && !kind.takes_host)
-      return failure(unsupported,
-                     "the CUDA backend takes host memory of activations, their gradients, softmax and log_softmax; of "
-                     "others device and managed memory");
+      return failure(
+          unsupported,
+          "the CUDA backend takes host memory of activations, their gradients, gates, softmax and log_softmax; "
+          "of others device and managed memory");
     if (out.staged && !cuda_is_warm())
       return failure(unavailable, "host memory on CUDA needs staging memory: call warm_up first, once");
   }

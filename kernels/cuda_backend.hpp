@@ -44,6 +44,8 @@ status cuda_cool_down() noexcept;
 bool cuda_is_warm() noexcept;
 /// For a contiguous nest.
 status cuda_run_host_elementwise(const elementwise_call& call, const options& how) noexcept;
+/// For a gate that `cut_host_gate` cuts.
+status cuda_run_host_gated(const gated_call& call, const options& how) noexcept;
 /// For a plain softmax of dense rows.
 status cuda_run_host_softmax(const softmax_call& call, const options& how) noexcept;
 

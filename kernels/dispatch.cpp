@@ -39,6 +39,19 @@ void describe_gated(gated_call& call, const elementwise_function& f, const const
     call.nest = make_nest(views, count, f.inputs(), -1);
 }
 
+bool cut_host_gate(const gated_call& call, host_gate& cut) noexcept {
+  const loop_nest& nest = call.nest;
+  cut = {false, 1};
+  if (nest.contiguous()) return true;
+  if (nest.rank > 2 || call.type[0] != call.type[1]) return false;
+  cut = {true, nest.rank == 2 ? nest.extent[1] : 1};
+  bool yes = nest.stride[2][0] == cut.columns;
+  for (int v = 0; v < 2; ++v) yes = yes && nest.stride[v][0] == 2 * cut.columns;
+  for (int v = 0; v < 3 && nest.rank == 2; ++v) yes = yes && nest.stride[v][1] == 1;
+  const auto a = reinterpret_cast<std::uintptr_t>(call.data[0]), b = reinterpret_cast<std::uintptr_t>(call.data[1]);
+  return yes && (a < b ? b - a : a - b) == static_cast<std::uintptr_t>(cut.columns * size_of(call.type[0]));
+}
+
 void describe_softmax(softmax_call& call, softmax_pass pass, bool logarithm, const softmax_form* form,
                       const loss_terms* loss, const const_view& x, const const_view& y, int axis,
                       const quantisation* codes) noexcept {

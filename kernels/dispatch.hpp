@@ -64,6 +64,15 @@ struct gated_call {
 void describe_gated(gated_call& call, const elementwise_function& f, const const_view* const* views,
                     extent_of_call extent, const options& how) noexcept;
 
+/// A gate on host memory, cut for CUDA along its outermost loop. A unit is an element of dense tensors, or, where both
+/// inputs share memory without gaps, what a row has of both: packed halves, or alternating elements.
+struct host_gate {
+  bool together;         ///< the inputs share memory, and are copied as one
+  std::int64_t columns;  ///< results of a unit
+};
+/// False if the tensors lie otherwise.
+bool cut_host_gate(const gated_call& call, host_gate& cut) noexcept;
+
 struct elementwise_plan {
   const kernel_table* table;
   elementwise_function f;

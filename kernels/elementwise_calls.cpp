@@ -10,6 +10,12 @@ status staged_elements(const elementwise_call& call) noexcept {
   if (call.nest.contiguous()) return {};
   return failure(status_code::unsupported, "the CUDA backend takes host memory in dense tensors, all in one order");
 }
+status staged_gate(const gated_call& call) noexcept {
+  host_gate cut;
+  if (cut_host_gate(call, cut)) return {};
+  return failure(status_code::unsupported,
+                 "the CUDA backend takes host memory of gates in dense tensors, or inputs that share dense rows");
+}
 call_facts facts_of(const named_view* views, int n, int outputs, extent_of_call extent, const options& how) noexcept {
   call_facts facts{.elements = extent.count / how.slices,
                    .bytes_in = 0,
@@ -31,7 +37,8 @@ status prepare(elementwise_form form, Function function, const named_view* views
   const int n = f.inputs() + f.outputs();
   if (status s = validate_views(views, n, extent, f.outputs()); !s) return s;
   const call_facts facts = facts_of(views, n, f.outputs(), extent, how);
-  call_kind kind{.takes_host = !f.of_gate(), .facts = nullptr, .op = static_cast<activation>(f.index)};
+  call_kind kind{
+      .takes_host = form != elementwise_form::gated_gradient, .facts = nullptr, .op = static_cast<activation>(f.index)};
   const bool other_form = how.accuracy == accuracy::fast && describe(function).bound_fast.has_value();
   if (extent.dense && !f.of_gate() && (f.backward() || !other_form)) kind.facts = &facts;
   if (status s = choose(how, views[n - 1].view->where, c, kind); !s) return s;
@@ -52,7 +59,9 @@ status run_call(elementwise_form form, Function function, const named_view (&vie
   if (c.where == backend::cuda && f.of_gate()) {
     gated_call call;
     describe_gated(call, f, all, extent, how);
-    return cuda_run_gated(call, how);
+    if (!c.staged) return cuda_run_gated(call, how);
+    if (status s = staged_gate(call); !s) return s;
+    return cuda_run_host_gated(call, how);
   }
   if (c.where == backend::cuda) {
     elementwise_call call = describe_call(f, all, extent, how);
@@ -92,6 +101,8 @@ status explain_call(elementwise_form form, Function function, const named_view (
     if (f.of_gate()) {
       gated_call call;
       describe_gated(call, f, all, extent, how);
+      if (c.staged)
+        if (status s = staged_gate(call); !s) return s;
       out.kernel = cuda_gated_kernel(call);
       return {};
     }

@@ -100,6 +100,117 @@ TEST_F(host_tensors, of_several_dtypes_gradients_slices_and_threads) {
   EXPECT_GT(tasks, 0);  // chunks of 1.9 MB
 }
 
+enum class inputs { apart, packed, swapped, alternating };
+
+/// The inputs of a gate over rows x columns results.
+template <class T>
+struct gate_inputs {
+  std::vector<T> memory;
+  const_view a, b;
+
+  gate_inputs(inputs how, dtype type, std::int64_t rows, std::int64_t columns)
+      : memory(static_cast<std::size_t>(2 * rows * columns)) {
+    const std::vector<float> x = ramp(2 * rows * columns);
+    EXPECT_TRUE(activate(activation::linear, const_view(x.data(), std::ssize(x)),
+                         view(memory.data(), type, {std::ssize(memory)}))
+                    .ok());
+    const std::int64_t step = how == inputs::alternating ? 2 : 1;
+    const std::int64_t pitch = how == inputs::apart ? columns : 2 * columns;
+    const std::int64_t second = how == inputs::apart ? rows * columns : how == inputs::alternating ? 1 : columns;
+    const std::int64_t shape[] = {rows, columns}, strides[] = {pitch, step};
+    a = const_view(memory.data(), type, shape, strides);
+    b = const_view(memory.data() + second, type, shape, strides);
+    if (how == inputs::swapped) std::swap(a, b);
+  }
+};
+
+/// Elements of which something is wrong.
+template <class T>
+std::int64_t wrong_gates(gate op, inputs how, dtype type, std::int64_t rows, std::int64_t columns,
+                         std::int32_t slices) {
+  const gate_inputs<T> in(how, type, rows, columns);
+  std::vector<T> y(in.memory.size() / 2 + 1), expected = y;  // one beyond the end
+  options there = on_cuda;
+  for (there.slices = slices; there.slice < slices; ++there.slice) {
+    const status s = activate_gated(op, in.a, in.b, view(y.data(), type, {rows, columns}), there);
+    EXPECT_TRUE(s.ok()) << s.message;
+  }
+  EXPECT_TRUE(activate_gated(op, in.a, in.b, view(expected.data(), type, {rows, columns})).ok());
+  std::int64_t count = 0;
+  for (std::size_t i = 0; i < y.size(); ++i) count += std::memcmp(&y[i], &expected[i], sizeof(T)) != 0;
+  return count;
+}
+
+constexpr inputs every_layout[] = {inputs::apart, inputs::packed, inputs::swapped, inputs::alternating};
+
+TEST_F(host_tensors, gates_of_every_layout) {
+  ASSERT_TRUE(warm_up(small).ok());
+  const int made = runtime.allocations;
+  struct {
+    std::int64_t rows, columns;
+  } const sizes[] = {{1, 1}, {1, 70}, {5, 1}, {301, 200}, {7, 5000}, {40000, 3}, {1, 60000}};
+  for (const moment when : {moment::at_once, moment::when_waited_for, moment::at_random}) {
+    runtime.when = when;
+    for (const inputs how : every_layout)
+      for (const auto& [rows, columns] : sizes) {
+        const std::int32_t slices = rows % 2 == 1 ? 3 : 1;
+        EXPECT_EQ(wrong_gates<float>(gate::swiglu, how, dtype::f32, rows, columns, slices), 0)
+            << static_cast<int>(how) << " of " << rows << " x " << columns;
+        EXPECT_EQ(wrong_gates<bfloat16>(gate::glu, how, dtype::bf16, rows, columns, slices), 0)
+            << static_cast<int>(how) << " of " << rows << " x " << columns << ", bf16";
+        EXPECT_TRUE(idle());
+      }
+  }
+  EXPECT_TRUE(runtime.overlapped);
+  EXPECT_EQ(runtime.allocations, made);
+
+  gate_inputs<float> in(inputs::apart, dtype::f32, 301, 200);
+  std::vector<float> expected(301 * 200);
+  ASSERT_TRUE(activate_gated(gate::geglu, in.a, in.b, view(expected.data(), dtype::f32, {301, 200})).ok());
+  ASSERT_TRUE(activate_gated(gate::geglu, in.a, in.b, view(in.memory.data(), dtype::f32, {301, 200}), on_cuda).ok());
+  in.memory.resize(expected.size());  // in place of a
+  EXPECT_EQ(differences(in.memory, expected), 0);
+}
+
+TEST_F(host_tensors, gates_that_lie_otherwise_are_refused) {
+  ASSERT_TRUE(warm_up(small).ok());
+  const std::int64_t rows = 20, columns = 30, wide = 40000;
+  const gate_inputs<float> in(inputs::packed, dtype::f32, rows, columns);
+  std::vector<float> y(2 * wide, 7), longer(2 * wide);
+  const view out(y.data(), dtype::f32, {rows, columns});
+  explanation e;
+  ASSERT_TRUE(explain_gated(gate::swiglu, in.a, in.b, out, on_cuda, e).ok());
+  EXPECT_EQ(e.where, backend::cuda);
+  EXPECT_STREQ(e.kernel, "contiguous");
+  EXPECT_STREQ(e.reason, "host memory runs on CUDA through staging memory");
+
+  const auto refused = [&](const const_view& a, const const_view& b, const view& to) {
+    const status s = activate_gated(gate::swiglu, a, b, to, on_cuda);
+    EXPECT_EQ(s.code, status_code::unsupported);
+    EXPECT_NE(std::string(s.message).find("dense"), std::string::npos) << s.message;
+    EXPECT_EQ(explain_gated(gate::swiglu, a, b, to, on_cuda, e).code, status_code::unsupported);
+  };
+  const std::int64_t shape[] = {rows, columns}, gaps[] = {2 * columns, 1}, turned[] = {1, rows};
+  refused(in.a, in.b, view(y.data(), dtype::f32, shape, gaps));
+  refused(in.a, in.b, view(y.data(), dtype::f32, shape, turned));
+  refused(in.a, in.a, out);  // the other half is nobody's
+  view other = out;
+  other.data = y.data() + rows * columns;
+  refused(in.a, other, out);
+  const std::int64_t long_shape[] = {2, wide / 2}, long_strides[] = {wide, 1};
+  const const_view long_a(longer.data(), dtype::f32, long_shape, long_strides),
+      long_b(longer.data() + wide / 2, dtype::f32, long_shape, long_strides);
+  const status too_long =
+      activate_gated(gate::swiglu, long_a, long_b, view(y.data(), dtype::f32, {2, wide / 2}), on_cuda);
+  EXPECT_EQ(too_long.code, status_code::unsupported);
+  EXPECT_NE(std::string(too_long.message).find("warm_up with more"), std::string::npos) << too_long.message;
+  EXPECT_EQ(
+      gated_gradient(gate::swiglu, out, in.a, in.b, other, view(longer.data(), dtype::f32, {rows, columns}), on_cuda)
+          .code,
+      status_code::unsupported);
+  EXPECT_EQ(y, std::vector<float>(y.size(), 7));
+}
+
 TEST_F(host_tensors, softmax_in_whole_rows) {
   ASSERT_TRUE(warm_up(small).ok());
   const std::int64_t rows = 301, columns = 200;
@@ -150,6 +261,25 @@ TEST_F(host_tensors, a_wait_that_is_left_out_shows) {
     EXPECT_GT(differences(y, expected), 0) << left_out << " of " << waits;
     runtime.forgotten_wait = -1;  // what is left over runs with the next call
     ASSERT_TRUE(activate(activation::silu, in, view(y.data(), long_enough), on_cuda).ok());
+  }
+}
+
+TEST_F(host_tensors, a_wait_of_a_gate_that_is_left_out_shows) {
+  ASSERT_TRUE(warm_up(small).ok());
+  for (const inputs how : every_layout) {
+    const auto wrong = [&] { return wrong_gates<float>(gate::swiglu, how, dtype::f32, 301, 200, 1); };
+    runtime.waits = 0;
+    ASSERT_EQ(wrong(), 0);
+    const int waits = runtime.waits;
+    EXPECT_GT(waits, 2 * staging_slots);
+    for (int left_out = 0; left_out < waits; ++left_out) {
+      runtime.waits = 0;
+      runtime.forgotten_wait = left_out;
+      EXPECT_GT(wrong(), 0) << left_out << " of " << waits << ", layout " << static_cast<int>(how);
+      runtime.forgotten_wait = -1;
+      static_cast<void>(wrong());  // in which what is left over runs, over its inputs
+      ASSERT_EQ(wrong(), 0);
+    }
   }
 }
 

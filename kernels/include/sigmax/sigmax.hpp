@@ -429,9 +429,9 @@ struct quantisation {
                                                          const view& y, int axis, const quantisation& codes,
                                                          const options& how = {}) noexcept;
 
-/// `softmax_fused` with quantised results. x is read as often as there, but on the CPU rows of more than 8192 columns once
-/// more with row_scales or amax. Where f32 results of CPU and CUDA differ in their last bits, a code next to a middle of two
-/// may be the other one of them, and a scale differs as they do.
+/// `softmax_fused` with quantised results. x is read as often as there, but on the CPU rows of more than 8192 columns
+/// once more with row_scales or amax. Where f32 results of CPU and CUDA differ in their last bits, a code next to a
+/// middle of two may be the other one of them, and a scale differs as they do.
 [[nodiscard]] SIGMAX_API status softmax_quantised(const const_view& x, const view& y, int axis,
                                                   const softmax_form& form, const quantisation& codes,
                                                   const options& how = {}) noexcept;
@@ -507,13 +507,14 @@ struct staging_memory {
 /// on the device, and three streams. Not for hot paths: it allocates, and takes milliseconds. Where it has been called
 /// it does nothing, but refuses another `pinned`. Any thread may call it at any time.
 ///
-/// From then on `activate`, `activation_gradient`, `softmax` and `log_softmax` take dense host tensors on CUDA
-/// (`backend::cuda`; rows of softmax must fit a third of `bytes`): in chunks that are copied in, computed and copied
-/// out, so that these overlap, with the results of device tensors. Such a call is synchronous: the CPU copies to and
-/// from the pinned memory, on options.threads, and the result is in y when it returns. It runs on streams of its own,
-/// waits for nothing on options.stream, and may not be made while this thread captures a graph. Calls for one device
-/// take turns; none may be made in a signal handler. After `backend_error` y (in place: x) may be partly written.
-/// Without `warm_up` the call is `unavailable`.
+/// From then on `activate`, `activation_gradient`, `activate_gated`, `softmax` and `log_softmax` take dense host
+/// tensors on CUDA (`backend::cuda`), `activate_gated` also a and b that share dense memory, as halves of rows or
+/// alternating. A row of softmax, or of halves with its results, must fit a third of `bytes`. They go in chunks that
+/// are copied in, computed and copied out, so that these overlap, with the results of device tensors. Such a call is
+/// synchronous: the CPU copies to and from the pinned memory, on options.threads, and the result is in y when it
+/// returns. It runs on streams of its own, waits for nothing on options.stream, and may not be made while this thread
+/// captures a graph. Calls for one device take turns; none may be made in a signal handler. After `backend_error` y (in
+/// place: x) may be partly written. Without `warm_up` the call is `unavailable`.
 [[nodiscard]] SIGMAX_API status warm_up(const staging_memory& given = {}) noexcept;
 /// Frees it, for the current device, when a call that is under way has ended. Nothing to free is fine.
 [[nodiscard]] SIGMAX_API status cool_down() noexcept;
