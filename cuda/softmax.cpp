@@ -64,7 +64,6 @@ softmax_arguments arguments_of(const softmax_call& call, const work_split& work,
   a.partial = call.pass == softmax_pass::partial;
   a.finish = call.pass == softmax_pass::finish;
   a.precise = a.partial || call.type[operand_y] == dtype::f32 || has_row_results(call);
-  a.fine = a.precise || a.logarithm;
   a.scored = call.scored;
   a.scale = a.output_scale = 1;
   a.zeros = call.columns == 0;

@@ -167,7 +167,6 @@ struct softmax_arguments {
   std::int64_t span;                                      ///< columns of each block of a cluster
   bool logarithm, scored, partial, finish;
   bool precise;  ///< numerators as good as f32: for all but results of 16 bits alone
-  bool fine;     ///< sums take their last piece: for all but probabilities of 16 bits
   bool staged;
   bool causal, zeros;  ///< zeros: what a row without scores becomes; else NaN
   float scale, softcap, output_scale;

@@ -56,14 +56,13 @@ struct row_words {
       if constexpr (sizeof(T) == 4)
         sigmax::store(reinterpret_cast<std::uint32_t*>(at) + i, v.word[i]);
       else
-        sigmax::store(reinterpret_cast<std::uint16_t*>(at) + i, static_cast<std::uint16_t>(v.word[i / 2] >> (i % 2 * 16)));
+        sigmax::store(reinterpret_cast<std::uint16_t*>(at) + i,
+                      static_cast<std::uint16_t>(v.word[i / 2] >> (i % 2 * 16)));
     }
   }
 
  private:
-  static constexpr dtype type = sizeof(T) == 4                    ? dtype::f32
-                                : std::is_same_v<T, float16> ? dtype::f16
-                                                             : dtype::bf16;
+  static constexpr dtype type = sizeof(T) == 4 ? dtype::f32 : std::is_same_v<T, float16> ? dtype::f16 : dtype::bf16;
 };
 
 /// The largest of the words that a thread sees, NaN if there is one.
@@ -89,6 +88,9 @@ struct largest_of_words {
     return m;
   }
 };
+
+template <numerator_form form>
+using form_of = std::integral_constant<numerator_form, form>;
 
 template <class T, int config, bool fused>
 __global__ void __launch_bounds__(staged_configs[config].threads, staged_configs[config].blocks)
@@ -162,36 +164,62 @@ __global__ void __launch_bounds__(staged_configs[config].threads, staged_configs
     }
     const bool nan = most != most;
     const row_scale s = scale_of<fused>(a, r, group.largest(most));
-    numerator_sum sum;
-    std::uint32_t count = 0;
-    for_read([&](int word, vector& slot) {
-      float t[size], e[size];
-      scores(word, slot, t);
-      numerators(s, precise, a.logarithm, t, e);
-      sum.add(e, precise || a.logarithm);
-      count += size;
-      if (precise && !a.logarithm) slot = pack(e, T{});
-    });
-    const exact_total mine = sum.total(count, count, precise || a.logarithm ? count : 0);
+    // Each form has its loop.
+    const auto add_up = [&](auto form) {
+      numerator_sum sum;
+      std::uint32_t count = 0;
+      for_read([&](int word, vector& slot) {
+        float t[size], e[size];
+        scores(word, slot, t);
+        numerators(s, form.value, t, e);
+        add(sum, form.value, e);
+        count += size;
+        if (precise && !a.logarithm) slot = pack(e, T{});
+      });
+      return total_of(sum, form.value, count);
+    };
+    const auto write = [&](auto work) {
+      const vector* slot = slots;
+#pragma unroll 1
+      for (int word = begin; word < end; word += lanes, slot += threads) {
+        float t[size];
+        if (fused && !w.is_read(word * size)) {
+#pragma unroll
+          for (int i = 0; i < size; ++i) t[i] = a.logarithm ? no_score : 0.0f;
+        } else {
+          work(word, *slot, t);
+        }
+        w.store(word, t);
+      }
+    };
+    const auto write_numerators = [&](const row_result& result, auto form) {
+      write([&](int word, const vector& slot, float(&t)[size]) {
+        if constexpr (precise) {
+          unpack(slot, t, T{});
+        } else {
+          scores(word, slot, t);
+          numerators(s, form.value, t, t);
+        }
+        finish_numerators<fused>(result, precise, t);
+      });
+    };
+
+    const bool near = !precise && s.form == numerator_form::near;
+    const exact_total mine = precise ? add_up(form_of<numerator_form::precise>{})
+                             : near  ? add_up(form_of<numerator_form::near>{})
+                                     : add_up(form_of<numerator_form::apart>{});
     const exact_total total = total_of(a, r, s, group, mine, nan, lane == 0 && rank == 0);
     const row_result result = finish_row<fused>(a, r, s, row, total, 0, live && lane == 0 && rank == 0);
     if (!live) continue;
-    const vector* slot = slots;
-#pragma unroll 1
-    for (int word = begin; word < end; word += lanes, slot += threads) {
-      float t[size];
-      if (fused && !w.is_read(word * size)) {
-#pragma unroll
-        for (int i = 0; i < size; ++i) t[i] = a.logarithm ? no_score : 0.0f;
-      } else if (precise && !a.logarithm) {
-        unpack(*slot, t, T{});
-      } else {
-        scores(word, *slot, t);
-        if (!a.logarithm) numerators(s, precise, false, t, t);
-      }
-      finish_elements<fused>(a, r, result, precise, t, [&](int i) { return word * size + i - w.first; });
-      w.store(word, t);
-    }
+    if (a.logarithm)
+      write([&](int word, const vector& slot, float(&t)[size]) {
+        scores(word, slot, t);
+        finish_logarithms(result, precise, t);
+      });
+    else if (near)
+      write_numerators(result, form_of<numerator_form::near>{});
+    else
+      write_numerators(result, form_of<numerator_form::apart>{});
   }
   group.leave();
   let_next_kernel_start();
