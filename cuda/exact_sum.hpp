@@ -37,7 +37,7 @@ struct exact_sum {
     return u;
   }
   static constexpr float cut_0 = 1.5f * unit(S + 1), cut_1 = 1.5f * unit(S - 22), cut_2 = 1.5f * unit(S - 45),
-                         wide_1 = 1.5f * unit(S - 21);
+                         wide_1 = 1.5f * unit(S - 21), units = unit(44 - S);
 
   template <int n>
   SIGMAX_FN void add(const float (&v)[n], bool fine) {
@@ -77,11 +77,16 @@ struct exact_sum {
       for (int i = 0; i < n; ++i) word[0] += first[i], word[1] += second[i];
     }
   }
-  /// Of n values added so.
+  /// Of n values added so; and in units of 2^(S - 44), as which fewer than 2^20 values add up below 2^64.
   template <int T>
   SIGMAX_FN exact_total total_of_two(std::uint32_t n) const {
+    return {0, static_cast<std::int64_t>(units_of_two<T>(n)) * 2, 0};
+  }
+  template <int T>
+  SIGMAX_FN std::uint64_t units_of_two(std::uint32_t n) const {
     using cuts = exact_sum<T>;
-    return {0, piece(word[0], n, cuts::cut_0) * (std::int64_t{1} << 23) + piece(word[1], n, cuts::wide_1) * 2, 0};
+    return static_cast<std::uint64_t>(piece(word[0], n, cuts::cut_0) * (std::int64_t{1} << 22) +
+                                      piece(word[1], n, cuts::wide_1));
   }
 
   /// Values of at most 2^(S - 23), with their last piece.

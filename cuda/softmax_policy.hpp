@@ -23,8 +23,7 @@ struct row_config {
   constexpr row_config(int l, int c, int b) noexcept : lanes(l), chunks(c), blocks(b), threads(l < 128 ? 128 : l) {}
   constexpr int columns() const noexcept { return lanes * chunks * chunk_size; }
 };
-inline constexpr row_config row_configs[] = {{8, 1, 6},   {32, 1, 6},  {32, 4, 4},
-                                             {128, 4, 4}, {256, 4, 2}, {512, 2, 1}};
+inline constexpr row_config row_configs[] = {{8, 1, 6}, {32, 1, 6}, {32, 4, 4}, {128, 4, 4}, {256, 4, 2}, {512, 2, 1}};
 /// For gradients, which hold two rows.
 inline constexpr row_config gradient_configs[] = {{8, 1, 8},   {32, 1, 8},  {32, 2, 5},
                                                   {128, 2, 5}, {256, 2, 2}, {512, 2, 1}};
@@ -42,7 +41,7 @@ struct staged_config {
   int lanes, words, threads, blocks;
   constexpr staged_config(int l, int w, int b) noexcept : lanes(l), words(w), threads(l < 128 ? 128 : l), blocks(b) {}
 };
-inline constexpr staged_config staged_configs[] = {{2, 8, 8},    {4, 16, 8},    {8, 64, 8},    {16, 128, 8},
+inline constexpr staged_config staged_configs[] = {{2, 8, 8},    {4, 16, 8},     {8, 64, 8},    {16, 128, 8},
                                                    {32, 512, 7}, {128, 1024, 7}, {256, 4096, 3}};
 inline constexpr int most_staged_lanes = 256;  ///< such rows may have a cluster
 /// Numbers that a thread adds up at most: exact_sum.hpp.
@@ -167,6 +166,7 @@ struct softmax_arguments {
   std::int64_t span;                                      ///< columns of each block of a cluster
   bool logarithm, scored, partial, finish;
   bool precise;  ///< numerators as good as f32: for all but results of 16 bits alone
+  bool near;     ///< of those: probabilities, which no scale makes larger
   bool staged;
   bool causal, zeros;  ///< zeros: what a row without scores becomes; else NaN
   float scale, softcap, output_scale;

@@ -146,7 +146,7 @@ enum class numerator_form {
 /// Numerators near are below 2^16, so that the exponents of those that count are, too, and rounded to 2^-21: up to the
 /// largest |shift| its product and `exponent` are rounded by no more than 2^-11 each, for which 2^-9 leaves room.
 inline constexpr int near_power = 16;
-inline constexpr float largest_near = 0x1p13f, near_exponent = near_power - 0x1p-9f, near_unit = 0x1p9f;
+inline constexpr float largest_near = 0x1p13f, near_exponent = near_power - 0x1p-9f;
 
 /// From the largest score on: what the row's elements are measured by.
 struct row_scale {
@@ -163,9 +163,9 @@ SIGMAX_DEVICE row_scale scale_of(const softmax_arguments& a, const softmax_row& 
   s.shift = fused && s.max == no_score && (a.zeros || r.ignored) ? 0.0f : s.max;
   s.reference = math::reduce_maximum(s.shift);
   s.exponent = near_exponent - s.shift * math::log2_e;
-  s.form = a.precise                                            ? numerator_form::precise
-           : !a.logarithm && abs(s.shift) <= largest_near ? numerator_form::near
-                                                                : numerator_form::apart;
+  s.form = a.precise                                ? numerator_form::precise
+           : a.near && abs(s.shift) <= largest_near ? numerator_form::near
+                                                    : numerator_form::apart;
   return s;
 }
 
@@ -237,6 +237,15 @@ SIGMAX_DEVICE float target_gradient(const softmax_arguments& a, const softmax_ro
   return static_cast<float>(r.gradient * ((numerator - sum) / sum + (a.smoothing - spread)));
 }
 
+/// Of numerators near, and the reciprocal of their sum: nothing else is asked for.
+template <bool fused>
+SIGMAX_DEVICE row_result finish_near(const softmax_arguments& a, float reciprocal) {
+  row_result result{};
+  result.before = reciprocal;
+  result.factor.high = fused ? a.output_scale : reciprocal;
+  return result;
+}
+
 /// `first`: this thread speaks for the row. `total` as added up, not carried; of a given state nothing.
 template <bool fused>
 SIGMAX_DEVICE row_result finish_row(const softmax_arguments& a, const softmax_row& r, const row_scale& s,
@@ -245,15 +254,17 @@ SIGMAX_DEVICE row_result finish_row(const softmax_arguments& a, const softmax_ro
   total.carry();
   const bool given = fused && a.finish;
   const float not_a_number = from_bits(0x7fc00000u);
+  const bool empty = fused && (total.top | total.high | total.low) == 0;
+  if (s.form == numerator_form::near)
+    return finish_near<fused>(a, nan ? not_a_number : empty ? 0.0f : reciprocal_of_two<near_power>(total));
   row_result result{};
   result.before = 1;
   const bool plain =
       !fused || (!a.partial && !given && a.data[operand_max] == nullptr && a.data[operand_sum] == nullptr &&
                  a.data[operand_lse] == nullptr && a.data[operand_targets] == nullptr && a.output_scale == 1);
   if (plain && !a.logarithm) {
-    const bool empty = fused && (total.top | total.high | total.low) == 0;
     result.factor = reciprocal_of(total);
-    if (s.form == numerator_form::near) result.factor.high *= near_unit;
+    if (!a.precise) result.factor.low = 0;
     if (nan || empty) result.factor = {nan ? not_a_number : 0.0f, 0};
     return result;
   }
@@ -281,7 +292,7 @@ SIGMAX_DEVICE row_result finish_row(const softmax_arguments& a, const softmax_ro
   const double scale = a.data[operand_dloss] != nullptr ? r.gradient : static_cast<double>(a.output_scale);
   if (fused && a.data[operand_dloss] != nullptr) result.target = target_gradient(a, r, s, sum);
   result.factor = two_parts(scale / sum);
-  result.before = s.form == numerator_form::near ? math::numerator_down * near_unit : math::numerator_down;
+  result.before = math::numerator_down;
   return result;
 }
 

@@ -17,6 +17,7 @@ struct row_words {
   std::uintptr_t y;
   int begin, end;    ///< places that are read
   int first, after;  ///< places of the row
+  bool whole;        ///< the row is one of whole words
   bool alike;        ///< y's words are where x's are
 
   SIGMAX_DEVICE row_words(const softmax_arguments& a, const softmax_row& r) {
@@ -27,6 +28,7 @@ struct row_words {
     y = reinterpret_cast<std::uintptr_t>(r.y) - lead;
     alike = y % vector_bytes == 0;
     after = first + static_cast<int>(a.columns);
+    whole = (lead | static_cast<std::uintptr_t>(after % size)) == 0;
     begin = first + static_cast<int>(r.begin);
     end = first + static_cast<int>(r.end);
   }
@@ -48,7 +50,7 @@ struct row_words {
   SIGMAX_DEVICE void store(int word, const float (&t)[size]) const {
     const std::uintptr_t at = y + static_cast<std::uintptr_t>(word) * vector_bytes;
     const vector v = pack(t, T{});
-    if (alike && within(word * size, first, after)) return sigmax::store(reinterpret_cast<vector*>(at), v);
+    if (alike && (whole || within(word * size, first, after))) return sigmax::store(reinterpret_cast<vector*>(at), v);
 #pragma unroll
     for (int i = 0; i < size; ++i) {
       const int place = word * size + i;
@@ -114,19 +116,25 @@ __global__ void __launch_bounds__(staged_configs[config].threads, staged_configs
     const int all = (w.after + size - 1) / size, span = static_cast<int>(a.span);
     const int begin = static_cast<int>(rank) * span + static_cast<int>(lane);
     const int end = all < static_cast<int>(rank + 1) * span ? all : static_cast<int>(rank + 1) * span;
-    // Work on the words of which something is read, each with its slot.
+    // Of a thread's words those of which something is read.
+    int read_begin = begin, read_end = end;
+    vector* read_slot = slots;
+    if constexpr (fused) {
+      const int skipped = w.begin / size - begin;  // whole turns of the lanes before the first word
+      const int before = skipped > 0 ? (skipped + lanes - 1) / lanes : 0;
+      read_begin += before * lanes;
+      read_slot += before * static_cast<int>(threads);
+      const int last = (w.end + size - 1) / size;
+      read_end = last < end ? last : end;
+    }
+    const unsigned turns =
+        read_begin < read_end ? static_cast<unsigned>(read_end - read_begin + lanes - 1) / unsigned{lanes} : 0;
+    vector* const last_slot = read_slot + turns * threads;
+    // Work on them, each with its slot.
     const auto for_read = [&](auto work) {
-      int word = begin;
-      vector* slot = slots;
-      if constexpr (fused) {
-        const int skipped = w.begin / size - begin;  // whole turns of the lanes before the first word
-        const int turns = skipped > 0 ? (skipped + lanes - 1) / lanes : 0;
-        word += turns * lanes;
-        slot += turns * static_cast<int>(threads);
-      }
-      const int last = fused && (w.end + size - 1) / size < end ? (w.end + size - 1) / size : end;
+      int word = read_begin;
 #pragma unroll 1
-      for (; word < last; word += lanes, slot += threads) work(word, *slot);
+      for (vector* slot = read_slot; slot != last_slot; slot += threads, word += lanes) work(word, *slot);
     };
     const auto scores = [&](int word, const vector& v, float(&t)[size]) {
       unpack(v, t, T{});
@@ -143,7 +151,7 @@ __global__ void __launch_bounds__(staged_configs[config].threads, staged_configs
     };
 
     for_read([&](int word, vector& slot) {
-      if (w.within(word * size, w.begin, w.end))
+      if ((!fused && w.whole) || w.within(word * size, w.begin, w.end))
         copy_to_shared(&slot, w.x + word);
       else if (w.is_read(word * size))
         slot = w.load_some(word);
@@ -162,22 +170,39 @@ __global__ void __launch_bounds__(staged_configs[config].threads, staged_configs
       for_read([&](int, vector& slot) { words.add(slot); });
       most = words.value();
     }
-    const bool nan = most != most;
+    bool nan = most != most || (fused && r.sink != r.sink);
+    if (!fused || !precise) {  // nobody asks for the largest score: infinity makes a row NaN, too
+      most = nan ? infinity : most;
+      nan = false;
+    }
     const row_scale s = scale_of<fused>(a, r, group.largest(most));
+    const bool near = !precise && s.form == numerator_form::near, first = lane == 0 && rank == 0;
+    const std::uint32_t count = turns * size;
     // Each form has its loop.
     const auto add_up = [&](auto form) {
       numerator_sum sum;
-      std::uint32_t count = 0;
       for_read([&](int word, vector& slot) {
         float t[size], e[size];
         scores(word, slot, t);
         numerators(s, form.value, t, e);
         add(sum, form.value, e);
-        count += size;
         if (precise && !a.logarithm) slot = pack(e, T{});
       });
-      return total_of(sum, form.value, count);
+      return sum;
     };
+    const numerator_sum sum = precise ? add_up(form_of<numerator_form::precise>{})
+                              : near  ? add_up(form_of<numerator_form::near>{})
+                                      : add_up(form_of<numerator_form::apart>{});
+    row_result result;
+    if (!fused && group.everywhere(near)) {
+      result = finish_near<fused>(a, reciprocal_of_two<near_power>(group.add(sum.units_of_two<near_power>(count))));
+    } else {
+      const numerator_form form = precise ? numerator_form::precise : s.form;
+      const exact_total total = total_of(a, r, s, group, total_of(sum, form, count), nan, fused && first);
+      result = finish_row<fused>(a, r, s, row, total, 0, live && first);
+    }
+    if (!live) continue;
+
     const auto write = [&](auto work) {
       const vector* slot = slots;
 #pragma unroll 1
@@ -192,7 +217,7 @@ __global__ void __launch_bounds__(staged_configs[config].threads, staged_configs
         w.store(word, t);
       }
     };
-    const auto write_numerators = [&](const row_result& result, auto form) {
+    const auto write_numerators = [&](auto form) {
       write([&](int word, const vector& slot, float(&t)[size]) {
         if constexpr (precise) {
           unpack(slot, t, T{});
@@ -203,23 +228,15 @@ __global__ void __launch_bounds__(staged_configs[config].threads, staged_configs
         finish_numerators<fused>(result, precise, t);
       });
     };
-
-    const bool near = !precise && s.form == numerator_form::near;
-    const exact_total mine = precise ? add_up(form_of<numerator_form::precise>{})
-                             : near  ? add_up(form_of<numerator_form::near>{})
-                                     : add_up(form_of<numerator_form::apart>{});
-    const exact_total total = total_of(a, r, s, group, mine, nan, lane == 0 && rank == 0);
-    const row_result result = finish_row<fused>(a, r, s, row, total, 0, live && lane == 0 && rank == 0);
-    if (!live) continue;
-    if (a.logarithm)
+    if (near)
+      write_numerators(form_of<numerator_form::near>{});
+    else if (!a.logarithm)
+      write_numerators(form_of<numerator_form::apart>{});
+    else
       write([&](int word, const vector& slot, float(&t)[size]) {
         scores(word, slot, t);
         finish_logarithms(result, precise, t);
       });
-    else if (near)
-      write_numerators(result, form_of<numerator_form::near>{});
-    else
-      write_numerators(result, form_of<numerator_form::apart>{});
   }
   group.leave();
   let_next_kernel_start();
