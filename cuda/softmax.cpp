@@ -123,7 +123,7 @@ status cuda_run_softmax(const softmax_call& call, const options& how) noexcept {
   const int lanes = words  ? staged_configs[choice.config].lanes
                     : held ? row_configs[choice.config].lanes
                            : long_config.lanes;
-  const int threads = lanes < 128 ? 128 : lanes;
+  const int threads = words ? staged_configs[choice.config].threads : lanes < 128 ? 128 : lanes;
   launch_shape shape = row_shape(rows, threads / lanes, threads, choice.cluster);
   shape.shared_bytes = choice.shared_bytes;
   const dtype t = call.type[operand_x];

@@ -94,14 +94,24 @@ struct largest_of_words {
 template <numerator_form form>
 using form_of = std::integral_constant<numerator_form, form>;
 
+/// Threads that a multiprocessor must have room for: registers are held to 40 each, to 64 with what goes with a row.
+SIGMAX_FN constexpr int resident_threads(bool fused) {
+#if defined(__CUDA_ARCH__) && __CUDA_ARCH__ < 800
+  return 1024;
+#else
+  return fused ? 1024 : 1536;
+#endif
+}
+
 template <class T, int config, bool fused>
-__global__ void __launch_bounds__(staged_configs[config].threads, staged_configs[config].blocks)
+__global__ void __launch_bounds__(staged_configs[config].threads,
+                                  resident_threads(fused) / staged_configs[config].threads)
     softmax_staged(softmax_arguments a) {
   constexpr int size = per_vector<T>, lanes = staged_configs[config].lanes;
   constexpr bool precise = sizeof(T) == 4, clusters = lanes == most_staged_lanes;
   constexpr unsigned threads = staged_configs[config].threads, together = threads / lanes;
   using group_type = std::conditional_t<lanes <= 32, lane_group<lanes>, row_group<threads / 32, clusters>>;
-  SIGMAX_ROW_EXCHANGE(places, lanes <= 32 ? 1 : most_parts);
+  SIGMAX_ROW_EXCHANGE(places, lanes <= 32 ? 1 : clusters ? most_parts : lanes / 32);
   group_type group(places);
   vector* const slots = dynamic_shared<vector>() + threadIdx.x;  // a thread's, each `threads` after the one before
   const unsigned blocks = group.together, rank = group.rank, lane = threadIdx.x % static_cast<unsigned>(lanes);
