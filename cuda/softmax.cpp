@@ -1,5 +1,6 @@
 // Softmax calls on CUDA: from a call to the tier of its rows to a launch.
 #include <algorithm>
+#include <cmath>
 
 #include "../kernels/dispatch.hpp"
 #include "launch.hpp"
@@ -64,7 +65,7 @@ softmax_arguments arguments_of(const softmax_call& call, const work_split& work,
   a.partial = call.pass == softmax_pass::partial;
   a.finish = call.pass == softmax_pass::finish;
   a.precise = a.partial || call.type[operand_y] == dtype::f32 || has_row_results(call);
-  a.fine = a.precise || a.logarithm;
+  a.near = !a.precise && !a.logarithm && (call.form == nullptr || std::fabs(call.form->output_scale) <= 1);
   a.scored = call.scored;
   a.scale = a.output_scale = 1;
   a.zeros = call.columns == 0;
@@ -99,8 +100,8 @@ status cuda_softmax_kernel(const softmax_call& call, const char*& name) noexcept
     case softmax_tier::staged: name = choice.cluster > 1 ? "staged cluster" : "staged"; break;
     case softmax_tier::words:
     case softmax_tier::rows: {
-      const int lanes = choice.tier == softmax_tier::words ? staged_configs[choice.config].lanes
-                                                           : row_configs[choice.config].lanes;
+      const int lanes =
+          choice.tier == softmax_tier::words ? staged_configs[choice.config].lanes : row_configs[choice.config].lanes;
       name = choice.cluster > 1 ? "cluster" : lanes <= 32 ? "lanes" : "block";
     }
   }
@@ -119,8 +120,10 @@ status cuda_run_softmax(const softmax_call& call, const options& how) noexcept {
   if (choice.tier == softmax_tier::columns)
     return launch(cuda_softmax.columns, row_shape(rows, column_rows, column_rows * column_warps, 1), how, a);
   const bool words = choice.tier == softmax_tier::words, held = choice.tier == softmax_tier::rows;
-  const int lanes = words ? staged_configs[choice.config].lanes : held ? row_configs[choice.config].lanes : long_config.lanes;
-  const int threads = lanes < 128 ? 128 : lanes;
+  const int lanes = words  ? staged_configs[choice.config].lanes
+                    : held ? row_configs[choice.config].lanes
+                           : long_config.lanes;
+  const int threads = words ? staged_configs[choice.config].threads : lanes < 128 ? 128 : lanes;
   launch_shape shape = row_shape(rows, threads / lanes, threads, choice.cluster);
   shape.shared_bytes = choice.shared_bytes;
   const dtype t = call.type[operand_x];

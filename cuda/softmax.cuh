@@ -69,19 +69,18 @@ struct score_tile : row_tile<lanes, chunks> {
     return m;
   }
 
-  /// Scores become numerators, which are added up if `add`; a logarithm needs the scores themselves.
+  /// Scores become numerators, which are added up if `sums`; a logarithm needs the scores themselves.
   /// Returns what was added.
-  SIGMAX_DEVICE exact_total exponentiate(const softmax_arguments& a, const row_scale& s, bool add) {
+  SIGMAX_DEVICE exact_total exponentiate(const softmax_arguments& a, const row_scale& s, bool sums) {
     numerator_sum sum;
     for_chunks([&](int c) {
       float e[chunk_size];
-      numerators(s, a.precise, a.logarithm, t[c], e);
-      if (add) sum.add(e, a.fine);
+      numerators(s, s.form, t[c], e);
+      if (sums) add(sum, s.form, e);
 #pragma unroll
       for (int i = 0; i < chunk_size; ++i) t[c][i] = a.logarithm ? t[c][i] : e[i];
     });
-    constexpr std::uint32_t count = chunks * chunk_size;
-    return sum.total(count, count, a.fine ? count : 0);
+    return sigmax::total_of(sum, s.form, chunks * chunk_size);
   }
 
   template <bool fused>
@@ -89,7 +88,7 @@ struct score_tile : row_tile<lanes, chunks> {
                            const row_result& result) {
     const dtype type = a.type[operand_y];
     for_chunks([&](int c) {
-      finish_elements<fused>(a, r, result, a.precise, t[c], [&](int i) { return w.first + place(c, i); });
+      finish_elements<fused>(a, r, result, t[c], [&](int i) { return w.first + place(c, i); });
       base::store_chunk(c, w.y, type, w.columns);
     });
   }
@@ -112,9 +111,11 @@ SIGMAX_DEVICE exact_total total_of(const softmax_arguments& a, const softmax_row
                                    exact_total mine, bool nan, bool first) {
   if (first && a.data[operand_sinks] != nullptr) {
     numerator_sum sum;
-    const float sink[1] = {math::scaled_exp_below<true>(r.sink, s.reference)};
-    sum.add(sink, true);
-    mine.add(sum.total(1, 1, 1));
+    const float sink[1] = {r.sink};
+    float e[1];
+    numerators(s, s.form, sink, e);
+    add(sum, s.form, e);
+    mine.add(total_of(sum, s.form, 1));
     nan = nan || r.sink != r.sink;
   }
   return group.add(mine, nan);
@@ -273,17 +274,17 @@ static __global__ void __launch_bounds__(column_rows* column_warps, 2) softmax_c
         }
         if (pass == 0) continue;
         float e[column_step];
-        numerators(s, a.precise, a.logarithm, t, e);
+        numerators(s, s.form, t, e);
         if (pass == 1) {
           numerator_sum sum;
-          sum.add(e, a.fine);
-          total.add(sum.total(column_step, column_step, a.fine ? column_step : 0));
+          add(sum, s.form, e);
+          total.add(total_of(sum, s.form, column_step));
           total.carry();
           continue;
         }
 #pragma unroll
         for (int i = 0; i < column_step; ++i) t[i] = a.logarithm ? t[i] : e[i];
-        finish_elements<true>(a, r, result, a.precise, t, column);
+        finish_elements<true>(a, r, result, t, column);
 #pragma unroll
         for (int i = 0; i < column_step; ++i)
           if (live && column(i) < a.columns) store_element(r.y + column(i) * y_step, a.type[operand_y], t[i]);
