@@ -47,10 +47,11 @@ struct row_words {
     }
     return pack(t, T{});
   }
-  SIGMAX_DEVICE void store(int word, const float (&t)[size]) const {
+  /// `unasked`: the row is whole, and y's words are where x's are.
+  SIGMAX_DEVICE void store(int word, const float (&t)[size], bool unasked) const {
     const std::uintptr_t at = y + static_cast<std::uintptr_t>(word) * vector_bytes;
     const vector v = pack(t, T{});
-    if (alike && (whole || within(word * size, first, after))) return sigmax::store(reinterpret_cast<vector*>(at), v);
+    if (unasked || (alike && within(word * size, first, after))) return sigmax::store(reinterpret_cast<vector*>(at), v);
 #pragma unroll
     for (int i = 0; i < size; ++i) {
       const int place = word * size + i;
@@ -160,12 +161,15 @@ __global__ void __launch_bounds__(staged_configs[config].threads,
       }
     };
 
-    for_read([&](int word, vector& slot) {
-      if ((!fused && w.whole) || w.within(word * size, w.begin, w.end))
-        copy_to_shared(&slot, w.x + word);
-      else if (w.is_read(word * size))
-        slot = w.load_some(word);
-    });
+    if (!fused && w.whole)
+      for_read([&](int word, vector& slot) { copy_to_shared(&slot, w.x + word); });
+    else
+      for_read([&](int word, vector& slot) {
+        if (w.within(word * size, w.begin, w.end))
+          copy_to_shared(&slot, w.x + word);
+        else if (w.is_read(word * size))
+          slot = w.load_some(word);
+      });
     if (SIGMAX_BARRIER_IS_THERE(copies)) wait_for_copies();
     float most = no_score;
     if constexpr (fused) {
@@ -213,7 +217,7 @@ __global__ void __launch_bounds__(staged_configs[config].threads,
     }
     if (!live) continue;
 
-    const auto write = [&](auto work) {
+    const auto write = [&](auto whole, auto work) {
       const vector* slot = slots;
 #pragma unroll 1
       for (int word = begin; word < end; word += lanes, slot += threads) {
@@ -224,11 +228,11 @@ __global__ void __launch_bounds__(staged_configs[config].threads,
         } else {
           work(word, *slot, t);
         }
-        w.store(word, t);
+        w.store(word, t, whole.value);
       }
     };
-    const auto write_numerators = [&](auto form) {
-      write([&](int word, const vector& slot, float(&t)[size]) {
+    const auto write_numerators = [&](auto whole, auto form) {
+      write(whole, [&](int word, const vector& slot, float(&t)[size]) {
         if constexpr (precise) {
           unpack(slot, t, T{});
         } else {
@@ -238,12 +242,18 @@ __global__ void __launch_bounds__(staged_configs[config].threads,
         finish_numerators<fused>(result, precise, t);
       });
     };
-    if (near)
-      write_numerators(form_of<numerator_form::near>{});
+    constexpr std::true_type whole{};
+    constexpr std::false_type any{};
+    constexpr form_of<precise ? numerator_form::precise : numerator_form::near> usual{};
+    const bool unusual = !precise && !near;
+    if (!fused && !a.logarithm && !unusual && w.whole && w.alike)
+      write_numerators(whole, usual);
+    else if (!a.logarithm && !unusual)
+      write_numerators(any, usual);
     else if (!a.logarithm)
-      write_numerators(form_of<numerator_form::apart>{});
+      write_numerators(any, form_of<numerator_form::apart>{});
     else
-      write([&](int word, const vector& slot, float(&t)[size]) {
+      write(any, [&](int word, const vector& slot, float(&t)[size]) {
         scores(word, slot, t);
         finish_logarithms(result, precise, t);
       });
