@@ -237,26 +237,20 @@ SIGMAX_FN between short_form(const tanhshrink_op&, float x) {
   return around<21>(if_below(a, 1.0f, x * (s * p), __builtin_copysignf(large, x)));
 }
 
-/// max(x, 0) - a Phi(-a), a = |x|, with Phi(-a) = 2^(t - 8) h(a), t = 8 - a^2 log2(e) / 2 and 2^-8 h a polynomial in
-/// 1 / (a + 3.25): eight more binades before the estimate of 2^t is lost, all that bf16 has. Beyond 14.6 nothing is
-/// left. The coefficients are those of fit/short_forms.py but for some last bits, chosen so that Phi is 1 / 2 near 0,
-/// whatever the estimates' errors, and the two inputs of bf16 come out right (+-0.336) that are nearest to a middle.
-struct gelu_parts {
-  float t, y;
-};
-SIGMAX_FN gelu_parts short_gelu(float x) {
-  const float a = __builtin_fminf(magnitude(x), 14.6f);
-  const float t = fma(a * a, -0.5f * math::log2_e, 8.0f), u = estimate::reciprocal(a + 3.25f);
-  const float h = polynomial(u, 0x1.c37724p+0f, -0x1.1956bap+1f, 0x1.8e6b34p-1f, -0x1.246028p-5f, 0x1.9a3e9cp-5f,
-                             0x1.d11c58p-7f, 0x1.4d6e0ep-8f, 0x1.986f6cp-10f);
-  return {t, fma(-a, __builtin_fminf(h * u * estimate::exp2(t), 0.5f), positive_part(x))};
-}
-/// The estimate of 2^t 4, the reciprocal 2.6 times 2, the coefficients up to 12, roundings 5, the long form 4, and what t
-/// is off by: 0.7 for each unit of |t|, 0.15 for each of 8 - t.
+/// max(x, 0) - a Phi(-a), a = |x|, with Phi(-a) = 2^t, t a polynomial in a up to 5.8. Beyond, results of f16 are x or
+/// -0; below -5.8 one end is all of what is subtracted there, the other -0, which leaves bf16 open. For each unit of
+/// |t|, which is 1 at least, its roundings make 1.5; beside them the polynomial 5, the estimate 4, the sum 1, the long
+/// form 4.
 SIGMAX_FN between short_form(const gelu_op&, float x) {
-  const gelu_parts p = short_gelu(x);
-  const float slack = fma(p.t, -1.5f * 0x1p-24f, 48 * 0x1p-24f);
-  return {fma(p.y, -slack, p.y), fma(p.y, slack, p.y)};
+  constexpr float last = 5.8f, steep = 0x1p20f;
+  const float a = __builtin_fminf(magnitude(x), last);
+  const float t =
+      polynomial(a, -0x1.eac96ap-27f, 0x1.f7d176p-22f, -0x1.b982d4p-18f, 0x1.9e912cp-15f, -0x1.7a4e7ap-13f,
+                 -0x1.d1a4fcp-13f, 0x1.dabd1cp-8f, -0x1.af6f50p-5f, -0x1.d627e0p-2f, -0x1.26af8ep+0f, -0x1.fffff6p-1f);
+  const float y = fma(-a, estimate::exp2(t), positive_part(x));
+  const float slack = fma(t, -1.5f * 0x1p-24f, 14 * 0x1p-24f);
+  const float kept = add_saturated(x, steep, last * steep);
+  return {fma(y, -slack, y), y * fma(kept, slack, kept)};
 }
 
 template <class Op, class... Inputs>
@@ -267,7 +261,17 @@ concept has_short_form = requires(const Op& op, Inputs... x) {
 // Of bf16 there are so few numbers that for some ops none has a result too near to the middle between two others: a
 // form needs no ends then. Or ends are needed for few, and may be nearer than roundings of any argument would allow.
 // short_forms_test takes all inputs with each estimate off by all it may be, either way: results are monotonic in both.
-SIGMAX_FN float sure_form(const gelu_op&, float x) { return short_gelu(x).y; }
+/// max(x, 0) - a Phi(-a), a = |x|, with Phi(-a) = 2^(t - 8) h(a), t = 8 - a^2 log2(e) / 2 and 2^-8 h a polynomial in
+/// 1 / (a + 3.25): eight more binades before the estimate of 2^t is lost, all that bf16 has. Beyond 14.6 nothing is
+/// left. The coefficients are those of fit/short_forms.py but for some last bits, chosen so that Phi is 1 / 2 near 0,
+/// whatever the estimates' errors, and the two inputs of bf16 come out right (+-0.336) that are nearest to a middle.
+SIGMAX_FN float sure_form(const gelu_op&, float x) {
+  const float a = __builtin_fminf(magnitude(x), 14.6f);
+  const float t = fma(a * a, -0.5f * math::log2_e, 8.0f), u = estimate::reciprocal(a + 3.25f);
+  const float h = polynomial(u, 0x1.c37724p+0f, -0x1.1956bap+1f, 0x1.8e6b34p-1f, -0x1.246028p-5f, 0x1.9a3e9cp-5f,
+                             0x1.d11c58p-7f, 0x1.4d6e0ep-8f, 0x1.986f6cp-10f);
+  return fma(-a, __builtin_fminf(h * u * estimate::exp2(t), 0.5f), positive_part(x));
+}
 /// 2^12 more before the estimates lose the tail, whose argument ends with a finite factor of 0. Below 2^-100 exact
 /// halves.
 SIGMAX_FN float sure_form(const gelu_tanh_op&, float x) {
@@ -312,11 +316,6 @@ SIGMAX_FN Op nudged(const Op& op, Type) {
 template <class Op>
 SIGMAX_FN between gate_factor(const Op& op, float x) {
   return short_form(op, x);
-}
-/// Left open where f32 has few bits left of it, which a large factor may bring back.
-SIGMAX_FN between gate_factor(const gelu_op& op, float x) {
-  const between y = short_form(op, x);
-  return {y.from, if_below(x, -13.2f, from_bits(0x7fc00000u), y.to)};
 }
 /// With x finite: at -inf one end would be NaN, and times 0 so would be the other.
 template <has_factor Op>

@@ -134,5 +134,19 @@ TEST(short_forms, softcap) {
 }
 TEST(short_forms, tanhshrink) { expect_right("tanhshrink", tanhshrink_op{}); }
 
+/// Products of a gate, with factors that bring back what is almost lost, or lose it.
+TEST(short_forms, products_with_gelu) {
+  const act_and_mul<gelu_op> gate{};
+  for (const float b : {infinity, -infinity, 0.0f, -0.0f, 65504.0f, 0x1p-24f, 1.5f, from_bits(0x7fc00000u)})
+    for (std::uint32_t u = 0; u < 65536; ++u) {
+      const float a = to_float(float16{static_cast<std::uint16_t>(u)});
+      const float first[8] = {a, a, a, a, a, a, a, a}, second[8] = {b, b, b, b, b, b, b, b};
+      const float y = gate(a, b);
+      const std::uint32_t got = evaluate_16_bits(gate, float16{}, first, second).word[0] >> 16;
+      ASSERT_TRUE(is_nan(y) ? is_nan(to_float(float16{static_cast<std::uint16_t>(got)})) : got == rounded<float16>(y))
+          << a << ' ' << b;
+    }
+}
+
 }  // namespace
 }  // namespace sigmax
