@@ -97,6 +97,7 @@ class gate_run {
     }
     std::vector<judgement> judged;
     const std::vector<std::size_t> timed = all_timed();
+    judged.reserve(timed.size());
     for (const std::size_t i : timed) judged.push_back(result_.cases[i].judged);
     judge_all(judged, settings_.rules);
     for (std::size_t n = 0; n < timed.size(); ++n) result_.cases[timed[n]].judged = judged[n];

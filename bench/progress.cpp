@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cmath>
 #include <cstdio>
 
 namespace sigmax_bench {
@@ -52,7 +53,7 @@ std::string progress_bar(double done, double all, double seconds_so_far) {
   const std::string bar =
       full == width ? std::string(width, '=') : std::string(full, '=') + ">" + std::string(width - full - 1, ' ');
   if (share <= 0 || share >= 1) return "[" + bar + "]";
-  const auto left = static_cast<long>(seconds_so_far * (1 - share) / share + 0.5);
+  const long left = std::lround(seconds_so_far * (1 - share) / share);
   return fmt::format("[{}] {}:{:02} left", bar, left / 60, left % 60);
 }
 

@@ -90,7 +90,7 @@ class roof_run {
     }
     for (const copy_kind kind : copy_kinds) {
       if (has_copy(kind, false))
-        add({name_of(kind), l.name, threads, 2 * times * bytes, 0, times * bytes / 4, bytes / 4},
+        add({name_of(kind), l.name, threads, std::int64_t{2} * times * bytes, 0, times * bytes / 4, bytes / 4},
             [=, this] { copy(kind, a_.data(), b_.data(), bytes, threads, times); });
     }
   }

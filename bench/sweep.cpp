@@ -146,6 +146,7 @@ std::vector<accuracy_row> sweep(const operation& op, const std::vector<contender
     std::vector<float> x(length), y(length), first_y;
     std::vector<double> exact(length);
     std::vector<std::function<void(const float*, float*)>> calls;
+    calls.reserve(present.size());
     for (const contender* c : present) calls.push_back(c->make(op));
     std::vector<accuracy_row> mine(calls.size(), {.op = op});
     for (std::uint64_t chunk; (chunk = next.fetch_add(1)) < chunks && !interrupted();) {

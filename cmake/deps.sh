@@ -4,7 +4,7 @@ set -eu
 
 usage() {
   cat <<'END'
-usage: cmake/deps.sh [--peers] [--qemu] [--fit] [--mpi] [--plot]
+usage: cmake/deps.sh [--peers] [--qemu] [--fit] [--mpi] [--plot] [--docs]
 
 Unpacks the build dependencies under .deps/usr, where the CMake presets look for them. Needs no
 root and changes nothing outside .deps/. A second run with nothing new to do ends at once.
@@ -14,6 +14,7 @@ root and changes nothing outside .deps/. A second run with nothing new to do end
   --fit     also sollya, to compare the polynomials' coefficients with what kernels/fit prints
   --mpi     also Open MPI, for the test of softmax over several processes
   --plot    also gnuplot, which draws the benchmark's figures
+  --docs    also doxygen, for the target `docs`
   --help    this text
 
 An option stays chosen in later runs; remove .deps/ to start again.
@@ -34,6 +35,7 @@ fit=sollya
 mpi='libopenmpi3 openmpi-common'
 mpi_alone='openmpi-bin libopenmpi-dev'  # without what they depend on: ssh, three Fortran compilers
 plot=gnuplot-nox
+docs=doxygen
 assumed='g++ apt'  # with all that they depend on: already on the machine, so never unpacked
 
 root=$(cd "$(dirname "$0")/.." && pwd)
@@ -42,7 +44,7 @@ groups=' '
 [ ! -r "$deps/groups" ] || groups=$(cat "$deps/groups")
 for argument in "$@"; do
   case $argument in
-    --peers | --qemu | --fit | --mpi | --plot)
+    --peers | --qemu | --fit | --mpi | --plot | --docs)
       case $groups in *" ${argument#--} "*) ;; *) groups="$groups${argument#--} " ;; esac ;;
     --help | -h) usage; exit 0 ;;
     *) usage >&2; exit 2 ;;
@@ -55,6 +57,7 @@ case $groups in *' qemu '*) wanted="$wanted $qemu" ;; esac
 case $groups in *' fit '*) wanted="$wanted $fit" ;; esac
 case $groups in *' mpi '*) wanted="$wanted $mpi" alone=$mpi_alone ;; esac
 case $groups in *' plot '*) wanted="$wanted $plot" ;; esac
+case $groups in *' docs '*) wanted="$wanted $docs" ;; esac
 
 # The stamp is the wanted list, this script's own text and the system that it ran on.
 stamp=$({
@@ -295,17 +298,24 @@ END
     done ;;
 esac
 
-case $groups in
-  *' plot '*)
-    # Debian names it by its variant, and it looks for its libraries in the system's folders only.
-    cat >"$work/root/usr/bin/gnuplot" <<END
+# wrap NAME PROGRAM: usr/bin/NAME starts PROGRAM beside it, which looks for its libraries in the system's folders only.
+wrap() {
+  cat >"$work/root/usr/bin/$1" <<END
 #!/bin/sh
 self=\$(readlink -f "\$0")
 root=\${self%/usr/bin/*}
 export LD_LIBRARY_PATH="\$root/usr/lib/$(uname -m)-linux-gnu:\$root/lib/$(uname -m)-linux-gnu\${LD_LIBRARY_PATH:+:\$LD_LIBRARY_PATH}"
-exec "\$self-nox" "\$@"
+exec "\${self%/*}/$2" "\$@"
 END
-    chmod +x "$work/root/usr/bin/gnuplot" ;;
+  chmod +x "$work/root/usr/bin/$1"
+}
+case $groups in
+  *' plot '*) wrap gnuplot gnuplot-nox ;;  # Debian names it by its variant
+esac
+case $groups in
+  *' docs '*)
+    mv "$work/root/usr/bin/doxygen" "$work/root/usr/bin/doxygen.bin"
+    wrap doxygen doxygen.bin ;;
 esac
 
 # --- check, then put in place --------------------------------------------------------------------

@@ -1,5 +1,6 @@
-# The reference of the two public headers as HTML: cmake --build <build> --target docs, if there is doxygen. What it
-# warns of is an error. Members need no words of their own where their struct has them, hence EXTRACT_ALL.
+# The reference of the public headers as HTML: cmake --build <build> --target docs, if there is doxygen
+# (cmake/deps.sh --docs). What it warns of is an error. Members need no words of their own where their struct has them,
+# hence EXTRACT_ALL.
 find_package(Doxygen QUIET)
 if(DOXYGEN_FOUND)
   set(DOXYGEN_PROJECT_BRIEF "${PROJECT_DESCRIPTION}")
@@ -14,8 +15,9 @@ if(DOXYGEN_FOUND)
   set(DOXYGEN_INCLUDE_PATH ${PROJECT_SOURCE_DIR}/kernels/include)
   set(DOXYGEN_PREDEFINED SIGMAX_API= SIGMAX_NOEXCEPT=noexcept)
   set(DOXYGEN_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/docs)
-  doxygen_add_docs(docs ${PROJECT_SOURCE_DIR}/kernels/include/sigmax/sigmax.hpp
-    ${PROJECT_SOURCE_DIR}/kernels/include/sigmax/sigmax.h WORKING_DIRECTORY ${PROJECT_SOURCE_DIR})
+  set(headers dlpack.hpp openmp.hpp sigmax.h sigmax.hpp)
+  list(TRANSFORM headers PREPEND ${PROJECT_SOURCE_DIR}/kernels/include/sigmax/)
+  doxygen_add_docs(docs ${headers} WORKING_DIRECTORY ${PROJECT_SOURCE_DIR})
 endif()
 
 # Where the library's bytes are: cmake --build <build> --target size

@@ -16,7 +16,7 @@ SIGMAX_FN void transpose(vec (&a)[lanes]) {
   for (int stage = 1; stage < lanes; stage *= 2) {
     vec b[lanes];
 #pragma GCC unroll 8
-    for (int i = 0; i < lanes / 2; ++i) {
+    for (std::int64_t i = 0; i < lanes / 2; ++i) {
       b[2 * i] = xsimd::zip_lo(a[i], a[i + lanes / 2]);
       b[2 * i + 1] = xsimd::zip_hi(a[i], a[i + lanes / 2]);
     }
@@ -71,7 +71,7 @@ void max_columns(const float* t, std::int64_t n, float* max) noexcept {
 
 void max_rows(const float* x, std::int64_t stride, int rows, std::int64_t n, float* max) noexcept {
   alignas(64) float found[side_by_side * lanes], t[side_by_side * lanes];
-  for (int r = 0; r < rows; ++r) {
+  for (std::int64_t r = 0; r < rows; ++r) {
     const float* const p = x + r * stride;
     vec m(-infinity);
     for (std::int64_t i = 0; i + lanes <= n; i += lanes) {
@@ -129,7 +129,7 @@ struct row_numerators<accuracy::fast> {
 template <class F>
 SIGMAX_FN void exp_short(const float* x, float* y, std::int64_t n, float max, F numerator_of, float* lane) {
 #pragma GCC unroll 16
-  for (int g = 0; g < softmax_lanes / lanes; ++g) {
+  for (std::int64_t g = 0; g < softmax_lanes / lanes; ++g) {
     const std::int64_t count = n - g * lanes;
     vec e(0.0f);
     if (count >= lanes) {

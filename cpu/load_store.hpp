@@ -152,7 +152,7 @@ SIGMAX_FN alternating load_alternating(const float16* p) {
           widen(_mm256_srli_epi32(low, 16), _mm256_srli_epi32(high, 16))};
 #else
   alignas(64) float16 t[2][pair_size];
-  for (int i = 0; i < pair_size; ++i) t[0][i] = p[2 * i], t[1][i] = p[2 * i + 1];
+  for (std::int64_t i = 0; i < pair_size; ++i) t[0][i] = p[2 * i], t[1][i] = p[2 * i + 1];
   return {load(t[0]), load(t[1])};
 #endif
 }

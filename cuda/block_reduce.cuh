@@ -132,6 +132,16 @@ struct row_group {
     const unsigned lanes = for_parts([&](unsigned i) { t.add(exchange.total(i)); });
     return {sum_parts(lanes, t.top), sum_parts(lanes, t.high), sum_parts(lanes, t.low)};
   }
+  /// Without a test for what is no number.
+  SIGMAX_DEVICE std::uint64_t add(std::uint64_t v) {
+    tell(exchange.high, static_cast<std::int64_t>(sum_of_lanes<32>(v)));
+    if (SIGMAX_BARRIER_IS_THERE(total)) barrier();
+    v = 0;
+    const unsigned lanes = for_parts([&](unsigned i) { v += static_cast<std::uint64_t>(exchange.high[i]); });
+    return sum_parts(lanes, v);
+  }
+  /// Whether it is so for all threads that run together; all of a row say the same.
+  SIGMAX_DEVICE bool everywhere(bool v) const { return v; }
   SIGMAX_DEVICE double add(double v) {
     tell(exchange.number, sum_of_lanes<32>(v));
     barrier();
@@ -157,6 +167,8 @@ struct lane_group {
     const auto low = sum_of_lanes<lanes>(static_cast<std::int32_t>(t.low & ((std::int64_t{1} << 23) - 1)));
     return {0, high, low + (any_lane<lanes>(nan) ? poison : 0)};
   }
+  SIGMAX_DEVICE std::uint64_t add(std::uint64_t v) { return sum_of_lanes<lanes>(v); }
+  SIGMAX_DEVICE bool everywhere(bool v) const { return __all_sync(whole_warp, v); }
   SIGMAX_DEVICE double add(double v) { return sum_of_lanes<lanes>(v); }
   SIGMAX_DEVICE void leave() {}
 };

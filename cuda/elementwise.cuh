@@ -57,11 +57,19 @@ SIGMAX_FN float chosen(std::uint32_t bit, const float (&v)[n]) {
 template <class Op, class Type, int n, class... Inputs>
 SIGMAX_FN vector evaluate_short_form(const Op& op, Type type, const Inputs (&... x)[n]) {
   float from[n], to[n];
+  const auto ends = [&](auto form) {
 #pragma unroll
-  for (int k = 0; k < n; ++k) {
-    const between y = short_form(op, x[k]...);
-    from[k] = y.from, to[k] = y.to;
+    for (int k = 0; k < n; ++k) {
+      const between y = form(x[k]...);
+      from[k] = y.from, to[k] = y.to;
+    }
+  };
+  bool close = false;
+  if constexpr (std::is_same_v<Type, bfloat16> && has_close_form<Op>) {
+    close = is_close(op);
+    if (close) ends([&](float v) { return close_form(op, v); });
   }
+  if (!close) ends([&](auto... v) { return short_form(op, v...); });
   vector result = pack(from, type);
   const vector other = pack(to, type);
   std::uint32_t difference[n / 2], any = 0;
@@ -87,17 +95,23 @@ SIGMAX_FN vector evaluate_short_form(const Op& op, Type type, const Inputs (&...
 
 /// A vector of results of the 16-bit dtype `type`, T or dtype, with the bits of `evaluate` (cpu/elementwise.cpp has the
 /// same by other means): from the short form, or not rounded to odd but in the middle between two 16-bit numbers. What
-/// that leaves open, a few in a thousand, is computed again one at a time, so that the longer formula is in the code once.
+/// that leaves open, a few in a thousand, is computed again one at a time, so that the longer formula is in the code
+/// once.
 template <class Op, class Type, int n, class... Inputs>
 SIGMAX_FN vector evaluate_16_bits(const Op& op, Type type, const Inputs (&... x)[n]) {
-  if constexpr (has_short_form<Op, Inputs...>) {
+  float y[n];
+  if constexpr (std::is_same_v<Type, bfloat16> && has_sure_form<Op>) {
+#pragma unroll
+    for (int k = 0; k < n; ++k) y[k] = sure_form(op, x[k]...);
+    return pack(y, type);
+  } else if constexpr (has_short_form<Op, Inputs...>) {
     return evaluate_short_form(op, type, x...);
   } else {
-    float y[n];
+    const Op first = nudged(op, type);
     std::uint32_t again = 0;
 #pragma unroll
     for (int k = 0; k < n; ++k) {
-      y[k] = op(x[k]...);
+      y[k] = first(x[k]...);
       if constexpr (has_residual<Op, float>) again |= is_middle(y[k], type) ? 1u << k : 0u;
     }
 #pragma unroll 1
@@ -112,8 +126,8 @@ SIGMAX_FN vector evaluate_16_bits(const Op& op, Type type, const Inputs (&... x)
 }
 
 /// Each thread takes per_thread vectors of each of its block's tiles. All loads of a tile are issued before the first
-/// is used; then one vector at a time is computed by f, packed, and stored, so that f is compiled once. Vectors at the ends of
-/// the memory go through the same f.
+/// is used; then one vector at a time is computed by f, packed, and stored, so that f is compiled once. Vectors at the
+/// ends of the memory go through the same f.
 template <class T, int inputs, class F>
 SIGMAX_FN void map(const contiguous_arguments& a, F f) {
   constexpr int size = per_vector<T>, most = inputs == 1 ? most_vectors : most_vectors / 2;

@@ -2,7 +2,8 @@
 // 2^(S - 45) and 2^(S - 68), by adding and subtracting constants whose last bits have those weights; the pieces are
 // added as integers, straight from the bit patterns of the sums: 7 additions of floats and 3 of integers a value, or 4
 // and 2 without the last piece. So a softmax row has the same total, to the bit, for every tier, block, cluster,
-// alignment and schedule. The error is below 2^(S - 69) a value, and 2^(S - 46) without the last piece.
+// alignment and schedule. The error is below 2^(S - 69) a value, and 2^(S - 46) without the last piece. Two pieces of
+// which the second has one bit less take 3 additions of floats, for an error below 2^(S - 45).
 #pragma once
 
 #include "../kernels/value.hpp"
@@ -35,7 +36,8 @@ struct exact_sum {
     for (; exponent < 0; ++exponent) u /= 2;
     return u;
   }
-  static constexpr float cut_0 = 1.5f * unit(S + 1), cut_1 = 1.5f * unit(S - 22), cut_2 = 1.5f * unit(S - 45);
+  static constexpr float cut_0 = 1.5f * unit(S + 1), cut_1 = 1.5f * unit(S - 22), cut_2 = 1.5f * unit(S - 45),
+                         wide_1 = 1.5f * unit(S - 21), units = unit(44 - S);
 
   template <int n>
   SIGMAX_FN void add(const float (&v)[n], bool fine) {
@@ -54,6 +56,39 @@ struct exact_sum {
     for (int i = 0; i < n; ++i) word[2] += bits_of(rest[i] + cut_2);
   }
 
+  /// Values of at most 2^T, times 2^(S - T), in two pieces, the second one a multiple of 2^(S - 44): its constant is
+  /// then a multiple of the first one's unit, so that v - (first - both) is what is left plus that constant, rounded
+  /// once.
+  template <int T, int n>
+  SIGMAX_FN void add_in_two(const float (&v)[n]) {
+    constexpr float both = exact_sum<T>::cut_0 + exact_sum<T>::wide_1;
+    std::uint32_t first[n], second[n];
+#pragma unroll
+    for (int i = 0; i < n; ++i) {
+      const float f = v[i] + exact_sum<T>::cut_0;
+      first[i] = bits_of(f);
+      second[i] = bits_of(v[i] - (f - both));
+    }
+    if constexpr (n % 2 == 0) {  // an instruction adds two to a sum
+#pragma unroll
+      for (int i = 0; i < n; i += 2) word[0] += first[i] + first[i + 1], word[1] += second[i] + second[i + 1];
+    } else {
+#pragma unroll
+      for (int i = 0; i < n; ++i) word[0] += first[i], word[1] += second[i];
+    }
+  }
+  /// Of n values added so; and in units of 2^(S - 44), as which fewer than 2^20 values add up below 2^64.
+  template <int T>
+  SIGMAX_FN exact_total total_of_two(std::uint32_t n) const {
+    return {0, static_cast<std::int64_t>(units_of_two<T>(n)) * 2, 0};
+  }
+  template <int T>
+  SIGMAX_FN std::uint64_t units_of_two(std::uint32_t n) const {
+    using cuts = exact_sum<T>;
+    return static_cast<std::uint64_t>(piece(word[0], n, cuts::cut_0) * (std::int64_t{1} << 22) +
+                                      piece(word[1], n, cuts::wide_1));
+  }
+
   /// Values of at most 2^(S - 23), with their last piece.
   template <int n>
   SIGMAX_FN void add_small(const float (&v)[n]) {
@@ -67,11 +102,13 @@ struct exact_sum {
 
   /// How many values have given each piece.
   SIGMAX_FN exact_total total(std::uint32_t first, std::uint32_t second, std::uint32_t third) const {
-    const auto piece = [](std::uint32_t sum, std::uint32_t n, float cut) {
-      return static_cast<std::int64_t>(static_cast<std::int32_t>(sum - n * bits_of(cut)));
-    };
     return {0, piece(word[0], first, cut_0) * (std::int64_t{1} << 23) + piece(word[1], second, cut_1),
             piece(word[2], third, cut_2)};
+  }
+
+ private:
+  SIGMAX_FN static std::int64_t piece(std::uint32_t sum, std::uint32_t n, float cut) {
+    return static_cast<std::int32_t>(sum - n * bits_of(cut));
   }
 };
 

@@ -81,7 +81,10 @@ if [[ ! $plan ]]; then
   short='--gtest_filter=cuda_layout.any*:cuda_layout.slices*:cuda_stream.*:*sizes_and_alignments/gelu:*strided_and_mixed/gelu:cuda_softmax.a_row_has*:cuda_softmax.gates:cuda_softmax_form.cross*:cuda_gate_layout.any*:cuda_gate_layout.slices*:cuda_quantised.any*:cuda_quantised.slices*:*layouts/swiglu'
   if command -v compute-sanitizer >/dev/null; then
     for tool in memcheck racecheck initcheck synccheck; do
-      step $tool 75 compute-sanitizer --tool $tool --error-exitcode 9 $tests "$short" &
+      # Tests fetch whole tensors, gaps and all, which nobody has written.
+      [[ $tool == initcheck ]] && gaps='--check-api-memory-access no' || gaps=
+      # shellcheck disable=SC2086 # words
+      step $tool 100 compute-sanitizer --tool $tool $gaps --error-exitcode 9 $tests "$short" &
     done
   else
     say 'compute-sanitizer: not found'

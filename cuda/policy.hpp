@@ -96,7 +96,7 @@ struct divider {
   std::uint32_t multiplier, shift;
 };
 constexpr divider divider_of(std::uint32_t d) noexcept {  // d >= 2
-  const int bits = std::bit_width(d - 1);
+  const int bits = static_cast<int>(std::bit_width(d - 1));
   return {static_cast<std::uint32_t>((std::uint64_t{1} << (31 + bits)) / d + 1), static_cast<std::uint32_t>(bits - 1)};
 }
 

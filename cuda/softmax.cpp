@@ -1,5 +1,6 @@
 // Softmax calls on CUDA: from a call to the tier of its rows to a launch.
 #include <algorithm>
+#include <cmath>
 #include <utility>
 
 #include "../kernels/dispatch.hpp"
@@ -70,7 +71,7 @@ softmax_arguments arguments_of(const softmax_call& call, const work_split& work,
     a.code_scale = call.codes->scale;
   }
   a.precise = a.partial || call.codes != nullptr || call.type[operand_y] == dtype::f32 || has_row_results(call);
-  a.fine = a.precise || a.logarithm;
+  a.near = !a.precise && !a.logarithm && (call.form == nullptr || std::fabs(call.form->output_scale) <= 1);
   a.scored = call.scored;
   a.scale = a.output_scale = 1;
   a.zeros = call.columns == 0;
@@ -130,7 +131,7 @@ status cuda_run_softmax(const softmax_call& call, const options& how) noexcept {
   const int lanes = words  ? staged_configs[choice.config].lanes
                     : held ? row_configs[choice.config].lanes
                            : long_config.lanes;
-  const int threads = lanes < 128 ? 128 : lanes;
+  const int threads = words ? staged_configs[choice.config].threads : lanes < 128 ? 128 : lanes;
   launch_shape shape = row_shape(rows, threads / lanes, threads, choice.cluster);
   shape.shared_bytes = choice.shared_bytes;
   const dtype t = call.type[operand_x];

@@ -53,10 +53,6 @@ struct score_tile : row_tile<lanes, chunks> {
   SIGMAX_DEVICE score_tile(const softmax_arguments& a, const row_window& w, unsigned l)
       : base(layout_of(w.columns, a.type[operand_x], w.addresses), l) {}
 
-  // Codes are made of f32 results, whatever goes with them.
-  SIGMAX_DEVICE static bool precise(const softmax_arguments& a) { return coded || a.precise; }
-  SIGMAX_DEVICE static bool fine(const softmax_arguments& a) { return coded || a.fine; }
-
   SIGMAX_DEVICE bool is_read(const row_window& w, int c, int i) const {
     const int column = place(c, i);
     return column >= w.begin && column < w.end;
@@ -85,19 +81,18 @@ struct score_tile : row_tile<lanes, chunks> {
     return m;
   }
 
-  /// Scores become numerators, which are added up if `add`; a logarithm needs the scores themselves.
+  /// Scores become numerators, which are added up if `sums`; a logarithm needs the scores themselves.
   /// Returns what was added.
-  SIGMAX_DEVICE exact_total exponentiate(const softmax_arguments& a, const row_scale& s, bool add) {
+  SIGMAX_DEVICE exact_total exponentiate(const softmax_arguments& a, const row_scale& s, bool sums) {
     numerator_sum sum;
     for_chunks([&](int c) {
       float e[chunk_size];
-      numerators(s, precise(a), a.logarithm, t[c], e);
-      if (add) sum.add(e, fine(a));
+      numerators(s, s.form, t[c], e);
+      if (sums) add(sum, s.form, e);
 #pragma unroll
       for (int i = 0; i < chunk_size; ++i) t[c][i] = a.logarithm ? t[c][i] : e[i];
     });
-    constexpr std::uint32_t count = chunks * chunk_size;
-    return sum.total(count, count, fine(a) ? count : 0);
+    return sigmax::total_of(sum, s.form, chunks * chunk_size);
   }
 
   /// `scale`: of codes.
@@ -106,7 +101,7 @@ struct score_tile : row_tile<lanes, chunks> {
                            const row_result& result, float scale) {
     const dtype type = a.type[operand_y];
     for_chunks([&](int c) {
-      finish_elements<fused>(a, r, result, precise(a), t[c], [&](int i) { return w.first + place(c, i); });
+      finish_elements<fused>(a, r, result, t[c], [&](int i) { return w.first + place(c, i); });
       if constexpr (coded)
         store_coded(c, w.y, type, w.columns, scale);
       else
@@ -160,9 +155,11 @@ SIGMAX_DEVICE exact_total total_of(const softmax_arguments& a, const softmax_row
                                    exact_total mine, bool nan, bool first) {
   if (first && a.data[operand_sinks] != nullptr) {
     numerator_sum sum;
-    const float sink[1] = {math::scaled_exp_below<true>(r.sink, s.reference)};
-    sum.add(sink, true);
-    mine.add(sum.total(1, 1, 1));
+    const float sink[1] = {r.sink};
+    float e[1];
+    numerators(s, s.form, sink, e);
+    add(sum, s.form, e);
+    mine.add(total_of(sum, s.form, 1));
     nan = nan || r.sink != r.sink;
   }
   return group.add(mine, nan);
@@ -178,12 +175,12 @@ SIGMAX_DEVICE float scale_of_codes(const softmax_arguments& a, const softmax_row
   if (a.row_scales == nullptr && a.amax == nullptr) return a.code_scale;
   float t[1] = {most};
   if (!a.logarithm) {
-    numerators(s, true, false, t, t);
+    numerators(s, numerator_form::precise, t, t);
   } else {
     if constexpr (requires { group.exchange; }) group.exchange.largest = places;
     t[0] = -group.largest(-least);
   }
-  finish_elements<true>(a, r, result, true, t, [](int) { return std::int64_t{0}; });
+  finish_elements<true>(a, r, result, t, [](int) { return std::int64_t{0}; });
   const std::uint32_t best = larger(0, t[0]);
   const float scale = a.row_scales != nullptr ? scale_of_row(from_bits(best), a.type[operand_y]) : a.code_scale;
   if (!first) return scale;
@@ -362,18 +359,18 @@ __global__ void __launch_bounds__(column_rows* column_warps, 2) softmax_columns(
         }
         if (pass == 0) continue;
         float e[column_step];
-        numerators(s, a.precise, a.logarithm, t, e);
+        numerators(s, s.form, t, e);
         if (pass == 1) {
           numerator_sum sum;
-          sum.add(e, a.fine);
-          total.add(sum.total(column_step, column_step, a.fine ? column_step : 0));
+          add(sum, s.form, e);
+          total.add(total_of(sum, s.form, column_step));
           total.carry();
           if (coded && a.logarithm) least = least_finite(s, t, least);
           continue;
         }
 #pragma unroll
         for (int i = 0; i < column_step; ++i) t[i] = a.logarithm ? t[i] : e[i];
-        finish_elements<true>(a, r, result, a.precise, t, column);
+        finish_elements<true>(a, r, result, t, column);
         std::uint32_t words[column_step / 4] = {};
         if constexpr (coded) {
 #pragma unroll

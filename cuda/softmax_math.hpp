@@ -20,5 +20,19 @@ SIGMAX_FN factors reciprocal_of(const exact_total& total) {
   return {y * unit, y * (fma(negate(y), t.high, 1.0f) - y * t.low) * unit};
 }
 
+/// 2^power / total for numerators of at most 2^power, added in two pieces; a carried total, or one of fewer than 2^20
+/// values in units of 2^(power - 44). In one way, for the same bits.
+template <int power>
+SIGMAX_FN float reciprocal_of_two(std::uint64_t units, bool large = false) {
+  constexpr float unit = exact_sum<power>::units;
+  return divide(1.0f, static_cast<float>(units)) * (large ? unit * 0x1p-20f : unit);
+}
+template <int power>
+SIGMAX_FN float reciprocal_of_two(const exact_total& t) {
+  const bool large = t.top >= std::int64_t{1} << 25;
+  const std::int64_t units = large ? (t.top << 19) | (t.high >> 21) : (t.top << 39) | (t.high >> 1);
+  return reciprocal_of_two<power>(static_cast<std::uint64_t>(units), large);
+}
+
 }  // namespace
 }  // namespace sigmax

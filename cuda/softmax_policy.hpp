@@ -36,16 +36,17 @@ static_assert(gating_configs[std::size(gating_configs) - 1].columns() == most_ex
 /// Rows of so many lanes may have a cluster of blocks.
 inline constexpr int most_lanes = 512;
 
-/// The kernels whose rows wait in shared memory as they are: the lanes that share one, words of 16 bytes for which they
-/// are chosen, and blocks that must fit. More words a lane cost less of what is done once a row, and rows of a block's
-/// most words are shared by a cluster: three blocks of 64 KiB fit on a multiprocessor.
+/// The kernels whose rows wait in shared memory as they are: the lanes that share one, and words of 16 bytes for which
+/// they are chosen, 8 a lane. With more of them shared memory would leave room for too few warps, with fewer what is
+/// done once a row would cost more; both were slower on an H200. Longer rows than the last may have a cluster.
 struct staged_config {
-  int lanes, words, threads, blocks;
-  constexpr staged_config(int l, int w, int b) noexcept : lanes(l), words(w), threads(l < 128 ? 128 : l), blocks(b) {}
+  int lanes, words, threads;
+  constexpr explicit staged_config(int l) noexcept : lanes(l), words(8 * l), threads(l <= 32 ? 128 : l) {}
 };
-inline constexpr staged_config staged_configs[] = {{2, 8, 8},    {4, 16, 8},     {8, 64, 8},    {16, 128, 8},
-                                                   {32, 512, 7}, {128, 1024, 7}, {256, 4096, 3}};
-inline constexpr int most_staged_lanes = 256;  ///< such rows may have a cluster
+inline constexpr staged_config staged_configs[] = {staged_config{2},   staged_config{4},   staged_config{8},
+                                                   staged_config{16},  staged_config{32},  staged_config{64},
+                                                   staged_config{128}, staged_config{256}, staged_config{512}};
+inline constexpr int most_staged_lanes = 512;  ///< such rows may have a cluster
 /// Numbers that a thread adds up at most: exact_sum.hpp.
 inline constexpr int most_summands = 512;
 
@@ -168,7 +169,7 @@ struct softmax_arguments {
   std::int64_t span;                                      ///< columns of each block of a cluster
   bool logarithm, scored, partial, finish;
   bool precise;  ///< numerators as good as f32: for all but results of 16 bits alone, since codes are those of f32
-  bool fine;     ///< sums take their last piece: for all but probabilities of 16 bits
+  bool near;     ///< of those: probabilities, which no scale makes larger
   bool staged;
   bool causal, zeros;  ///< zeros: what a row without scores becomes; else NaN
   float scale, softcap, output_scale;

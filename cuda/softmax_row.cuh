@@ -129,16 +129,32 @@ SIGMAX_DEVICE std::uint32_t largest_pair(std::uint32_t a, std::uint32_t b, T) {
     asm("max.NaN.bf16x2 %0, %1, %2;" : "=r"(m) : "r"(a), "r"(b));
   return m;
 #else
-  const auto half = [](std::uint32_t word, int shift) { return to_float(T{static_cast<std::uint16_t>(word >> shift)}); };
+  const auto half = [](std::uint32_t word, int shift) {
+    return to_float(T{static_cast<std::uint16_t>(word >> shift)});
+  };
   return pack_two<T>(largest_or_nan(half(a, 0), half(b, 0)), largest_or_nan(half(a, 16), half(b, 16)));
 #endif
 }
+
+/// How numerators are computed; all of a row, its sink's included, in one way.
+enum class numerator_form {
+  precise,  ///< as good as f32
+  near,     ///< by estimates, the largest score being near enough to 0 to be subtracted after the multiplication
+  apart,    ///< by estimates of e^(t - shift), for a logarithm or where it is not
+};
+
+/// Numerators near are below 2^16, so that the exponents of those that count are, too, and rounded to 2^-21: up to the
+/// largest |shift| its product and `exponent` are rounded by no more than 2^-11 each, for which 2^-9 leaves room.
+inline constexpr int near_power = 16;
+inline constexpr float largest_near = 0x1p13f, near_exponent = near_power - 0x1p-9f;
 
 /// From the largest score on: what the row's elements are measured by.
 struct row_scale {
   float max;    ///< the largest score, the sink's included, of those that are not NaN
   float shift;  ///< what is subtracted: max, or 0 where there is no score to subtract
   math::row_maximum<float> reference;
+  float exponent;  ///< `near`: of 2, what t log2(e) is added to
+  numerator_form form;
 };
 template <bool fused>
 SIGMAX_DEVICE row_scale scale_of(const softmax_arguments& a, const softmax_row& r, float most) {
@@ -146,6 +162,10 @@ SIGMAX_DEVICE row_scale scale_of(const softmax_arguments& a, const softmax_row& 
   s.max = __builtin_fmaxf(most, r.sink);
   s.shift = fused && s.max == no_score && (a.zeros || r.ignored) ? 0.0f : s.max;
   s.reference = math::reduce_maximum(s.shift);
+  s.exponent = near_exponent - s.shift * math::log2_e;
+  s.form = a.precise                                ? numerator_form::precise
+           : a.near && abs(s.shift) <= largest_near ? numerator_form::near
+                                                    : numerator_form::apart;
   return s;
 }
 
@@ -160,26 +180,36 @@ SIGMAX_DEVICE float exp2_estimate(float t) {
 #endif
 }
 
-/// Numerators: 2^25 e^(t - shift). Where results have 16 bits and nothing else is asked for, they need not be `precise`:
-/// 2^-20 of error in each is a hundredth of what rounding the results leaves, and the rounding of the exponent is 2^-21
-/// or, beyond e^-14, 2^-24 of it. A logarithm wants the largest one exact: its own result may be the others' sum alone.
+/// Numerators: 2^25 e^(t - shift) or, if near, 2^16 e^(t - shift) but for a factor that all of a row share. Where
+/// results have 16 bits and nothing else is asked for, they need not be precise: the estimate has an error of 2^-22,
+/// and the exponent's rounding one of 2^-21.5 or, below what f16 has normal numbers for, 2^-24 of the exponent. So
+/// numerators and sum are within 2^-20.7 each, and results within 0.503 ULP. A logarithm wants the largest one exact:
+/// its own result may be the others' sum alone.
 template <int n>
-SIGMAX_DEVICE void numerators(const row_scale& s, bool precise, bool logarithm, const float (&t)[n], float (&e)[n]) {
-  if (precise) {
-#pragma unroll
-    for (int i = 0; i < n; ++i) e[i] = math::scaled_exp_below<true>(t[i], s.reference);
-    return;
-  }
-  bool most[n];
+SIGMAX_DEVICE void numerators(const row_scale& s, numerator_form form, const float (&t)[n], float (&e)[n]) {
 #pragma unroll
   for (int i = 0; i < n; ++i) {
-    const float d = t[i] - s.shift;
-    most[i] = d == 0;
-    e[i] = exp2_estimate(fma_exact(d, math::log2_e, 25.0f));
+    if (form == numerator_form::precise) {
+      e[i] = math::scaled_exp_below<true>(t[i], s.reference);
+    } else if (form == numerator_form::near) {
+      e[i] = exp2_estimate(fma_exact(t[i], math::log2_e, s.exponent));
+    } else {
+      const float d = t[i] - s.shift, estimate = exp2_estimate(fma_exact(d, math::log2_e, 25.0f));
+      e[i] = d == 0 ? 0x1p25f : estimate;
+    }
   }
-  if (!logarithm) return;
-#pragma unroll
-  for (int i = 0; i < n; ++i) e[i] = most[i] ? 0x1p25f : e[i];
+}
+
+/// Adds up numerators of one form.
+template <int n>
+SIGMAX_DEVICE void add(numerator_sum& sum, numerator_form form, const float (&e)[n]) {
+  if (form == numerator_form::near)
+    sum.add_in_two<near_power>(e);
+  else
+    sum.add(e, true);
+}
+SIGMAX_DEVICE exact_total total_of(const numerator_sum& sum, numerator_form form, std::uint32_t count) {
+  return form == numerator_form::near ? sum.total_of_two<near_power>(count) : sum.total(count, count, count);
 }
 
 /// What the last pass multiplies by or subtracts.
@@ -188,7 +218,7 @@ struct row_result {
   float before;
   math::row_logarithm<float> logarithm;
   float shift, log_sum;  ///< of one that need not be precise
-  float target;  ///< the result in the target's column, of a loss; only who writes it may trust it, in place
+  float target;          ///< the result in the target's column, of a loss; only who writes it may trust it, in place
 };
 
 /// The loss of one row from the logarithm of its sum.
@@ -207,6 +237,15 @@ SIGMAX_DEVICE float target_gradient(const softmax_arguments& a, const softmax_ro
   return static_cast<float>(r.gradient * ((numerator - sum) / sum + (a.smoothing - spread)));
 }
 
+/// Of numerators near, and the reciprocal of their sum: nothing else is asked for.
+template <bool fused>
+SIGMAX_DEVICE row_result finish_near(const softmax_arguments& a, float reciprocal) {
+  row_result result{};
+  result.before = reciprocal;
+  result.factor.high = fused ? a.output_scale : reciprocal;
+  return result;
+}
+
 /// `first`: this thread speaks for the row. `total` as added up, not carried; of a given state nothing.
 template <bool fused>
 SIGMAX_DEVICE row_result finish_row(const softmax_arguments& a, const softmax_row& r, const row_scale& s,
@@ -215,13 +254,15 @@ SIGMAX_DEVICE row_result finish_row(const softmax_arguments& a, const softmax_ro
   total.carry();
   const bool given = fused && a.finish;
   const float not_a_number = from_bits(0x7fc00000u);
+  const bool empty = fused && (total.top | total.high | total.low) == 0;
+  if (s.form == numerator_form::near)
+    return finish_near<fused>(a, nan ? not_a_number : empty ? 0.0f : reciprocal_of_two<near_power>(total));
   row_result result{};
   result.before = 1;
   const bool plain =
       !fused || (!a.partial && !given && a.data[operand_max] == nullptr && a.data[operand_sum] == nullptr &&
                  a.data[operand_lse] == nullptr && a.data[operand_targets] == nullptr && a.output_scale == 1);
   if (plain && !a.logarithm) {
-    const bool empty = fused && (total.top | total.high | total.low) == 0;
     result.factor = reciprocal_of(total);
     if (!a.precise) result.factor.low = 0;
     if (nan || empty) result.factor = {nan ? not_a_number : 0.0f, 0};
@@ -255,21 +296,28 @@ SIGMAX_DEVICE row_result finish_row(const softmax_arguments& a, const softmax_ro
   return result;
 }
 
-/// Numerators, or scores if it is a logarithm, become results; column(i) is the place of the i-th along the axis.
-template <bool fused, int n, class Column>
-SIGMAX_DEVICE void finish_elements(const softmax_arguments& a, const softmax_row& r, const row_result& result,
-                                   bool precise, float (&t)[n], Column column) {
-  if (a.logarithm) {
+/// Scores become logarithms.
+template <int n>
+SIGMAX_DEVICE void finish_logarithms(const row_result& result, bool precise, float (&t)[n]) {
 #pragma unroll
-    for (int i = 0; i < n; ++i)
-      t[i] = precise ? math::log_below(t[i], result.logarithm) : (t[i] - result.shift) - result.log_sum;
-    return;
-  }
+  for (int i = 0; i < n; ++i)
+    t[i] = precise ? math::log_below(t[i], result.logarithm) : (t[i] - result.shift) - result.log_sum;
+}
+/// Numerators become probabilities.
+template <bool fused, int n>
+SIGMAX_DEVICE void finish_numerators(const row_result& result, bool precise, float (&t)[n]) {
 #pragma unroll
   for (int i = 0; i < n; ++i) {
     if (fused) t[i] = t[i] * result.before;
     t[i] = precise ? scaled(t[i], result.factor) : t[i] * result.factor.high;
   }
+}
+/// Numerators, or scores if it is a logarithm, become results; column(i) is the place of the i-th along the axis.
+template <bool fused, int n, class Column>
+SIGMAX_DEVICE void finish_elements(const softmax_arguments& a, const softmax_row& r, const row_result& result,
+                                   float (&t)[n], Column column) {
+  if (a.logarithm) return finish_logarithms(result, a.precise, t);
+  finish_numerators<fused>(result, a.precise, t);
   if (!fused || a.data[operand_dloss] == nullptr || r.ignored) return;
   const auto less = static_cast<float>(-r.gradient * (a.smoothing / static_cast<double>(a.columns)));
 #pragma unroll

@@ -17,6 +17,7 @@ struct row_words {
   std::uintptr_t y;
   int begin, end;    ///< places that are read
   int first, after;  ///< places of the row
+  bool whole;        ///< the row is one of whole words
   bool alike;        ///< y's words are where x's are
 
   SIGMAX_DEVICE row_words(const softmax_arguments& a, const softmax_row& r) {
@@ -27,6 +28,7 @@ struct row_words {
     y = reinterpret_cast<std::uintptr_t>(r.y) - lead;
     alike = y % vector_bytes == 0;
     after = first + static_cast<int>(a.columns);
+    whole = (lead | static_cast<std::uintptr_t>(after % size)) == 0;
     begin = first + static_cast<int>(r.begin);
     end = first + static_cast<int>(r.end);
   }
@@ -45,10 +47,11 @@ struct row_words {
     }
     return pack(t, T{});
   }
-  SIGMAX_DEVICE void store(int word, const float (&t)[size]) const {
+  /// `unasked`: the row is whole, and y's words are where x's are.
+  SIGMAX_DEVICE void store(int word, const float (&t)[size], bool unasked) const {
     const std::uintptr_t at = y + static_cast<std::uintptr_t>(word) * vector_bytes;
     const vector v = pack(t, T{});
-    if (alike && within(word * size, first, after)) return sigmax::store(reinterpret_cast<vector*>(at), v);
+    if (unasked || (alike && within(word * size, first, after))) return sigmax::store(reinterpret_cast<vector*>(at), v);
 #pragma unroll
     for (int i = 0; i < size; ++i) {
       const int place = word * size + i;
@@ -56,14 +59,13 @@ struct row_words {
       if constexpr (sizeof(T) == 4)
         sigmax::store(reinterpret_cast<std::uint32_t*>(at) + i, v.word[i]);
       else
-        sigmax::store(reinterpret_cast<std::uint16_t*>(at) + i, static_cast<std::uint16_t>(v.word[i / 2] >> (i % 2 * 16)));
+        sigmax::store(reinterpret_cast<std::uint16_t*>(at) + i,
+                      static_cast<std::uint16_t>(v.word[i / 2] >> (i % 2 * 16)));
     }
   }
 
  private:
-  static constexpr dtype type = sizeof(T) == 4                    ? dtype::f32
-                                : std::is_same_v<T, float16> ? dtype::f16
-                                                             : dtype::bf16;
+  static constexpr dtype type = sizeof(T) == 4 ? dtype::f32 : std::is_same_v<T, float16> ? dtype::f16 : dtype::bf16;
 };
 
 /// The largest of the words that a thread sees, NaN if there is one.
@@ -90,14 +92,27 @@ struct largest_of_words {
   }
 };
 
+template <numerator_form form>
+using form_of = std::integral_constant<numerator_form, form>;
+
+/// Threads that a multiprocessor must have room for: registers are held to 40 each, to 64 with what goes with a row.
+SIGMAX_FN constexpr int resident_threads(bool fused) {
+#if defined(__CUDA_ARCH__) && __CUDA_ARCH__ < 800
+  return 1024;
+#else
+  return fused ? 1024 : 1536;
+#endif
+}
+
 template <class T, int config, bool fused>
-__global__ void __launch_bounds__(staged_configs[config].threads, staged_configs[config].blocks)
+__global__ void __launch_bounds__(staged_configs[config].threads,
+                                  resident_threads(fused) / staged_configs[config].threads)
     softmax_staged(softmax_arguments a) {
   constexpr int size = per_vector<T>, lanes = staged_configs[config].lanes;
   constexpr bool precise = sizeof(T) == 4, clusters = lanes == most_staged_lanes;
   constexpr unsigned threads = staged_configs[config].threads, together = threads / lanes;
   using group_type = std::conditional_t<lanes <= 32, lane_group<lanes>, row_group<threads / 32, clusters>>;
-  SIGMAX_ROW_EXCHANGE(places, lanes <= 32 ? 1 : most_parts);
+  SIGMAX_ROW_EXCHANGE(places, lanes <= 32 ? 1 : clusters ? most_parts : lanes / 32);
   group_type group(places);
   vector* const slots = dynamic_shared<vector>() + threadIdx.x;  // a thread's, each `threads` after the one before
   const unsigned blocks = group.together, rank = group.rank, lane = threadIdx.x % static_cast<unsigned>(lanes);
@@ -112,19 +127,25 @@ __global__ void __launch_bounds__(staged_configs[config].threads, staged_configs
     const int all = (w.after + size - 1) / size, span = static_cast<int>(a.span);
     const int begin = static_cast<int>(rank) * span + static_cast<int>(lane);
     const int end = all < static_cast<int>(rank + 1) * span ? all : static_cast<int>(rank + 1) * span;
-    // Work on the words of which something is read, each with its slot.
+    // Of a thread's words those of which something is read.
+    int read_begin = begin, read_end = end;
+    vector* read_slot = slots;
+    if constexpr (fused) {
+      const int skipped = w.begin / size - begin;  // whole turns of the lanes before the first word
+      const int before = skipped > 0 ? (skipped + lanes - 1) / lanes : 0;
+      read_begin += before * lanes;
+      read_slot += before * static_cast<int>(threads);
+      const int last = (w.end + size - 1) / size;
+      read_end = last < end ? last : end;
+    }
+    const unsigned turns =
+        read_begin < read_end ? static_cast<unsigned>(read_end - read_begin + lanes - 1) / unsigned{lanes} : 0;
+    vector* const last_slot = read_slot + turns * threads;
+    // Work on them, each with its slot.
     const auto for_read = [&](auto work) {
-      int word = begin;
-      vector* slot = slots;
-      if constexpr (fused) {
-        const int skipped = w.begin / size - begin;  // whole turns of the lanes before the first word
-        const int turns = skipped > 0 ? (skipped + lanes - 1) / lanes : 0;
-        word += turns * lanes;
-        slot += turns * static_cast<int>(threads);
-      }
-      const int last = fused && (w.end + size - 1) / size < end ? (w.end + size - 1) / size : end;
+      int word = read_begin;
 #pragma unroll 1
-      for (; word < last; word += lanes, slot += threads) work(word, *slot);
+      for (vector* slot = read_slot; slot != last_slot; slot += threads, word += lanes) work(word, *slot);
     };
     const auto scores = [&](int word, const vector& v, float(&t)[size]) {
       unpack(v, t, T{});
@@ -140,12 +161,15 @@ __global__ void __launch_bounds__(staged_configs[config].threads, staged_configs
       }
     };
 
-    for_read([&](int word, vector& slot) {
-      if (w.within(word * size, w.begin, w.end))
-        copy_to_shared(&slot, w.x + word);
-      else if (w.is_read(word * size))
-        slot = w.load_some(word);
-    });
+    if (!fused && w.whole)
+      for_read([&](int word, vector& slot) { copy_to_shared(&slot, w.x + word); });
+    else
+      for_read([&](int word, vector& slot) {
+        if (w.within(word * size, w.begin, w.end))
+          copy_to_shared(&slot, w.x + word);
+        else if (w.is_read(word * size))
+          slot = w.load_some(word);
+      });
     if (SIGMAX_BARRIER_IS_THERE(copies)) wait_for_copies();
     float most = no_score;
     if constexpr (fused) {
@@ -160,38 +184,79 @@ __global__ void __launch_bounds__(staged_configs[config].threads, staged_configs
       for_read([&](int, vector& slot) { words.add(slot); });
       most = words.value();
     }
-    const bool nan = most != most;
-    const row_scale s = scale_of<fused>(a, r, group.largest(most));
-    numerator_sum sum;
-    std::uint32_t count = 0;
-    for_read([&](int word, vector& slot) {
-      float t[size], e[size];
-      scores(word, slot, t);
-      numerators(s, precise, a.logarithm, t, e);
-      sum.add(e, precise || a.logarithm);
-      count += size;
-      if (precise && !a.logarithm) slot = pack(e, T{});
-    });
-    const exact_total mine = sum.total(count, count, precise || a.logarithm ? count : 0);
-    const exact_total total = total_of(a, r, s, group, mine, nan, lane == 0 && rank == 0);
-    const row_result result = finish_row<fused>(a, r, s, row, total, 0, live && lane == 0 && rank == 0);
-    if (!live) continue;
-    const vector* slot = slots;
-#pragma unroll 1
-    for (int word = begin; word < end; word += lanes, slot += threads) {
-      float t[size];
-      if (fused && !w.is_read(word * size)) {
-#pragma unroll
-        for (int i = 0; i < size; ++i) t[i] = a.logarithm ? no_score : 0.0f;
-      } else if (precise && !a.logarithm) {
-        unpack(*slot, t, T{});
-      } else {
-        scores(word, *slot, t);
-        if (!a.logarithm) numerators(s, precise, false, t, t);
-      }
-      finish_elements<fused>(a, r, result, precise, t, [&](int i) { return word * size + i - w.first; });
-      w.store(word, t);
+    bool nan = most != most || (fused && r.sink != r.sink);
+    if (!fused || !precise) {  // nobody asks for the largest score: infinity makes a row NaN, too
+      most = nan ? infinity : most;
+      nan = false;
     }
+    const row_scale s = scale_of<fused>(a, r, group.largest(most));
+    const bool near = !precise && s.form == numerator_form::near, first = lane == 0 && rank == 0;
+    const std::uint32_t count = turns * size;
+    // Each form has its loop.
+    const auto add_up = [&](auto form) {
+      numerator_sum sum;
+      for_read([&](int word, vector& slot) {
+        float t[size], e[size];
+        scores(word, slot, t);
+        numerators(s, form.value, t, e);
+        add(sum, form.value, e);
+        if (precise && !a.logarithm) slot = pack(e, T{});
+      });
+      return sum;
+    };
+    const numerator_sum sum = precise ? add_up(form_of<numerator_form::precise>{})
+                              : near  ? add_up(form_of<numerator_form::near>{})
+                                      : add_up(form_of<numerator_form::apart>{});
+    row_result result;
+    if (!fused && group.everywhere(near)) {
+      result = finish_near<fused>(a, reciprocal_of_two<near_power>(group.add(sum.units_of_two<near_power>(count))));
+    } else {
+      const numerator_form form = precise ? numerator_form::precise : s.form;
+      const exact_total total = total_of(a, r, s, group, total_of(sum, form, count), nan, fused && first);
+      result = finish_row<fused>(a, r, s, row, total, 0, live && first);
+    }
+    if (!live) continue;
+
+    const auto write = [&](auto whole, auto work) {
+      const vector* slot = slots;
+#pragma unroll 1
+      for (int word = begin; word < end; word += lanes, slot += threads) {
+        float t[size];
+        if (fused && !w.is_read(word * size)) {
+#pragma unroll
+          for (int i = 0; i < size; ++i) t[i] = a.logarithm ? no_score : 0.0f;
+        } else {
+          work(word, *slot, t);
+        }
+        w.store(word, t, whole.value);
+      }
+    };
+    const auto write_numerators = [&](auto whole, auto form) {
+      write(whole, [&](int word, const vector& slot, float(&t)[size]) {
+        if constexpr (precise) {
+          unpack(slot, t, T{});
+        } else {
+          scores(word, slot, t);
+          numerators(s, form.value, t, t);
+        }
+        finish_numerators<fused>(result, precise, t);
+      });
+    };
+    constexpr std::true_type whole{};
+    constexpr std::false_type any{};
+    constexpr form_of<precise ? numerator_form::precise : numerator_form::near> usual{};
+    const bool unusual = !precise && !near;
+    if (!fused && !a.logarithm && !unusual && w.whole && w.alike)
+      write_numerators(whole, usual);
+    else if (!a.logarithm && !unusual)
+      write_numerators(any, usual);
+    else if (!a.logarithm)
+      write_numerators(any, form_of<numerator_form::apart>{});
+    else
+      write(any, [&](int word, const vector& slot, float(&t)[size]) {
+        scores(word, slot, t);
+        finish_logarithms(result, precise, t);
+      });
   }
   group.leave();
   let_next_kernel_start();

@@ -98,12 +98,9 @@ def staged_length(code, slots, estimates, kept):
         wanted = {COPY: n, SLOT_LOAD: 3 * n, STORE: n, SLOT_STORE: n * kept, ESTIMATE: n * estimates + more}
         return shortest_with(code, wanted)
 
-    # What a row takes once has a few estimates, too: the fewest with which there is a way.
-    for more in range(8):
-        one, two = way(1, more), way(2, more)
-        if one is not None and two is not None:
-            return one + (slots - 1) * (two - one)
-    return None
+    # What a row takes once has a few estimates, too: as many as make the way shortest.
+    ways = [(way(1, more), way(2, more)) for more in range(4)]
+    return min((one + (slots - 1) * (two - one) for one, two in ways if one and two), default=None)
 
 
 def form_and_name(symbol):

@@ -106,6 +106,7 @@ TEST(cuda_stream, dependent_launches_and_graphs) {
   constexpr activation chain[] = {activation::gelu, activation::linear, activation::softsign, activation::exp};
   for (const bool dependent : {false, true}) {
     const device_memory x(4 * n), y(4 * n);
+    write(x, logits(n, 2, 0));
     cudaStream_t stream;
     CUDA_OK(cudaStreamCreateWithFlags(&stream, cudaStreamNonBlocking));
     options how;

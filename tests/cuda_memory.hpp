@@ -71,8 +71,11 @@ inline device_memory::device_memory(std::size_t bytes, std::size_t offset, bool)
   data_ = base_ + offset;
 }
 inline device_memory::~device_memory() { EXPECT_EQ(cudaFree(base_), cudaSuccess); }
+/// Waits: a copy from pageable memory returns while it is still on its way, and streams of the tests do not wait for
+/// it.
 inline void device_memory::copy(void* to, const void* from) const {
   EXPECT_EQ(cudaMemcpy(to, from, bytes_, cudaMemcpyDefault), cudaSuccess);
+  EXPECT_EQ(cudaDeviceSynchronize(), cudaSuccess);
 }
 
 #endif

@@ -98,6 +98,29 @@ TEST(cuda_softmax, rows_longer_than_shared_memory) {
   }
 }
 
+// Results of 16 bits round the largest score's product with log2(e), and take another way where that is too large.
+TEST(cuda_softmax, rows_far_from_zero) {
+  double worst = 0;
+  for (dtype x_type : {dtype::f32, dtype::f16, dtype::bf16})
+    for (dtype y_type : {dtype::f16, dtype::bf16})
+      for (float at : {4097.3f, 8190.0f, 8192.0f, 8200.0f, 65000.0f, 1e6f, 1e30f})
+        for (float sign : {1.0f, -1.0f})
+          for (std::int64_t n : {2, 100, 3000, 20000}) {
+            if (x_type == dtype::f16 && at > 65504) continue;
+            tensor x(x_type, {n}), y(y_type, {n});
+            std::vector<float> v = logits(static_cast<std::size_t>(n), 3, static_cast<unsigned>(n));
+            for (float& e : v) e += sign * at;
+            x.set(v);
+            v = x.values();
+            const std::vector<float> got = run_there(false, x, y, devices[static_cast<std::size_t>(n) % 3]);
+            const auto exact = reference::softmax(v);
+            for (std::size_t i = 0; i < v.size(); ++i)
+              worst = std::max(worst, error_of(y_type, got[i], exact.probability[i], false));
+            ASSERT_LE(worst, 0.503) << describe_case(n, x_type, y_type, false) << " at " << sign * at;
+          }
+  std::printf("  %.4f ULP\n", worst);
+}
+
 // Alone and aligned on one device; in a batch, at other addresses, with gaps, in place, on others.
 TEST(cuda_softmax, a_row_has_the_same_bits_everywhere) {
   for (std::int64_t n : lengths)

@@ -108,7 +108,7 @@ inline real activation(sigmax::activation op, given<real> x, given<real> p, give
     case selu: return x > 0 ? selu_scale<real> * x : selu_scale<real> * selu_alpha<real> * std::expm1(x);
     case gelu: return normal_cdf(x) == 0 ? std::copysign(real{0}, x) : x * normal_cdf(x);
     case gelu_tanh: return times_sigmoid(x, gelu_argument(x));
-    case quick_gelu: return times_sigmoid(x, p * x);
+    case quick_gelu:
     case silu: return times_sigmoid(x, p * x);
     case hard_sigmoid: return std::fmin(std::fmax(p * x + q, real{0}), real{1});
     case hard_swish: {

@@ -60,11 +60,12 @@ TEST(softmax_policy, tiers_by_length) {
   };
   const auto lanes = [&](std::int64_t n) { return staged_configs[words(n, hopper).config].lanes; };
   EXPECT_EQ(lanes(1), 2);
-  EXPECT_EQ(lanes(9), 4);
+  EXPECT_EQ(lanes(17), 4);
   EXPECT_EQ(lanes(128), 16);
-  EXPECT_EQ(lanes(512), 32);
-  EXPECT_EQ(lanes(513), 128);
-  EXPECT_EQ(lanes(1025), 256);
+  EXPECT_EQ(lanes(256), 32);
+  EXPECT_EQ(lanes(257), 64);
+  EXPECT_EQ(lanes(1024), 128);
+  EXPECT_EQ(lanes(2049), 512);
   EXPECT_EQ(words(4096, hopper).cluster, 1);
   EXPECT_EQ(words(4096, hopper).shared_bytes, 64 * 1024);
   EXPECT_EQ(words(4097, hopper).cluster, 2);
@@ -72,7 +73,7 @@ TEST(softmax_policy, tiers_by_length) {
   EXPECT_EQ(words(100000, hopper).cluster, 8);
   EXPECT_EQ(words(3000, turing).cluster, 1);
   softmax_choice c{};
-  EXPECT_FALSE(choose_words(112641, 2, hopper, c));
+  EXPECT_FALSE(choose_words(110593, 2, hopper, c));
   EXPECT_FALSE(choose_words(4096, 2, turing, c));
   EXPECT_EQ(choose_softmax(1025, hopper).cluster, 1);
   EXPECT_EQ(choose_softmax(65536, hopper).cluster, 8);

@@ -2,15 +2,15 @@
 #   build/fuzz/tests/fuzz_c_api -max_total_time=600 scratch-directory tests/fuzz/corpus
 option(SIGMAX_FUZZ "Build the fuzzers with libFuzzer (clang)" OFF)
 
-# sigmax_fuzzer(name corpus [SOURCES files] [LIBRARIES more]): fuzz/<name>.cpp as sigmax_replay_<name>, fuzz_<name> and
-# the test fuzz.<name>.
+# sigmax_fuzzer(name corpus [LIBRARIES more]): fuzz/<name>.cpp as sigmax_replay_<name>, fuzz_<name> and the
+# test fuzz.<name>.
 function(sigmax_fuzzer name corpus)
-  cmake_parse_arguments(ARG "" "" "SOURCES;LIBRARIES" ${ARGN})
+  cmake_parse_arguments(ARG "" "" "LIBRARIES" ${ARGN})
   set(programs sigmax_replay_${name})
-  add_executable(sigmax_replay_${name} fuzz/${name}.cpp fuzz/replay.cpp ${ARG_SOURCES})
+  add_executable(sigmax_replay_${name} fuzz/${name}.cpp fuzz/replay.cpp)
   if(SIGMAX_FUZZ)
     list(APPEND programs fuzz_${name})
-    add_executable(fuzz_${name} fuzz/${name}.cpp ${ARG_SOURCES})
+    add_executable(fuzz_${name} fuzz/${name}.cpp)
     target_link_options(fuzz_${name} PRIVATE -fsanitize=fuzzer)
   endif()
   foreach(program ${programs})
@@ -22,9 +22,5 @@ endfunction()
 sigmax_fuzzer(c_api ${CMAKE_CURRENT_SOURCE_DIR}/fuzz/corpus)
 if(TARGET sigmax-bench)
   sigmax_fuzzer(results ${PROJECT_SOURCE_DIR}/bench/results LIBRARIES sigmax_bench_results)
-  set(readers accuracy_file arguments bench_case calibration_file case_options plan processor row_op)
-  list(TRANSFORM readers PREPEND ${PROJECT_SOURCE_DIR}/bench/)
-  list(TRANSFORM readers APPEND .cpp)
-  sigmax_fuzzer(readers ${CMAKE_CURRENT_SOURCE_DIR}/fuzz/readers
-    SOURCES ${readers} LIBRARIES sigmax_bench_results CLI11::CLI11)
+  sigmax_fuzzer(readers ${CMAKE_CURRENT_SOURCE_DIR}/fuzz/readers LIBRARIES sigmax_bench_readers)
 endif()

@@ -3,6 +3,7 @@
 #include "emulator.hpp"
 
 #include "../../cuda/launch.hpp"
+#include "../../kernels/cuda_backend.hpp"
 #include "cuda_backend.hpp"
 #include "transfers.hpp"
 
@@ -19,9 +20,9 @@ status count_multiprocessors(int& count) noexcept {
   return {};
 }
 
-status query_device(device_limits& limits) noexcept {
-  const sigmax_test::emulated_device& device = sigmax_test::device;
-  limits = {device.architecture, device.multiprocessors, device.shared_bytes};
+status query_device(device_limits& device) noexcept {
+  const sigmax_test::emulated_device& emulated = sigmax_test::device;
+  device = {emulated.architecture, emulated.multiprocessors, emulated.shared_bytes};
   return {};
 }
 
