@@ -217,6 +217,9 @@ __global__ void __launch_bounds__(staged_configs[config].threads,
     }
     if (!live) continue;
 
+    float unread[1] = {a.logarithm ? no_score : 0.0f};  // what becomes of what is masked by its position
+    if constexpr (fused)
+      a.logarithm ? finish_logarithms(result, precise, unread) : finish_numerators<fused>(result, precise, unread);
     const auto write = [&](auto whole, auto work) {
       const vector* slot = slots;
 #pragma unroll 1
@@ -224,7 +227,7 @@ __global__ void __launch_bounds__(staged_configs[config].threads,
         float t[size];
         if (fused && !w.is_read(word * size)) {
 #pragma unroll
-          for (int i = 0; i < size; ++i) t[i] = a.logarithm ? no_score : 0.0f;
+          for (int i = 0; i < size; ++i) t[i] = unread[0];
         } else {
           work(word, *slot, t);
         }
