@@ -300,7 +300,8 @@ concept has_close_form = requires(const Op& op, float x) {
 };
 
 /// For alpha = 1 / 6 results in the middle are those of multiples of 3. This one's are on the side where those of the
-/// f32 next to 1 / 6 are, all but two, and no others change sides (short_forms_test): few are left to compute again.
+/// f32 next to 1 / 6 are, all but those next to 1 / 2 or 0, and no others change
+/// sides (short_forms_test): few are left to compute again.
 template <class Op>
 SIGMAX_FN Op nudged(const Op& op, bfloat16) {
   if constexpr (std::is_same_v<Op, hard_sigmoid_op> || std::is_same_v<Op, hard_swish_op>)

@@ -1,5 +1,5 @@
 // Every row with FMA computes the bits of the plain scalar definition: values, fast forms, derivatives, over every
-// 389th bit pattern; golden.* compares the rows at every 97th.
+// 97th bit pattern.
 #include "harness.hpp"
 #include "scalar_row.hpp"
 
@@ -10,7 +10,7 @@ using scalar = each_activation;
 
 TEST_P(scalar, has_the_same_bits) {
   const activation op = GetParam();
-  constexpr std::uint64_t stride = 389, all = std::uint64_t{1} << 32;
+  constexpr std::uint64_t stride = 97, all = std::uint64_t{1} << 32;
   constexpr std::size_t piece = 16384;
   std::vector<float> x(piece), expected(piece);
   int rows = 0;
