@@ -41,6 +41,14 @@ SIGMAX_FN vec fma_exact(vec a, vec b, vec c) {
   }
 }
 
+/// a + b, where multipliers are idle and adders are not: half of the pipes of a Zen only add, the others take fma.
+SIGMAX_FN vec plus(vec a, vec b) {
+  if constexpr (has_fma)
+    return xsimd::fma(a, vec(1.0f), b);
+  else
+    return a + b;
+}
+
 SIGMAX_FN vec negate(vec x) { return vec(-x.data); }  // on the register, so that it melts into an fma
 SIGMAX_FN vec divide(vec a, vec b) { return vec(a.data / b.data); }
 SIGMAX_FN vec reciprocal(vec d) { return divide(vec(1.0f), d); }

@@ -69,23 +69,14 @@ void max_columns(const float* t, std::int64_t n, float* max) noexcept {
   }
 }
 
-void max_rows(const float* x, std::int64_t stride, int rows, std::int64_t n, float* max) noexcept {
+void max_rows(const float* x, std::int64_t stride, int rows, std::int64_t n, const score_terms* terms,
+              float* max) noexcept {
   alignas(64) float found[side_by_side * lanes], t[side_by_side * lanes];
-  for (std::int64_t r = 0; r < rows; ++r) {
-    const float* const p = x + r * stride;
-    vec m(-infinity);
-    for (std::int64_t i = 0; i + lanes <= n; i += lanes) {
-      const vec v = vec::load_unaligned(p + i);
-      m = larger(m, v);
-    }
-    if (n % lanes != 0) {
-      alignas(64) float rest[lanes];
-      m.store_aligned(rest);
-      for (std::int64_t i = n / lanes * lanes, l = 0; i < n; ++i, ++l) rest[l] = p[i] > rest[l] ? p[i] : rest[l];
-      m = vec::load_aligned(rest);
-    }
-    m.store_aligned(found + r * lanes);
-  }
+  for (std::int64_t r = 0; r < rows; ++r)
+    with_score(
+        terms != nullptr ? terms + r : nullptr, [&](auto score) __attribute__((always_inline)) {
+          lanes_max(x + r * stride, n, score, vec(-infinity)).store_aligned(found + r * lanes);
+        });
   to_columns(found, lanes, rows, lanes, t);
   max_columns(t, lanes, max);
 }
@@ -126,17 +117,19 @@ struct row_numerators<accuracy::fast> {
 };
 
 /// A row with no more than one value for each virtual lane.
-template <class F>
-SIGMAX_FN void exp_short(const float* x, float* y, std::int64_t n, float max, F numerator_of, float* lane) {
+template <class Score, class F>
+SIGMAX_FN void exp_short(const float* x, float* y, std::int64_t n, float max, Score score, F numerator_of,
+                         float* lane) {
 #pragma GCC unroll 16
   for (std::int64_t g = 0; g < softmax_lanes / lanes; ++g) {
     const std::int64_t count = n - g * lanes;
     vec e(0.0f);
     if (count >= lanes) {
-      e = numerator_of(vec::load_unaligned(x + g * lanes));
+      e = numerator_of(score(vec::load_unaligned(x + g * lanes), g * lanes, lanes));
       if (y != nullptr) e.store_unaligned(y + g * lanes);
     } else if (count > 0) {
-      e = numerator_of(padded(load_partial(x + g * lanes, count), count, vec(max)).first);
+      const vec v = score(load_partial(x + g * lanes, count).first, g * lanes, count);
+      e = numerator_of(padded({v, v}, count, vec(max)).first);
       if (y != nullptr) store_partial(y + g * lanes, {e, e}, count);
       e = padded({e, e}, count, vec(0.0f)).first;
     }
@@ -147,9 +140,12 @@ SIGMAX_FN void exp_short(const float* x, float* y, std::int64_t n, float max, F 
 /// Numerators first, then all sums: what is in flight at a time is then independent.
 template <accuracy tier, bool draining>
 void exp_sum_rows(const float* x, std::int64_t x_stride, float* y, std::int64_t y_stride, const float* next, int rows,
-                  std::int64_t n, const float* max, double* total, const outgoing_rows* before) noexcept {
+                  std::int64_t n, const float* max, const score_terms* terms, double* total,
+                  const outgoing_rows* before) noexcept {
   if constexpr (!draining)
-    if (before != nullptr) return exp_sum_rows<tier, true>(x, x_stride, y, y_stride, next, rows, n, max, total, before);
+    if (before != nullptr)
+      return exp_sum_rows<tier, true>(x, x_stride, y, y_stride, next, rows, n, max, terms, total, before);
+  constexpr float unit = numerator<tier, false>::unit;
   const row_numerators<tier> numerators(max, rows);
   softmax_sum sum[side_by_side];
   const auto sums = [&](auto with_offset) __attribute__((always_inline)) {
@@ -158,21 +154,21 @@ void exp_sum_rows(const float* x, std::int64_t x_stride, float* y, std::int64_t 
       float* const out = y != nullptr ? y + r * y_stride : nullptr;
       const auto e = numerators.template of<with_offset.value>(r);
       const outgoing_rows* const drained = draining ? before : nullptr;
-      if (n <= softmax_lanes) {
-        with_drain<tier>(
-            drained, r, [&](auto drain) __attribute__((always_inline)) {
-              for (std::int64_t i = 0; i < n && draining; i += pair_size) {
-                for (int at = 0; at < pair_size; at += 16) __builtin_prefetch(next + r * x_stride + i + at);
-                drain(i);
-              }
-            });
-        exp_short(in, out, n, max[r], e, sum[r].high);
-        continue;
-      }
-      sum[r].begin(numerators_start);
-      with_drain<tier>(
-          drained, r, [&](auto drain) __attribute__((always_inline)) {
-            exp_sum(in, out, next + r * x_stride, n, max[r], e, sum[r], drain);
+      with_score(
+          terms != nullptr ? terms + r : nullptr, [&](auto score) __attribute__((always_inline)) {
+            if (n > softmax_lanes) {
+              sum[r].begin(numerators_start * unit);
+              exp_sum_draining<tier>(in, out, next + r * x_stride, n, max[r], score, e, sum[r], drained, r);
+              return;
+            }
+            with_drain<tier>(
+                drained, r, score, [&](auto drain) __attribute__((always_inline)) {
+                  for (std::int64_t i = 0; i < n && draining; i += pair_size) {
+                    for (int at = 0; at < pair_size; at += 16) __builtin_prefetch(next + r * x_stride + i + at);
+                    drain(i);
+                  }
+                });
+            exp_short(in, out, n, max[r], score, e, sum[r].high);
           });
     }
   };
@@ -181,12 +177,14 @@ void exp_sum_rows(const float* x, std::int64_t x_stride, float* y, std::int64_t 
   else
     sums(std::false_type{});
   for (int r = 0; r < rows; ++r)
-    total[r] = lanes_total(sum[r].high, n <= softmax_lanes ? nullptr : sum[r].low, numerators_start);
+    total[r] = lanes_total(sum[r].high, n <= softmax_lanes ? nullptr : sum[r].low, numerators_start * unit) *
+               static_cast<double>(1 / unit);
 }
 
 /// For one chunk: row_total of the same 64 virtual lanes, each of which is a vector here.
 template <accuracy tier>
 void exp_sum_columns(const float* t, float* e, std::int64_t n, const float* max, double* total) noexcept {
+  constexpr float unit = numerator<tier, true>::unit, start = numerators_start * unit;
   const int used = n < softmax_lanes ? static_cast<int>(n) : softmax_lanes;
   alignas(64) float high[softmax_lanes * side_by_side], low[softmax_lanes * side_by_side];
   for (int v = 0; v < side_by_side; v += lanes) {
@@ -197,7 +195,7 @@ void exp_sum_columns(const float* t, float* e, std::int64_t n, const float* max,
       const std::int64_t at = c % softmax_lanes * side_by_side + v;
       vec h = y, l(0.0f);
       if (n > softmax_lanes) {
-        h = c < used ? vec(numerators_start) : vec::load_aligned(high + at);
+        h = c < used ? vec(start) : vec::load_aligned(high + at);
         if (c >= used) l = vec::load_aligned(low + at);
         add<true>(h, l, y);
       }
@@ -208,14 +206,14 @@ void exp_sum_columns(const float* t, float* e, std::int64_t n, const float* max,
   alignas(64) double sum[softmax_lanes * side_by_side];
   for (int at = 0; at < used * side_by_side; at += lanes) {
     auto h = xsimd::widen(vec::load_aligned(high + at));
-    if (n > softmax_lanes) take_off(h, vec::load_aligned(low + at), numerators_start);
+    if (n > softmax_lanes) take_off(h, vec::load_aligned(low + at), start);
     h[0].store_aligned(sum + at);
     h[1].store_aligned(sum + at + lanes / 2);
   }
   for (int half = softmax_lanes / 2; half > 0; half /= 2)
     for (int l = 0; l < half && l + half < used; ++l)
       for (int r = 0; r < side_by_side; ++r) sum[l * side_by_side + r] += sum[(l + half) * side_by_side + r];
-  for (int r = 0; r < side_by_side; ++r) total[r] = sum[r];
+  for (int r = 0; r < side_by_side; ++r) total[r] = sum[r] * static_cast<double>(1 / unit);
 }
 
 template <class F>
@@ -289,9 +287,17 @@ void take_largest(float* keys, std::int64_t n, float* value, std::int32_t* place
 }
 
 template <accuracy tier>
-inline constexpr softmax_steps steps = {any_scores<tier>,      row_exp_sum<tier>,   row_scale<tier>,
-                                        row_exp_scale<tier>,   row_shift<tier>,     exp_sum_rows<tier, false>,
-                                        exp_sum_columns<tier>, scale_columns<tier>, shift_columns<tier>};
+inline constexpr softmax_steps steps = {numerator<tier, false>::unit,
+                                        1 / numerator<tier, false>::unit,
+                                        any_scores<tier>,
+                                        row_exp_sum<tier>,
+                                        row_scale<tier>,
+                                        row_exp_scale<tier>,
+                                        row_shift<tier>,
+                                        exp_sum_rows<tier, false>,
+                                        exp_sum_columns<tier>,
+                                        scale_columns<tier>,
+                                        shift_columns<tier>};
 
 }  // namespace
 }  // namespace sigmax

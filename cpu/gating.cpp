@@ -23,6 +23,14 @@ void sigmoid(const gating_plan& plan, float* t, std::int64_t count) noexcept {
                      [static_cast<std::size_t>(dtype::f32)](t, t, count, {}, false);
 }
 
+/// e^(w - max) in place, and their total.
+void exponentials(const gating_plan& plan, float* w, std::int64_t n, const float* max, double* total) noexcept {
+  plan.steps->exp_sum_columns(w, w, n, max, total);
+  float down[side_by_side], nothing[side_by_side] = {};
+  std::fill_n(down, side_by_side, plan.steps->per_unit);
+  if (plan.steps->unit != 1) plan.steps->scale_columns(w, n, down, nothing);
+}
+
 /// What decides the choice: the logits, or their scores and the bias. t holds the logits, `buffer` takes the bias.
 void add_bias(const gating_plan& plan, const nest_cursor& cursor, int rows, const row_terms& terms, float* t,
               float* buffer) noexcept {
@@ -31,7 +39,7 @@ void add_bias(const gating_plan& plan, const nest_cursor& cursor, int rows, cons
     sigmoid(plan, t, n * side_by_side);
   } else {
     double unused[side_by_side];
-    plan.steps->exp_sum_columns(t, t, n, terms.max, unused);
+    exponentials(plan, t, n, terms.max, unused);
     scale_columns(*plan.table, *plan.steps, t, n, 1, terms.total);
   }
   read_columns(*plan.table, block_of(plan, cursor, gating_bias, rows), n, buffer);
@@ -49,7 +57,7 @@ void weigh(const gating_plan& plan, const row_terms& terms, float* w) noexcept {
       if (plan.form.scale != 1)
         scale_columns(*plan.table, *plan.steps, w, k, static_cast<double>(plan.form.scale), chosen.total);
     } else {
-      plan.steps->exp_sum_columns(w, w, k, terms.max, chosen.total);
+      exponentials(plan, w, k, terms.max, chosen.total);
       scale_columns(*plan.table, *plan.steps, w, k, static_cast<double>(plan.form.scale), terms.total);
     }
     return;
@@ -64,14 +72,14 @@ void weigh(const gating_plan& plan, const row_terms& terms, float* w) noexcept {
     for (std::int64_t i = 0; i < count && any; ++i) {
       const auto r = static_cast<int>(i % side_by_side);
       if (small(r))
-        plan.steps->exp_scale(w + i, w + i, 1, chosen.max[r], 1, 0, false);
+        plan.steps->exp_scale(w + i, w + i, 1, chosen.max[r], plan.steps->per_unit, 0, nullptr, false);
       else
         sigmoid(plan, w + i, 1);
     }
     for (double& total : chosen.total) total = 0;
     for (std::int64_t i = 0; i < count; ++i) chosen.total[i % side_by_side] += static_cast<double>(w[i]);
   } else {
-    plan.steps->exp_sum_columns(w, w, k, chosen.max, chosen.total);
+    exponentials(plan, w, k, chosen.max, chosen.total);
   }
   scale_columns(*plan.table, *plan.steps, w, k, static_cast<double>(plan.form.scale), chosen.total);
 }

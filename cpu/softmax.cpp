@@ -7,62 +7,142 @@
 namespace sigmax {
 namespace {
 
+/// Above it no factor of a row of up to 2^30 columns is tiny.
+constexpr float least_direct_scale = 0x1p-30f;
+constexpr std::int64_t least_causal_columns = 512;  // below, rows together are faster than each to its own end
+
+/// Whether the scores of a form are formed from x each time that they are needed, and need no buffer. Those of a
+/// softcap or with slopes take longer than that, and windows begin anywhere.
+bool costs_little(const softmax_plan& plan) noexcept {
+  const softmax_form& form = *plan.form;
+  const bool mask =
+      plan.data[operand_mask] == nullptr || (plan.type[operand_mask] == dtype::f32 && plan.mask_stride == 1);
+  return plan.pass == softmax_pass::all && plan.loss == nullptr && mask && form.softcap == 0 &&
+         plan.data[operand_slopes] == nullptr && std::fabs(form.output_scale) > least_direct_scale &&
+         (form.causal ? form.window <= 0 && plan.columns >= least_causal_columns : plan.columns > 0);
+}
+
 void stream_out(const softmax_plan& plan, outgoing_rows& before) noexcept {
   for (int r = 0; r < before.rows; ++r) {
     const float* const from = before.from + r * before.from_stride;
     float* const y = before.y + r * before.y_stride;
+    const std::int64_t n = before.columns;
     if (before.logarithm)
-      plan.steps->shift(from, y, plan.columns, before.max[r], before.high[r], before.low[r], true);
+      plan.steps->shift(from, y, n, before.max[r], before.high[r], before.low[r],
+                        plan.scored && plan.direct ? before.terms + r : nullptr, true);
     else
-      plan.steps->scale(from, y, plan.columns, before.high[r], before.low[r], from != y);
+      plan.steps->scale(from, y, n, before.high[r], before.low[r], from != y);
+    if (before.after > 0) plan.table->row_fill(y + n, before.after, before.rest, true);
   }
   before.rows = 0;
 }
 
-/// Rows whose input and output are contiguous f32: one, or short ones whose steps overlap. While their exponentials are
-/// formed, the next rows come from memory and the ones `before` go there.
+/// The total of one row's numerators, which go to e unless it is null, while the one row `before` is streamed out.
+double sum_direct_row(const softmax_plan& plan, const float* x, float* e, const float* next, std::int64_t n, float max,
+                      score_terms* terms, outgoing_rows& before) noexcept {
+  const auto skip_mask = [](score_terms& t, std::int64_t columns) {
+    if (t.mask != nullptr) t.mask += columns;
+  };
+  // Where the rows' ends differ, what leaves meanwhile does so in whole turns of the lanes, and the rest before e takes
+  // its place.
+  std::int64_t together = before.rows == 0 ? 0 : before.columns;
+  if (together != n) together = std::min(together, n) / softmax_lanes * softmax_lanes;
+  double total = 0;
+  softmax_sum sum;
+  for (std::int64_t i = 0, in_chunk = 0; i < n;) {
+    if (in_chunk == 0) sum.begin(numerators_start * plan.steps->unit);
+    const bool draining = i < together;
+    if (!draining) stream_out(plan, before);
+    const std::int64_t count = std::min((draining ? together : n) - i, plan.split.chunk - in_chunk);
+    plan.steps->exp_sum(x + i, e != nullptr ? e + i : nullptr, next + i, count, max, terms, sum,
+                        draining ? &before : nullptr);
+    i += count, in_chunk += count;
+    if (i == n || in_chunk == plan.split.chunk) {
+      total +=
+          plan.table->row_total(sum, numerators_start * plan.steps->unit) * static_cast<double>(plan.steps->per_unit);
+      in_chunk = 0;
+    }
+    if (draining) {
+      before.from += count, before.y += count, before.columns -= count;
+      if (terms != nullptr) skip_mask(before.terms[0], count);
+    }
+    if (terms != nullptr) skip_mask(*terms, count);
+  }
+  if (before.rows > 0 && before.columns + before.after > 0) stream_out(plan, before);
+  return total;
+}
+
+/// Rows whose input and output are contiguous f32, plain or in a form that costs little: one, or short ones whose steps
+/// overlap. While their exponentials are formed, the next rows come from memory and the ones `before` go there.
 void direct_rows(const softmax_plan& plan, const nest_cursor& cursor, int rows, float* scratch,
                  outgoing_rows& before) noexcept {
   const kernel_table& k = *plan.table;
-  const std::int64_t n = plan.columns;
   const auto step = [&](softmax_operand which) { return plan.rows.stride[which][plan.rows.rank - 1]; };
   const float* const x = reinterpret_cast<const float*>(row_of(plan, cursor, operand_x, 0));
   float* const y = reinterpret_cast<float*>(row_of(plan, cursor, operand_y, 0));
   const std::int64_t x_step = step(operand_x), y_step = step(operand_y);
   const float* const next = plan.streaming ? x + rows * x_step : x;
-  const bool keep = plan.staged || (!plan.logarithm && plan.rests_in_cache(n));
+  const bool keep = plan.staged || (!plan.logarithm && plan.rests_in_cache(plan.columns));
   float* const e = plan.staged ? scratch : y;
-  const std::int64_t e_step = plan.staged ? n : y_step;
+  const std::int64_t e_step = plan.staged ? plan.columns : y_step;
+
+  std::int64_t n = plan.columns;
+  row_state state[side_by_side];
+  score_terms terms[side_by_side];
+  const score_terms* const scored = plan.scored ? terms : nullptr;
+  for (int r = 0; r < rows && plan.form != nullptr; ++r) {
+    begin_row(plan, cursor, r, state[r]);
+    terms[r] = state[r].terms;
+    terms[r].mask = reinterpret_cast<const float*>(state[r].mask);
+    n = state[r].end;  // of several rows only without a causal mask
+  }
 
   float max[side_by_side], high[side_by_side], low[side_by_side];
   double total[side_by_side];
   std::fill_n(total, side_by_side, 1.0);  // what is no row gets factors, too
   if (before.rows > rows) stream_out(plan, before);
-  if (plan.tile > 1) {
-    k.max_rows(x, x_step, rows, n, max);
-    plan.steps->exp_sum_rows(x, x_step, keep ? e : nullptr, e_step, next, rows, n, max, total,
+  if (plan.tile > 1)
+    k.max_rows(x, x_step, rows, n, scored, max);
+  else
+    max[0] = k.row_max(x, n, scored, no_score);
+  for (int r = 0; r < rows && plan.form != nullptr; ++r) {
+    state[r].max = max[r];
+    settle_max(plan, state[r]);
+    max[r] = state[r].shift;
+  }
+  if (plan.tile > 1)
+    plan.steps->exp_sum_rows(x, x_step, keep ? e : nullptr, e_step, next, rows, n, max, scored, total,
                              before.rows > 0 ? &before : nullptr);
-  } else {
-    max[0] = k.row_max(x, n, no_score);
-    total[0] = 0;
-    for (std::int64_t from = 0; from < n; from += plan.split.chunk) {
-      softmax_sum sum;
-      sum.begin(numerators_start);
-      plan.steps->exp_sum(x + from, keep ? e + from : nullptr, next + from, std::min(plan.split.chunk, n - from),
-                          max[0], sum, before.rows > 0 ? &before : nullptr);
-      total[0] += k.row_total(sum, numerators_start);
-      before.from += plan.split.chunk, before.y += plan.split.chunk;
+  else {
+    score_terms moving = terms[0];
+    total[0] =
+        sum_direct_row(plan, x, keep ? e : nullptr, next, n, max[0], scored != nullptr ? &moving : nullptr, before);
+  }
+  double numerator = 1;
+  if (plan.form != nullptr) {
+    numerator = static_cast<double>(plan.form->output_scale);
+    for (int r = 0; r < rows; ++r) {
+      state[r].sum.exponentials = total[r];
+      settle_sum(plan, cursor, r, state[r]);
+      total[r] = state[r].sum.exponentials;
     }
   }
   if (plan.logarithm)
     k.logarithms(total, high, low);
   else
-    k.quotients(1, total, high, low);
+    k.quotients(numerator * static_cast<double>(plan.steps->per_unit), total, high, low);
+  for (int r = 0; r < rows; ++r)
+    if (total[r] == 0) high[r] = low[r] = 0;
+  const float rest = rest_of_row(plan, total[0]);
   if (plan.drained) {
     before.rows = rows;
     before.from = keep ? e : x, before.from_stride = keep ? e_step : x_step;
     before.y = y, before.y_stride = y_step;
-    for (int r = 0; r < rows; ++r) before.max[r] = max[r], before.high[r] = high[r], before.low[r] = low[r];
+    before.columns = n, before.after = plan.columns - n, before.rest = rest;
+    for (int r = 0; r < rows; ++r) {
+      before.max[r] = max[r], before.high[r] = high[r], before.low[r] = low[r];
+      if (scored != nullptr) before.terms[r] = terms[r];
+    }
     return;
   }
   for (int r = 0; r < rows; ++r) {
@@ -71,9 +151,11 @@ void direct_rows(const softmax_plan& plan, const nest_cursor& cursor, int rows, 
     if (keep)
       plan.steps->scale(e + r * e_step, out, n, high[r], low[r], plan.streaming);
     else if (plan.logarithm)
-      plan.steps->shift(in, out, n, max[r], high[r], low[r], plan.streaming);
+      plan.steps->shift(in, out, n, max[r], high[r], low[r], scored != nullptr ? scored + r : nullptr, plan.streaming);
     else
-      plan.steps->exp_scale(in, out, n, max[r], high[r], low[r], plan.streaming);
+      plan.steps->exp_scale(in, out, n, max[r], high[r], low[r], scored != nullptr ? scored + r : nullptr,
+                            plan.streaming);
+    if (n < plan.columns) k.row_fill(out + n, plan.columns - n, rest, plan.streaming);
   }
 }
 
@@ -95,7 +177,7 @@ void narrow_rows(const softmax_plan& plan, const nest_cursor& cursor, int rows) 
     plan.table->logarithms(total, high, low);
     plan.steps->shift_columns(t, n, max, high, low);
   } else {
-    scale_columns(*plan.table, *plan.steps, e, n, 1, total);
+    scale_columns(*plan.table, *plan.steps, e, n, 1 * static_cast<double>(plan.steps->per_unit), total);
   }
   write_columns(*plan.table, plan.logarithm ? t : e, block(operand_y, plan.y_stride), n);
 }
@@ -117,13 +199,12 @@ void run_rows(const void* argument, std::int64_t begin, std::int64_t end) noexce
   // A longer row waits where the last one will be in the end.
   if (plan.drained && plan.columns > scratch_floats)
     waiting = reinterpret_cast<float*>(row_of(plan, nest_cursor(plan.rows, end - 1), operand_y, 0));
-  const bool direct = plan.form == nullptr && plan.direct_input && plan.direct_output;
   outgoing_rows before;
   before.rows = 0, before.logarithm = plan.logarithm;
   for_tiles(plan, begin, end, [&](const nest_cursor& cursor, int rows) {
     if (plan.narrow)
       narrow_rows(plan, cursor, rows);
-    else if (direct)
+    else if (plan.direct)
       direct_rows(plan, cursor, rows, waiting, before);
     else if (plan.drained)
       drained_rows(plan, cursor, rows, scratch, before);
@@ -156,23 +237,26 @@ softmax_plan plan_softmax(const kernel_table& table, softmax_pass pass, bool log
   for (int i = 0; i < x.rank; ++i)
     if (i != axis) rows *= x.shape[i];
   plan.narrow = form == nullptr && plan.columns <= narrow_columns && rows >= narrow_rows_least;
-  const bool direct = form == nullptr && plan.direct_input && plan.direct_output;
-  const bool in_scratch = !direct && !(plan.direct_output && pass == softmax_pass::all);  // not in y, see row_tile
+  plan.direct = plan.direct_input && plan.direct_output && (form == nullptr || costs_little(plan));
+  const bool in_scratch = !plan.direct && !(plan.direct_output && pass == softmax_pass::all);  // not in y, see row_tile
   plan.tile = plan.narrow ? side_by_side : rows_together(plan.x_stride, plan.columns, in_scratch, scratch_floats);
   const std::int64_t cache = cache_share_bytes();
   plan.resting_columns = cache / 4 / size_of(dtype::f32);
   const bool large = !plan.narrow && plan.direct_input && plan.direct_output && x.data != y.data &&
                      rows * plan.columns > cache / size_of(y.type);
   // Of rows in a form the scores, too, take room.
-  const bool alone = direct || (pass == softmax_pass::all && form != nullptr && !form->causal && loss == nullptr &&
-                                codes == nullptr && plan.columns <= scratch_floats / 2);
+  const bool alone = plan.direct || (pass == softmax_pass::all && form != nullptr && !form->causal && loss == nullptr &&
+                                     codes == nullptr && plan.columns <= scratch_floats / 2 &&
+                                     std::fabs(form->output_scale) > least_direct_scale);
   plan.drained = large && alone && plan.rests_in_cache(plan.columns) && plan.columns % drained_columns == 0 &&
                  rows_begin_lines(plan);
   plan.staged = large && !logarithm && pass == softmax_pass::all && loss == nullptr &&
                 (plan.columns <= scratch_floats || plan.drained);
   plan.streaming = large && (logarithm || plan.staged || !plan.rests_in_cache(plan.columns));
   // Few rows at a time: while one is computed, the one before is on its way out.
-  if (plan.staged || plan.drained)
+  if (form != nullptr && form->causal && plan.direct)
+    plan.tile = 1;
+  else if (plan.staged || plan.drained)
     plan.tile = static_cast<int>(std::clamp<std::int64_t>(1024 / plan.columns, 1, plan.tile));
   plan.split = split_rows(rows, plan.columns, how);
   return plan;

@@ -1,6 +1,7 @@
 // The steps of a softmax row over contiguous f32; kernels/softmax_state.hpp fixes the order of every addition.
 #pragma once
 
+#include <algorithm>
 #include <array>
 
 #include "elementwise.hpp"
@@ -11,11 +12,13 @@
 namespace sigmax {
 namespace {
 
-/// e^(x - max) for the elements x of a row, or of as many rows as a vector has lanes. `offset` is only for
+/// e^(x - max) unit for the elements x of a row, or of as many rows as a vector has lanes. `offset` is only for
 /// accuracy::high: false if the maximum is known to be smaller in size than
 /// math::large_maximum.
 template <accuracy tier, bool offset>
 struct numerator {
+  static constexpr float unit = math::numerator_up;
+  static constexpr bool rare = offset;
   math::row_maximum<vec> row;
   explicit SIGMAX_FN numerator(vec max) : row(math::reduce_maximum(max)) {}
   explicit SIGMAX_FN numerator(const math::row_maximum<vec>& reduced) : row(reduced) {}
@@ -23,6 +26,8 @@ struct numerator {
 };
 template <bool offset>
 struct numerator<accuracy::fast, offset> {
+  static constexpr float unit = 1;
+  static constexpr bool rare = false;
   vec max;
   explicit SIGMAX_FN numerator(vec m) : max(m) {}
   SIGMAX_FN vec operator()(vec x) const { return math::exp_below_fast(x, max); }
@@ -61,18 +66,65 @@ SIGMAX_FN pair padded(pair v, std::int64_t count, vec rest) {
   return {select(at.first < n, v.first, rest), select(at.second < n, v.second, rest)};
 }
 
+SIGMAX_FN vec masked_score(vec v, vec mask) {
+  const vec nothing(-infinity);
+  return select(mask == nothing, nothing, v + mask);  // whatever v is
+}
+
+/// The scores of elements i, i + 1, ... of a row, from v, the elements themselves.
+struct plain_score {
+  SIGMAX_FN vec operator()(vec v, std::int64_t, std::int64_t) const { return v; }
+  SIGMAX_FN pair operator()(pair v, std::int64_t, std::int64_t) const { return v; }
+};
+struct scale_score {
+  vec scale;
+  SIGMAX_FN vec operator()(vec v, std::int64_t, std::int64_t) const { return v * scale; }
+  SIGMAX_FN pair operator()(pair v, std::int64_t, std::int64_t) const { return {v.first * scale, v.second * scale}; }
+};
+struct mask_score {
+  vec scale;
+  const float* mask;
+  SIGMAX_FN vec operator()(vec v, std::int64_t i, std::int64_t count) const {
+    return masked_score(v * scale,
+                        count >= lanes ? vec::load_unaligned(mask + i) : load_partial(mask + i, count).first);
+  }
+  SIGMAX_FN pair operator()(pair v, std::int64_t i, std::int64_t count) const {
+    const pair m = count >= pair_size ? load(mask + i) : load_partial(mask + i, count);
+    return {masked_score(v.first * scale, m.first), masked_score(v.second * scale, m.second)};
+  }
+};
+template <class Score>
+SIGMAX_FN Score score_of(const score_terms* terms) {
+  if constexpr (std::is_same_v<Score, plain_score>)
+    return {};
+  else if constexpr (std::is_same_v<Score, scale_score>)
+    return {vec(terms->scale)};
+  else
+    return {vec(terms->scale), terms->mask};
+}
+/// Calls loop(score) with the one that `terms` describe.
+template <class F>
+SIGMAX_FN void with_score(const score_terms* terms, F loop) {
+  if (terms == nullptr)
+    loop(plain_score{});
+  else if (terms->mask == nullptr)
+    loop(score_of<scale_score>(terms));
+  else
+    loop(score_of<mask_score>(terms));
+}
+
 /// Scores of a row, and the largest of them and bound. One loop for each choice of terms.
 template <accuracy tier, bool capped, bool sloped, bool masked>
 float row_scores(const float* x, float* t, std::int64_t n, const score_terms& terms, float bound) noexcept {
   alignas(64) float numbers[pair_size];
   for (int l = 0; l < pair_size; ++l) numbers[l] = static_cast<float>(l);
-  const vec scale(terms.scale), slope(terms.slope), nothing(-infinity);
+  const vec scale(terms.scale), slope(terms.slope);
   const softcap_op cap{terms.softcap};
   const auto score = [&](vec v, vec distance, vec mask) __attribute__((always_inline)) {
     v = v * scale;
     if constexpr (capped) v = tier == accuracy::fast ? cap.fast(v) : cap(v);
     if constexpr (sloped) v = fma_exact(slope, distance, v);
-    if constexpr (masked) v = select(mask > nothing, v + mask, select(mask == nothing, nothing, mask));
+    if constexpr (masked) v = masked_score(v, mask);
     return v;
   };
   pair distance = load(numbers);  // exact as long as it is below 2^24
@@ -111,19 +163,29 @@ float any_scores(const float* x, float* t, std::int64_t n, const score_terms& te
   return loops[terms.softcap != 0][terms.slope != 0][terms.mask != nullptr](x, t, n, terms, bound);
 }
 
-float row_max(const float* x, std::int64_t n, float bound) noexcept {
+/// Lane by lane the largest of `bound` and the scores of a row.
+template <class Score>
+SIGMAX_FN vec lanes_max(const float* x, std::int64_t n, Score score, vec bound) {
   vec a(bound), b(bound);
   std::int64_t i = 0;
   for (; i + pair_size <= n; i += pair_size) {
-    pair v = load(x + i);
+    const pair v = score(load(x + i), i, pair_size);
     a = larger(a, v.first);
     b = larger(b, v.second);
   }
-  a = larger(a, b);
-  alignas(64) float t[lanes];
-  a.store_aligned(t);
-  for (int l = 0; l < lanes; ++l) bound = t[l] > bound ? t[l] : bound;
-  for (; i < n; ++i) bound = x[i] > bound ? x[i] : bound;
+  if (i < n) {
+    const pair v = padded(score(load_partial(x + i, n - i), i, n - i), n - i, bound);
+    a = larger(a, v.first);
+    b = larger(b, v.second);
+  }
+  return larger(a, b);
+}
+
+float row_max(const float* x, std::int64_t n, const score_terms* terms, float bound) noexcept {
+  with_score(
+      terms, [&](auto score) __attribute__((always_inline)) {
+        bound = xsimd::reduce_max(lanes_max(x, n, score, vec(bound)));  // of no NaN
+      });
   return bound;
 }
 
@@ -176,14 +238,15 @@ SIGMAX_FN vec scaled(vec x, vec high, vec low) {
   return tier == accuracy::fast ? x * high : fma(x, high, x * low);
 }
 
-template <class F, class G>
-SIGMAX_FN void exp_sum(const float* x, float* y, const float* next, std::int64_t n, float max, F numerator_of,
-                       softmax_sum& sum, G drain) {
+template <class Score, class F, class G>
+SIGMAX_FN void exp_sum(const float* x, float* y, const float* next, std::int64_t n, float max, Score score,
+                       F numerator_of, softmax_sum& sum, G drain) {
   const vec m(max);
   sum_row<true>(
       n, sum, [=](std::int64_t i, std::int64_t count, auto&& add_pair) __attribute__((always_inline)) {
         for (int at = 0; at < pair_size; at += 16) __builtin_prefetch(next + i + at);
-        pair v = count == pair_size ? load(x + i) : padded(load_partial(x + i, count), count, m);
+        pair v = count == pair_size ? score(load(x + i), i, pair_size)
+                                    : padded(score(load_partial(x + i, count), i, count), count, m);
         v = {numerator_of(v.first), numerator_of(v.second)};
         drain(i);
         if (count == pair_size) {
@@ -195,19 +258,25 @@ SIGMAX_FN void exp_sum(const float* x, float* y, const float* next, std::int64_t
         add_pair(v);
       });
 }
-inline constexpr auto nothing_to_drain = [](std::int64_t) __attribute__((always_inline)){};
-
-/// The last step of one element: of a logarithm or of a numerator.
-template <accuracy tier>
-struct last_shift : shifted<tier> {
-  SIGMAX_FN last_shift(const outgoing_rows& rows, int r)
-      : shifted<tier>(vec(rows.max[r]), vec(rows.high[r]), vec(rows.low[r])) {}
+/// The last step of a row's elements: of logarithms or of numerators.
+template <accuracy tier, class Score>
+struct last_shift {
+  Score score;
+  shifted<tier> shift;
+  SIGMAX_FN last_shift(const outgoing_rows& rows, int r, Score s)
+      : score(s), shift(vec(rows.max[r]), vec(rows.high[r]), vec(rows.low[r])) {}
+  SIGMAX_FN pair operator()(pair v, std::int64_t i) const {
+    v = score(v, i, pair_size);
+    return {shift(v.first), shift(v.second)};
+  }
 };
 template <accuracy tier>
 struct last_scale {
   vec high, low;
   SIGMAX_FN last_scale(const outgoing_rows& rows, int r) : high(rows.high[r]), low(rows.low[r]) {}
-  SIGMAX_FN vec operator()(vec x) const { return scaled<tier>(x, high, low); }
+  SIGMAX_FN pair operator()(pair v, std::int64_t) const {
+    return {scaled<tier>(v.first, high, low), scaled<tier>(v.second, high, low)};
+  }
 };
 /// Streams out row r, a pair at a time.
 template <class Step>
@@ -215,31 +284,52 @@ struct drain_row {
   const float* from;
   float* y;
   Step step;
-  SIGMAX_FN drain_row(const outgoing_rows& rows, int r)
-      : from(rows.from + r * rows.from_stride), y(rows.y + r * rows.y_stride), step(rows, r) {}
-  SIGMAX_FN void operator()(std::int64_t i) const {
-    const pair v = load(from + i);
-    store<true>(y + i, {step(v.first), step(v.second)});
-  }
+  SIGMAX_FN drain_row(const outgoing_rows& rows, int r, Step last)
+      : from(rows.from + r * rows.from_stride), y(rows.y + r * rows.y_stride), step(last) {}
+  SIGMAX_FN void operator()(std::int64_t i) const { store<true>(y + i, step(load(from + i), i)); }
 };
-/// Calls loop(drain), which drains row r of `before` if there is one.
-template <accuracy tier, class F>
-SIGMAX_FN void with_drain(const outgoing_rows* before, int r, F loop) {
-  if (before == nullptr || r >= before->rows)
-    loop([](std::int64_t) __attribute__((always_inline)){});
-  else if (before->logarithm)
-    loop(drain_row<last_shift<tier>>(*before, r));
-  else
-    loop(drain_row<last_scale<tier>>(*before, r));
+struct no_drain {
+  SIGMAX_FN void operator()(std::int64_t) const {}
+};
+/// Calls loop(drain), which drains row r of `before` if there is one; its terms are of the score's kind.
+template <accuracy tier, class Score, class F>
+SIGMAX_FN void with_drain(const outgoing_rows* before, int r, Score, F loop) {
+  if (before == nullptr || r >= before->rows) return loop(no_drain{});
+  if (!before->logarithm) return loop(drain_row(*before, r, last_scale<tier>(*before, r)));
+  loop(drain_row(*before, r, last_shift<tier, Score>(*before, r, score_of<Score>(before->terms + r))));
 }
 
-template <accuracy tier>
-void row_exp_sum(const float* x, float* y, const float* next, std::int64_t n, float max, softmax_sum& sum,
-                 const outgoing_rows* before) noexcept {
+/// exp_sum while row r of `before` is drained; before it, where both at once are not worth a loop of their own.
+template <accuracy tier, class Score, class F>
+SIGMAX_FN void exp_sum_draining(const float* x, float* y, const float* next, std::int64_t n, float max, Score score,
+                                F numerator_of, softmax_sum& sum, const outgoing_rows* before, int r) {
+  with_drain<tier>(
+      before, r, score, [&](auto drain) __attribute__((always_inline)) {
+        if constexpr (F::rare)
+          for (std::int64_t i = 0; i < n; i += pair_size) drain(i);
+        else
+          exp_sum(x, y, next, n, max, score, numerator_of, sum, drain);
+      });
+  if constexpr (F::rare) exp_sum(x, y, next, n, max, score, numerator_of, sum, no_drain{});
+}
+
+/// With loops for one kind of score only: a function with all of them keeps too little in registers.
+template <accuracy tier, class Score>
+__attribute__((noinline)) void exp_sum_of(const float* x, float* y, const float* next, std::int64_t n, float max,
+                                          const score_terms* terms, softmax_sum& sum,
+                                          const outgoing_rows* before) noexcept {
+  const Score score = score_of<Score>(terms);
   with_numerator<tier>(
       max, [&](auto e) __attribute__((always_inline)) {
-        with_drain<tier>(
-            before, 0, [&](auto drain) __attribute__((always_inline)) { exp_sum(x, y, next, n, max, e, sum, drain); });
+        exp_sum_draining<tier>(x, y, next, n, max, score, e, sum, before, 0);
+      });
+}
+template <accuracy tier>
+void row_exp_sum(const float* x, float* y, const float* next, std::int64_t n, float max, const score_terms* terms,
+                 softmax_sum& sum, const outgoing_rows* before) noexcept {
+  with_score(
+      terms, [&](auto score) __attribute__((always_inline)) {
+        exp_sum_of<tier, decltype(score)>(x, y, next, n, max, terms, sum, before);
       });
 }
 
@@ -299,6 +389,17 @@ SIGMAX_FN void map_row(const float* x, float* y, std::int64_t n, bool streaming,
     map<false>(x, y, n, f);
 }
 
+void row_fill(float* y, std::int64_t n, float v, bool streaming) noexcept {
+  std::int64_t i = 0;
+  if (streaming) {
+    const auto misplaced = static_cast<std::int64_t>(reinterpret_cast<std::uintptr_t>(y) % (lanes * sizeof(float)));
+    if (misplaced != 0) i = std::min(n, lanes - misplaced / std::int64_t{sizeof(float)});
+    std::fill_n(y, i, v);
+    for (; i + pair_size <= n; i += pair_size) store<true>(y + i, {vec(v), vec(v)});
+  }
+  std::fill(y + i, y + n, v);
+}
+
 template <accuracy tier>
 void row_scale(const float* x, float* y, std::int64_t n, float high, float low, bool streaming) noexcept {
   map_row(
@@ -309,27 +410,36 @@ void row_scale(const float* x, float* y, std::int64_t n, float high, float low, 
 }
 
 template <accuracy tier>
-void row_exp_scale(const float* x, float* y, std::int64_t n, float max, float high, float low,
+void row_exp_scale(const float* x, float* y, std::int64_t n, float max, float high, float low, const score_terms* terms,
                    bool streaming) noexcept {
   const vec m(max), h(high), l(low);
-  with_numerator<tier>(
-      max, [&](auto e) __attribute__((always_inline)) {
-        map_row(
-            x, y, n, streaming, [=](std::int64_t, pair v, std::int64_t count) __attribute__((always_inline)) {
-              if (count < pair_size) v = padded(v, count, m);
-              return pair{scaled<tier>(e(v.first), h, l), scaled<tier>(e(v.second), h, l)};
+  with_score(
+      terms, [&](auto score) __attribute__((always_inline)) {
+        with_numerator<tier>(
+            max, [&](auto e) __attribute__((always_inline)) {
+              map_row(
+                  x, y, n, streaming, [=](std::int64_t i, pair v, std::int64_t count) __attribute__((always_inline)) {
+                    v = score(v, i, count);
+                    if (count < pair_size) v = padded(v, count, m);
+                    return pair{scaled<tier>(e(v.first), h, l), scaled<tier>(e(v.second), h, l)};
+                  });
             });
       });
 }
 
 template <accuracy tier>
-void row_shift(const float* x, float* y, std::int64_t n, float max, float high, float low, bool streaming) noexcept {
-  map_row(
-      x, y, n, streaming,
-      [f = shifted<tier>(vec(max), vec(high), vec(low))](std::int64_t, pair v, std::int64_t)
-          __attribute__((always_inline)) {
-            return pair{f(v.first), f(v.second)};
-          });
+void row_shift(const float* x, float* y, std::int64_t n, float max, float high, float low, const score_terms* terms,
+               bool streaming) noexcept {
+  with_score(
+      terms, [&](auto score) __attribute__((always_inline)) {
+        map_row(
+            x, y, n, streaming,
+            [ score, f = shifted<tier>(vec(max), vec(high), vec(low)) ](std::int64_t i, pair v, std::int64_t count)
+                __attribute__((always_inline)) {
+                  v = score(v, i, count);
+                  return pair{f(v.first), f(v.second)};
+                });
+      });
 }
 
 /// v - (high + low), for finite ones only

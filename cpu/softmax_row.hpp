@@ -1,6 +1,7 @@
 // One row of a softmax in any form: what its terms are, its scores, and what follows from its sum.
 #pragma once
 
+#include <cmath>
 #include <limits>
 
 #include "softmax_rows.hpp"
@@ -15,6 +16,8 @@ std::byte* row_of(const softmax_plan& plan, const nest_cursor& cursor, softmax_o
   const std::int64_t step = plan.rows.stride[which][plan.rows.rank - 1];
   return plan.data[which] + (cursor.offset(which) + r * step) * size_of(plan.type[which]);
 }
+
+constexpr double tiny_factor = 0x1p-60;  // from here on the second part, with 1 / unit = 2^-25, is normal
 
 /// What the chunks of a row add up to.
 struct row_sums {
@@ -33,6 +36,7 @@ struct row_state {
   float shift;  ///< what is subtracted: max, or 0 where there is no score to subtract
   row_sums sum;
   factors last;  ///< what the last pass multiplies by or subtracts
+  bool tiny;     ///< `last` is without 1 / unit, with which its parts would be subnormal: y is multiplied by that
 
   // With quantised results:
   float amax, scale;
@@ -131,35 +135,60 @@ double loss_of(const softmax_plan& plan, const row_state& row) noexcept {
   return e > 0 ? loss + e * below(row.sum.scores / static_cast<double>(plan.columns)) : loss;
 }
 
-/// The sum is known: what `max`, `sum`, `lse` and `loss` get, and what the last pass multiplies by or subtracts.
-factors finish_row(const softmax_plan& plan, const nest_cursor& cursor, int r, const row_state& row) noexcept {
-  const double total = row.sum.exponentials;
-  if (plan.pass != softmax_pass::finish) {
-    set_value(plan, cursor, operand_max, r, row.max);
-    set_value(plan, cursor, operand_sum, r, total);
-    if (plan.data[operand_lse] != nullptr) set_value(plan, cursor, operand_lse, r, row.shift + log_of(total));
-    if (plan.data[operand_loss] != nullptr) set_value(plan, cursor, operand_loss, r, loss_of(plan, row));
-  }
-  // Without any score the numerators are 0, and -inf as logarithms: nothing may be made of them.
-  if (total == 0 || row.ignored) return {0, 0};
-  const double scale = plan.loss != nullptr   ? row.gradient
-                       : plan.form != nullptr ? static_cast<double>(plan.form->output_scale)
-                                              : 1;
-  return two_parts(plan.logarithm ? log_of(total) : scale / total);
-}
-
 /// One score's part of the sum.
 float numerator_of(const softmax_plan& plan, float score, float shift) noexcept {
   float numerator;
-  plan.steps->exp_scale(&score, &numerator, 1, shift, 1, 0, false);
+  plan.steps->exp_scale(&score, &numerator, 1, shift, plan.steps->per_unit, 0, nullptr, false);
   return numerator;
+}
+
+/// The largest score is known.
+void settle_max(const softmax_plan& plan, row_state& row) noexcept {
+  const bool masks = plan.form != nullptr &&
+                     (plan.form->causal || plan.data[operand_mask] != nullptr || plan.data[operand_sinks] != nullptr);
+  const bool part = plan.pass == softmax_pass::partial && plan.loss == nullptr;
+  const bool zeros = plan.columns == 0 || ((masks || part) && !plan.form->nan_if_masked);
+  if (row.sink > row.max) row.max = row.sink;
+  row.shift = row.max == no_score && (zeros || row.ignored) ? 0.0f : row.max;
+}
+
+/// The sum is known: what `max`, `sum`, `lse` and `loss` get, and what the last pass multiplies by or subtracts.
+void settle_sum(const softmax_plan& plan, const nest_cursor& cursor, int r, row_state& row) noexcept {
+  double& total = row.sum.exponentials;
+  if (plan.data[operand_sinks] != nullptr && plan.pass != softmax_pass::finish)
+    total += static_cast<double>(numerator_of(plan, row.sink, row.shift));
+  // A row without columns to look at has not met its own -inf - -inf.
+  if (row.shift == no_score) total = std::numeric_limits<double>::quiet_NaN();
+  if (plan.pass == softmax_pass::finish) return;
+  set_value(plan, cursor, operand_max, r, row.max);
+  set_value(plan, cursor, operand_sum, r, total);
+  if (plan.data[operand_lse] != nullptr) set_value(plan, cursor, operand_lse, r, row.shift + log_of(total));
+  if (plan.data[operand_loss] != nullptr) set_value(plan, cursor, operand_loss, r, loss_of(plan, row));
+}
+factors factors_of(const softmax_plan& plan, row_state& row) noexcept {
+  const double total = row.sum.exponentials;
+  row.tiny = false;
+  // Without any score the numerators are 0, and -inf as logarithms: nothing may be made of them.
+  if (total == 0 || row.ignored) return {0, 0};
+  if (plan.logarithm) return two_parts(log_of(total));
+  const double scale = plan.loss != nullptr   ? row.gradient
+                       : plan.form != nullptr ? static_cast<double>(plan.form->output_scale)
+                                              : 1;
+  row.tiny = plan.steps->unit != 1 && std::fabs(scale / total) < tiny_factor;
+  return two_parts(scale / total * (row.tiny ? 1.0 : static_cast<double>(plan.steps->per_unit)));
+}
+
+/// What stands for what is masked by its position.
+float rest_of_row(const softmax_plan& plan, double total) noexcept {
+  return total != total ? static_cast<float>(total) : plan.logarithm ? no_score : 0.0f;
 }
 
 /// The share that label smoothing gives to every class.
 double spread(const softmax_plan& plan) noexcept { return plan.loss->smoothing / static_cast<double>(plan.columns); }
 
-void smooth(const softmax_plan& plan, const row_state& row, float* y, std::int64_t count) noexcept {
-  const parameters line{1, static_cast<float>(-row.gradient * spread(plan))};
+/// y = a y + b
+void map_line(const softmax_plan& plan, float a, float b, float* y, std::int64_t count) noexcept {
+  const parameters line{a, b};
   plan.table->forward[0][static_cast<std::size_t>(activation::linear)][static_cast<std::size_t>(dtype::f32)](
       y, y, count, line, false);
 }

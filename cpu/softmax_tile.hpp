@@ -80,7 +80,7 @@ struct row_tile {
     for (int r = 0; r < rows; ++r) {
       row_state& row = state[r];
       if (untouched(r, start, count)) {
-        row.max = plan.table->row_max(scores_of(r, start, count), count, row.max);
+        row.max = plan.table->row_max(scores_of(r, start, count), count, nullptr, row.max);
         continue;
       }
       float* const buffer = buffer_of(r, start);
@@ -95,7 +95,7 @@ struct row_tile {
       if (plan.scored)
         score(plan, row, in_place ? reinterpret_cast<const float*>(x) : t, t, from, to);
       else
-        row.max = plan.table->row_max(t, to - from, row.max);
+        row.max = plan.table->row_max(t, to - from, nullptr, row.max);
     }
   }
 
@@ -103,17 +103,11 @@ struct row_tile {
     pieces(from, to, [&](std::int64_t start, std::int64_t count) { fetch(start, count); });
   }
 
+  float start_of_sum() const noexcept { return numerators_start * plan.steps->unit; }
+
   /// The maximum of all columns is known.
   void settle_max() noexcept {
-    const bool masks = plan.form != nullptr &&
-                       (plan.form->causal || plan.data[operand_mask] != nullptr || plan.data[operand_sinks] != nullptr);
-    const bool part = plan.pass == softmax_pass::partial && plan.loss == nullptr;
-    const bool zeros = plan.columns == 0 || ((masks || part) && !plan.form->nan_if_masked);
-    for (int r = 0; r < rows; ++r) {
-      row_state& row = state[r];
-      if (row.sink > row.max) row.max = row.sink;
-      row.shift = row.max == no_score && (zeros || row.ignored) ? 0.0f : row.max;
-    }
+    for (int r = 0; r < rows; ++r) sigmax::settle_max(plan, state[r]);
   }
 
   /// Short rows in one step, if their scores lie evenly.
@@ -130,7 +124,7 @@ struct row_tile {
     }
     plan.steps->exp_sum_rows(scores, step, keep ? exponentials_of(0, begin) : nullptr,
                              exponentials_of(1, begin) - exponentials_of(0, begin), soon(0, begin, scores), rows, count,
-                             shift, total, leaving());
+                             shift, nullptr, total, leaving());
     for (int r = 0; r < rows; ++r) out[r] = {total[r], 0};
     return true;
   }
@@ -140,7 +134,7 @@ struct row_tile {
     if (!scores_too && sum_together(out)) return;
     softmax_sum sum[widest_tile], scores_sum[widest_tile];
     for (int r = 0; r < rows; ++r) {
-      sum[r].begin(numerators_start);
+      sum[r].begin(start_of_sum());
       if (scores_too) scores_sum[r].begin(0);
     }
     pieces(chunk * plan.split.chunk, (chunk + 1) * plan.split.chunk, [&](std::int64_t start, std::int64_t count) {
@@ -149,23 +143,19 @@ struct row_tile {
         const float* const scores = scores_of(r, start, count);
         if (scores_too) plan.table->row_dot(scores, nullptr, count, scores_sum[r]);
         plan.steps->exp_sum(scores, keep ? exponentials_of(r, start) : nullptr, soon(r, start, scores), count,
-                            state[r].shift, sum[r], leaving());
+                            state[r].shift, nullptr, sum[r], leaving());
       }
     });
     for (int r = 0; r < rows; ++r)
-      out[r] = {plan.table->row_total(sum[r], numerators_start),
+      out[r] = {plan.table->row_total(sum[r], start_of_sum()) * static_cast<double>(plan.steps->per_unit),
                 scores_too ? plan.table->row_total(scores_sum[r], 0) : 0};
   }
 
   /// The sums of all columns are known.
   void settle_sum() noexcept {
     for (int r = 0; r < rows; ++r) {
-      row_state& row = state[r];
-      if (plan.data[operand_sinks] != nullptr && plan.pass != softmax_pass::finish)
-        row.sum.exponentials += static_cast<double>(numerator_of(plan, row.sink, row.shift));
-      // A row without columns to look at has not met its own -inf - -inf.
-      if (row.shift == no_score) row.sum.exponentials = std::numeric_limits<double>::quiet_NaN();
-      row.last = finish_row(plan, cursor, r, row);
+      sigmax::settle_sum(plan, cursor, r, state[r]);
+      state[r].last = factors_of(plan, state[r]);
     }
   }
 
@@ -181,8 +171,9 @@ struct row_tile {
       if (keep)
         plan.steps->scale(exponentials_of(r, start), y, count, row.last.high, row.last.low, streaming);
       else
-        step(scores_of(r, start, count), y, count, row.shift, row.last.high, row.last.low, streaming);
-      if (smoothed(plan) && !row.ignored) smooth(plan, row, y, count);
+        step(scores_of(r, start, count), y, count, row.shift, row.last.high, row.last.low, nullptr, streaming);
+      if (row.tiny) map_line(plan, plan.steps->per_unit, -0.0f, y, count);
+      if (smoothed(plan) && !row.ignored) map_line(plan, 1, static_cast<float>(-row.gradient * spread(plan)), y, count);
     }
   }
 
@@ -214,8 +205,7 @@ struct row_tile {
   /// What is masked by its position.
   void fill(std::int64_t from, std::int64_t to) noexcept {
     for (int r = 0; r < rows && from < to; ++r) {
-      const double total = state[r].sum.exponentials;
-      const float v = total != total ? static_cast<float>(total) : plan.logarithm ? no_score : 0.0f;
+      const float v = rest_of_row(plan, state[r].sum.exponentials);
       if (plan.direct_output) {
         std::fill_n(reinterpret_cast<float*>(y_at(r, from)), to - from, v);
         continue;
@@ -239,6 +229,7 @@ struct row_tile {
   void leave_later() noexcept {
     const auto from = [&](int r) { return keep ? exponentials_of(r, begin) : scores_of(r, begin, end - begin); };
     before->rows = rows;
+    before->columns = end - begin, before->after = 0;
     before->from = from(0), before->from_stride = rows > 1 ? from(1) - from(0) : 0;
     before->y = reinterpret_cast<float*>(y_at(0, begin));
     before->y_stride = plan.rows.stride[operand_y][plan.rows.rank - 1];

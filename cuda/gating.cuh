@@ -38,7 +38,7 @@ struct gate_row {
     numerator_sum sum;
 #pragma unroll
     for (int i = 0; i < count; ++i) {
-      const float e[1] = {math::scaled_exp_below<true>(v[i], reference)};
+      const float e[1] = {math::exp_below<true>(v[i], reference)};
       sum.add(e, true);
       nan = nan || v[i] != v[i];
       if (keep) v[i] = e[0] * math::numerator_down;
@@ -141,7 +141,7 @@ __global__ void __launch_bounds__(128, gating_configs[config].blocks) gate_rows(
     std::uint32_t added = 0;
     for_chosen([&](int at) {
       const float v = mine[at];
-      const float w = sigmoids ? sigmoid_op{}(v) : math::scaled_exp_below<true>(v, row_max) * math::numerator_down;
+      const float w = sigmoids ? sigmoid_op{}(v) : math::exp_below<true>(v, row_max) * math::numerator_down;
       const float term[1] = {w == w ? w * 0x1p25f : 0.0f};
       sum.add(term, true);
       ++added;

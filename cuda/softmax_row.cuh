@@ -190,7 +190,7 @@ SIGMAX_DEVICE void numerators(const row_scale& s, numerator_form form, const flo
 #pragma unroll
   for (int i = 0; i < n; ++i) {
     if (form == numerator_form::precise) {
-      e[i] = math::scaled_exp_below<true>(t[i], s.reference);
+      e[i] = math::exp_below<true>(t[i], s.reference);
     } else if (form == numerator_form::near) {
       e[i] = exp2_estimate(fma_exact(t[i], math::log2_e, s.exponent));
     } else {
@@ -233,7 +233,7 @@ SIGMAX_DEVICE double loss_of(const softmax_arguments& a, const softmax_row& r, f
 /// Column `target` of a loss's gradient, where 1 is subtracted from a probability that may be all but 1: in double.
 SIGMAX_DEVICE float target_gradient(const softmax_arguments& a, const softmax_row& r, const row_scale& s, double sum) {
   const double spread = a.smoothing / static_cast<double>(a.columns);
-  const double numerator = static_cast<double>(math::scaled_exp_below<true>(r.target_score, s.reference)) * 0x1p-25;
+  const double numerator = static_cast<double>(math::exp_below<true>(r.target_score, s.reference)) * 0x1p-25;
   return static_cast<float>(r.gradient * ((numerator - sum) / sum + (a.smoothing - spread)));
 }
 

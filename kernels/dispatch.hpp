@@ -156,9 +156,11 @@ void describe_softmax(softmax_call& call, softmax_pass pass, bool logarithm, con
 struct softmax_plan : softmax_call {
   const kernel_table* table;
   const softmax_steps* steps;
-  int tile;     ///< rows that are worked on together
-  bool narrow;  ///< side by side
-  bool direct_input, direct_output, streaming;
+  int tile;                          ///< rows that are worked on together
+  bool narrow;                       ///< side by side
+  bool direct_input, direct_output;  ///< contiguous f32
+  bool direct;                       ///< both, plain or in a form whose scores need no buffer
+  bool streaming;
   bool staged;   ///< exponentials wait in scratch for their factor, and y is streamed
   bool drained;  ///< rows are streamed while the next ones are computed
   std::int64_t resting_columns;

@@ -34,8 +34,9 @@ struct score_terms {
   const float* mask;  ///< null: none
 };
 
-/// Rows of which only the last step is left: y[i] = from[i] (high + low) of numerators, or (from[i] - max) - (high +
-/// low) if `logarithm`. Each row of y begins on a cache line and is a multiple of drained_columns long.
+/// Rows of which only the last step is left: y[i] = from[i] (high + low) of numerators, or (score - max) - (high + low)
+/// of the scores of from[i] if `logarithm`. Each row of y begins on a cache line and is a multiple of drained_columns
+/// long.
 struct outgoing_rows {
   int rows;
   bool logarithm;
@@ -43,33 +44,43 @@ struct outgoing_rows {
   std::int64_t from_stride;
   float* y;
   std::int64_t y_stride;
+  std::int64_t columns, after;  ///< of each row; behind its columns come so many times `rest`
+  float rest;
   float max[side_by_side], high[side_by_side], low[side_by_side];
+  score_terms terms[side_by_side];  ///< if there are any
 };
 inline constexpr std::int64_t drained_columns = 32;
 
 /// The steps of a softmax row that differ between the tiers of accuracy, over contiguous f32. x and y may be identical.
 /// Who asks for streaming orders the stores afterwards.
 struct softmax_steps {
+  /// What e^0 is in all steps: 1, or a power of two that keeps numerators from being subnormal, which factors make up
+  /// for. Totals are without it.
+  float unit, per_unit;  ///< the latter 1 / unit
+  // `terms` of all others: of each row, in the order of scale and f32 mask alone, or null: scores are the elements.
+
   /// t[i] = the score of x[i]. Returns the largest of bound and all t that are not NaN.
   float (*scores)(const float* x, float* t, std::int64_t n, const score_terms& terms, float bound) noexcept;
-  /// y[i] = e^(x[i] - max), y may be null; adds them to sum. n is a multiple of softmax_lanes unless the chunk ends.
-  /// `next` is what will be read soon: it is asked for on the way. Any address will do. Rows
-  /// `before`, if not null, are streamed out on the way, at most as many: memory takes them while the next ones are
-  /// computed. They may come from where y is.
-  void (*exp_sum)(const float* x, float* y, const float* next, std::int64_t n, float max, softmax_sum& sum,
-                  const outgoing_rows* before) noexcept;
+  /// y[i] = e^(score - max) unit, y may be null; adds them to sum. n is a multiple of softmax_lanes unless the chunk
+  /// ends. `next` is what will be read soon: it is asked for on the way. Any address will do. Rows `before`, if not
+  /// null, are streamed out on the way, at most as many: memory takes them while the next ones are computed. They may
+  /// come from where y is.
+  void (*exp_sum)(const float* x, float* y, const float* next, std::int64_t n, float max, const score_terms* terms,
+                  softmax_sum& sum, const outgoing_rows* before) noexcept;
   /// y[i] = x[i] (high + low)
   void (*scale)(const float* x, float* y, std::int64_t n, float high, float low, bool streaming) noexcept;
-  /// y[i] = e^(x[i] - max) (high + low)
+  /// y[i] = e^(score - max) unit (high + low)
   void (*exp_scale)(const float* x, float* y, std::int64_t n, float max, float high, float low,
-                    bool streaming) noexcept;
-  /// y[i] = (x[i] - max) - (high + low)
-  void (*shift)(const float* x, float* y, std::int64_t n, float max, float high, float low, bool streaming) noexcept;
+                    const score_terms* terms, bool streaming) noexcept;
+  /// y[i] = (score - max) - (high + low)
+  void (*shift)(const float* x, float* y, std::int64_t n, float max, float high, float low, const score_terms* terms,
+                bool streaming) noexcept;
 
-  /// The total of e^(x - max) of each of up to side_by_side rows, `stride` apart, n columns of one chunk. y may be
+  /// The total of e^(score - max) of each of up to side_by_side rows, `stride` apart, n columns of one chunk. y may be
   /// null.
   void (*exp_sum_rows)(const float* x, std::int64_t x_stride, float* y, std::int64_t y_stride, const float* next,
-                       int rows, std::int64_t n, const float* max, double* total, const outgoing_rows* before) noexcept;
+                       int rows, std::int64_t n, const float* max, const score_terms* terms, double* total,
+                       const outgoing_rows* before) noexcept;
   // The same for rows side by side, in place, each with its own numbers; n columns, of one chunk. e may be t or null.
   void (*exp_sum_columns)(const float* t, float* e, std::int64_t n, const float* max, double* total) noexcept;
   void (*scale_columns)(float* t, std::int64_t n, const float* high, const float* low) noexcept;
@@ -116,13 +127,16 @@ struct kernel_table {
   using scatter_fn = void (*)(const float* x, void* out, std::int64_t stride, std::int64_t n) noexcept;
   scatter_fn scatter[dtype_count];
 
-  /// The largest of bound and all x that are not NaN.
-  float (*row_max)(const float* x, std::int64_t n, float bound) noexcept;
+  /// y[i] = v
+  void (*row_fill)(float* y, std::int64_t n, float v, bool streaming) noexcept;
+  /// The largest of bound and all scores that are not NaN; `terms` as in softmax_steps.
+  float (*row_max)(const float* x, std::int64_t n, const score_terms* terms, float bound) noexcept;
   /// Between rows that lie `stride` apart and rows side by side, of which the first `rows` count.
   void (*to_columns)(const float* x, std::int64_t stride, int rows, std::int64_t n, float* t) noexcept;
   void (*from_columns)(const float* t, float* y, std::int64_t stride, int rows, std::int64_t n) noexcept;
-  /// The largest of each row that is not NaN, -inf if there is none.
-  void (*max_rows)(const float* x, std::int64_t stride, int rows, std::int64_t n, float* max) noexcept;
+  /// The largest score of each row that is not NaN, -inf if there is none.
+  void (*max_rows)(const float* x, std::int64_t stride, int rows, std::int64_t n, const score_terms* terms,
+                   float* max) noexcept;
   void (*max_columns)(const float* t, std::int64_t n, float* max) noexcept;
   /// Numbers of rows side by side become integers in the same order, NaN above all; of those the largest of each row,
   /// the first of equals, is taken out. `value` is the number that it was, where that was not NaN.

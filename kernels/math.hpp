@@ -91,9 +91,9 @@ SIGMAX_FN row_maximum<V> reduce_maximum(V max) {
 /// e^(x - max) 2^25 for x <= max, without `offset` if that is known to be 0. So scaled all that does not round to 0 is
 /// normal, and 2^-152, where x is clamped, has the exponent field and the value of 0: not even a mask's -inf ends in a
 /// product that underflows, which costs Zen 4 some thirty clocks.
-inline constexpr float numerator_down = 0x1p-25f;
+inline constexpr float numerator_up = 0x1p25f, numerator_down = 0x1p-25f;
 template <bool offset, class V>
-SIGMAX_FN V scaled_exp_below(V x, const row_maximum<V>& row) {
+SIGMAX_FN V exp_below(V x, const row_maximum<V>& row) {
   constexpr float bias = to_integer + 25 + 127;
   V c = at_least(offset ? x - row.offset : x, row.lowest);
   V t = fma(c - row.max, V(log2_e), V(bias));
@@ -103,11 +103,6 @@ SIGMAX_FN V scaled_exp_below(V x, const row_maximum<V>& row) {
   V scale = power_of_two(t);
   return fma(scale, expm1_reduced(r), scale);
 }
-template <bool offset, class V>
-SIGMAX_FN V exp_below(V x, const row_maximum<V>& row) {
-  return scaled_exp_below<offset>(x, row) * V(numerator_down);
-}
-
 /// (x - max) - (high + low), where that sum is the logarithm of the row's total: one rounding, also next to a
 /// dominating maximum, where the result is about 0.
 template <class V>
@@ -125,10 +120,11 @@ SIGMAX_FN row_logarithm<V> reduce_logarithm(V max, V high, V low) {
 }
 template <class V>
 SIGMAX_FN V log_below(V x, const row_logarithm<V>& row) {
-  V y = x - row.most;
-  V b = y - x;
-  V left = (x - (y - b)) - (row.most + b);
-  return y + select(y > V(-0x1p60f), (left - row.rest) - row.last, V(0.0f));  // at -inf it would be NaN
+  V y = plus(x, negate(row.most));
+  V b = plus(y, negate(x));
+  V left = plus(x, negate(y - b)) - (row.most + b);
+  left = plus(left, negate(row.rest)) - row.last;
+  return plus(y, select(y > V(-0x1p60f), left, V(0.0f)));  // at -inf it would be NaN
 }
 
 /// e^x for every x: overflow to inf, gradual underflow, NaN kept. Error below 0.9 ULP.

@@ -16,7 +16,7 @@ inline constexpr int softmax_lanes = 64;
 /// Chunks are summed a piece at a time; any multiple of softmax_lanes gives the same bits.
 inline constexpr int softmax_block = 8 * softmax_lanes;
 
-/// Where a lane of numerators starts: above each of them, so that the sum is the larger operand of every addition and
+/// Where a lane of numerators starts, if the largest is 1: above each of them, so that the sum is the larger operand of every addition and
 /// its error takes three operations (Dekker's Fast2Sum) instead of six. It is taken off again, exactly.
 inline constexpr float numerators_start = 2;
 

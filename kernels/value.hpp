@@ -40,6 +40,9 @@ SIGMAX_FN float fma(float a, float b, float c) { return __builtin_fmaf(a, b, c);
 /// a * b + c with one rounding on every machine, for residuals, where a second rounding would return noise.
 SIGMAX_FN float fma_exact(float a, float b, float c) { return __builtin_fmaf(a, b, c); }
 
+/// a + b. A word of its own because some CPUs add faster if other units than the adders take a share.
+SIGMAX_FN float plus(float a, float b) { return a + b; }
+
 /// -x. A word of its own because xsimd's minus sign is 0 - x for AVX-512: another zero, and an instruction more.
 SIGMAX_FN float negate(float x) { return -x; }
 /// a / b, correctly rounded. A word of its own because xsimd's float division on NEON is an estimate.

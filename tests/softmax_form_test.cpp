@@ -318,6 +318,30 @@ TEST(softmax_form, sinks_scale_and_state_against_the_oracle) {
       }
 }
 
+TEST(softmax_form, output_scales_down_to_the_smallest) {
+  const std::int64_t n = 96;
+  const std::int64_t shape[] = {1, n};
+  std::mt19937 random(3);
+  std::normal_distribution<float> normal(0, 30);
+  std::vector<float> x(static_cast<std::size_t>(n)), y(x.size());
+  for (float& v : x) v = normal(random);
+  const auto exact = reference::softmax(x);
+  for (const isa_info& row : usable_isas())
+    for (float scale :
+         {0x1p-29f, -0x1.8765p-31f, 0x1.4321p-62f, -0x1.2345p-90f, 0x1.abcdp-120f, 0x1p-149f, 0.0f, -0.0f})
+      for (const bool window : {false, true}) {
+        softmax_form form{.output_scale = scale};
+        if (window) form.causal = true, form.offset = n, form.window = 2 * n;  // of all columns, but on another way
+        ASSERT_TRUE(
+            softmax_fused(const_view(x.data(), dtype::f32, shape), view(y.data(), dtype::f32, shape), 1, form, on(row))
+                .ok());
+        for (std::size_t i = 0; i < x.size(); ++i) {
+          const long double want = exact.probability[i] * static_cast<long double>(scale);
+          EXPECT_LE(reference::ulp_error(y[i], want), 4) << row.name << " " << scale << " column " << i;
+        }
+      }
+}
+
 TEST(softmax_form, logsumexp_needs_no_output) {
   const tensor x = random_tensor(1000, false, 3, 6);
   row_values whole, alone;

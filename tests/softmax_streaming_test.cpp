@@ -52,7 +52,8 @@ struct streamed_form {
 
 TEST(softmax_streaming, forms_have_the_same_bits) {
   for (std::int64_t n : {8192, 2048, 1000, 96})
-    for (std::string_view terms : {"scale", "sinks", "scale softcap slopes mask sinks", "mask causal window"}) {
+    for (std::string_view terms : {"scale", "sinks", "scale mask", "scale softcap slopes mask sinks", "causal",
+                                   "scale mask causal sinks", "mask causal window"}) {
       streamed_form f(n, terms);
       const std::int64_t times = (std::int64_t{9} << 20) / n / distinct + 1, count = distinct * n;
       std::vector<float> memory(static_cast<std::size_t>(times * count) + 16), one(static_cast<std::size_t>(count)),

@@ -279,6 +279,23 @@ TEST(softmax, streamed_rows_have_the_same_bits) {
 }
 
 // x + 64 is exact here, and so is every x - max.
+/// Fewer rows than go side by side, and more; numerators down to 2^-149 and below.
+TEST(softmax, subnormal_results_have_the_same_bits_in_every_batch) {
+  std::vector<float> x;
+  for (int r = 0; r < 16; ++r)
+    for (int i = 0; i < 20; ++i)
+      x.push_back(i == r ? 0.0f : -86.0f - static_cast<float>(i) - static_cast<float>(r) / 7);
+  for (const isa_info& row : usable_isas())
+    for (const sigmax::accuracy tier : tiers) {
+      const auto all = rows_of(sigmax::softmax, x, 20, on(row, tier));
+      for (std::size_t r = 0; r < 16; ++r) {
+        const std::vector<float> one(x.begin() + std::ptrdiff_t(20 * r), x.begin() + std::ptrdiff_t(20 * r + 20));
+        const auto y = rows_of(sigmax::softmax, one, 20, on(row, tier));
+        EXPECT_TRUE(std::equal(y.begin(), y.end(), all.begin() + std::ptrdiff_t(20 * r), same_bits)) << row.name;
+      }
+    }
+}
+
 TEST(softmax, shifted_rows_have_the_same_bits) {
   for (const isa_info& row : usable_isas())
     for (const sigmax::accuracy tier : tiers)
