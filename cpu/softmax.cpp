@@ -74,8 +74,8 @@ double sum_direct_row(const softmax_plan& plan, const float* x, float* e, const 
 
 /// Rows whose input and output are contiguous f32, plain or in a form that costs little: one, or short ones whose steps
 /// overlap. While their exponentials are formed, the next rows come from memory and the ones `before` go there.
-void direct_rows(const softmax_plan& plan, const nest_cursor& cursor, int rows, float* scratch,
-                 outgoing_rows& before) noexcept {
+void direct_rows(const softmax_plan& plan, const nest_cursor& cursor, int rows, float* scratch, outgoing_rows& before,
+                 row_state* state, score_terms* terms) noexcept {
   const kernel_table& k = *plan.table;
   const auto step = [&](softmax_operand which) { return plan.rows.stride[which][plan.rows.rank - 1]; };
   const float* const x = reinterpret_cast<const float*>(row_of(plan, cursor, operand_x, 0));
@@ -87,8 +87,6 @@ void direct_rows(const softmax_plan& plan, const nest_cursor& cursor, int rows, 
   const std::int64_t e_step = plan.staged ? plan.columns : y_step;
 
   std::int64_t n = plan.columns;
-  row_state state[side_by_side];
-  score_terms terms[side_by_side];
   const score_terms* const scored = plan.scored ? terms : nullptr;
   for (int r = 0; r < rows && plan.form != nullptr; ++r) {
     begin_row(plan, cursor, r, state[r]);
@@ -114,7 +112,8 @@ void direct_rows(const softmax_plan& plan, const nest_cursor& cursor, int rows, 
     plan.steps->exp_sum_rows(x, x_step, keep ? e : nullptr, e_step, next, rows, n, max, scored, total,
                              before.rows > 0 ? &before : nullptr);
   else {
-    score_terms moving = terms[0];
+    score_terms moving;
+    if (scored != nullptr) moving = terms[0];
     total[0] =
         sum_direct_row(plan, x, keep ? e : nullptr, next, n, max[0], scored != nullptr ? &moving : nullptr, before);
   }
@@ -199,13 +198,15 @@ void run_rows(const void* argument, std::int64_t begin, std::int64_t end) noexce
   // A longer row waits where the last one will be in the end.
   if (plan.drained && plan.columns > scratch_floats)
     waiting = reinterpret_cast<float*>(row_of(plan, nest_cursor(plan.rows, end - 1), operand_y, 0));
+  row_state state[side_by_side];
+  score_terms terms[side_by_side];
   outgoing_rows before;
   before.rows = 0, before.logarithm = plan.logarithm;
   for_tiles(plan, begin, end, [&](const nest_cursor& cursor, int rows) {
     if (plan.narrow)
       narrow_rows(plan, cursor, rows);
     else if (plan.direct)
-      direct_rows(plan, cursor, rows, waiting, before);
+      direct_rows(plan, cursor, rows, waiting, before, state, terms);
     else if (plan.drained)
       drained_rows(plan, cursor, rows, scratch, before);
     else

@@ -208,26 +208,51 @@ SIGMAX_FN void add(vec& high, vec& low, vec x) {
   }
 }
 
+/// A pair of the virtual lanes, in registers.
+struct lane_pair {
+  pair high, low;
+  explicit SIGMAX_FN lane_pair(const softmax_sum& sum, int l)
+      : high{vec::load_aligned(sum.high + l), vec::load_aligned(sum.high + l + lanes)},
+        low{vec::load_aligned(sum.low + l), vec::load_aligned(sum.low + l + lanes)} {}
+  SIGMAX_FN void keep(softmax_sum& sum, int l) const {
+    high.first.store_aligned(sum.high + l);
+    high.second.store_aligned(sum.high + l + lanes);
+    low.first.store_aligned(sum.low + l);
+    low.second.store_aligned(sum.low + l + lanes);
+  }
+};
+
 /// Adds value(i, count), the `count` values from i on, for all n of a chunk. Beyond `count` a pair must hold zeros.
 template <bool started, class F>
 SIGMAX_FN void sum_row(std::int64_t n, softmax_sum& sum, F value) {
-  // A piece of the row that stays in the L1 cache, and of that a pair of the virtual lanes, which stays in registers.
+  const auto adding_to = [](lane_pair & t) __attribute__((always_inline)) {
+    return [&](pair v) __attribute__((always_inline)) {
+      add<started>(t.high.first, t.low.first, v.first);
+      add<started>(t.high.second, t.low.second, v.second);
+    };
+  };
+  if constexpr (softmax_lanes == 2 * pair_size) {  // all lanes stay in registers
+    lane_pair even(sum, 0), odd(sum, pair_size);
+    std::int64_t i = 0;
+    for (; i + softmax_lanes <= n; i += softmax_lanes) {
+      value(i, std::int64_t{pair_size}, adding_to(even));
+      value(i + pair_size, std::int64_t{pair_size}, adding_to(odd));
+    }
+    if (i < n) value(i, std::min<std::int64_t>(n - i, pair_size), adding_to(even));
+    if (i + pair_size < n) value(i + pair_size, n - i - pair_size, adding_to(odd));
+    even.keep(sum, 0);
+    odd.keep(sum, pair_size);
+    return;
+  }
+  // A piece of the row that stays in the L1 cache, and of that one pair of lanes after the other.
   for (std::int64_t start = 0; start < n; start += softmax_block) {
     const std::int64_t end = start + softmax_block < n ? start + softmax_block : n;
     for (int l = 0; l < softmax_lanes && start + l < end; l += pair_size) {
-      pair high{vec::load_aligned(sum.high + l), vec::load_aligned(sum.high + l + lanes)};
-      pair low{vec::load_aligned(sum.low + l), vec::load_aligned(sum.low + l + lanes)};
-      const auto add_pair = [&](pair v) __attribute__((always_inline)) {
-        add<started>(high.first, low.first, v.first);
-        add<started>(high.second, low.second, v.second);
-      };
+      lane_pair t(sum, l);
       std::int64_t i = start + l;
-      for (; i + pair_size <= end; i += softmax_lanes) value(i, std::int64_t{pair_size}, add_pair);
-      if (i < end) value(i, end - i, add_pair);
-      high.first.store_aligned(sum.high + l);
-      high.second.store_aligned(sum.high + l + lanes);
-      low.first.store_aligned(sum.low + l);
-      low.second.store_aligned(sum.low + l + lanes);
+      for (; i + pair_size <= end; i += softmax_lanes) value(i, std::int64_t{pair_size}, adding_to(t));
+      if (i < end) value(i, end - i, adding_to(t));
+      t.keep(sum, l);
     }
   }
 }
