@@ -79,7 +79,7 @@ std::vector<bench_case> default_plan(std::int64_t max_bytes) {
   const int all = parse_threads("all");
   const extent cache{0, std::int64_t{64} << 10}, large{0, std::int64_t{64} << 20};
   const std::vector<std::string> best = parse_isas({"best"});
-  const auto ops = [](std::vector<std::string> words) { return parse_operations(words); };
+  const auto ops = [](const std::vector<std::string>& words) { return parse_operations(words); };
 
   std::vector<bench_case> plan;
   const auto add = [&](request r) {
