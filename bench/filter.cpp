@@ -15,7 +15,11 @@ std::regex filter_of(const std::string& pattern) {
   }
   if (pattern.size() > 1000) throw usage_error("the filter is longer than 1000 characters");
   try {
+#if defined(__GLIBCXX__)  // without back references, but in polynomial time: (a*)*b is no way to stand still
+    return std::regex(pattern, std::regex::ECMAScript | std::regex_constants::__polynomial);
+#else
     return std::regex(pattern, std::regex::ECMAScript);
+#endif
   } catch (const std::regex_error& error) {
     throw usage_error(fmt::format("filter '{}' is no regular expression: {}", pattern, error.what()));
   }
