@@ -67,7 +67,7 @@ std::string calibration_path() {
     const char* value = std::getenv(name);
     return std::string(value != nullptr ? value : "");
   };
-  if (const std::string file = variable("SIGMAX_CALIBRATION"); !file.empty()) return file;
+  if (std::string file = variable("SIGMAX_CALIBRATION"); !file.empty()) return file;
   if (const std::string folder = variable("XDG_CONFIG_HOME"); !folder.empty())
     return folder + "/sigmax/calibration.json";
   const std::string home = variable("HOME");

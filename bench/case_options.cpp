@@ -17,6 +17,7 @@ template <class Parse>
 auto parsed(const std::vector<std::string>& words, const char* fallback, Parse parse) {
   std::vector<decltype(parse(std::string_view{}))> values;
   if (words.empty()) return std::vector{parse(fallback)};
+  values.reserve(words.size());
   for (const std::string& word : words) values.push_back(parse(word));
   return values;
 }

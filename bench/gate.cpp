@@ -51,7 +51,7 @@ std::string text_of(const gate_result& r, const std::string& form) {
 }
 
 std::string form_of(const std::string& path) {
-  const std::string extension = extension_of(path);
+  std::string extension = extension_of(path);
   if (extension == "md" || extension == "json") return extension;
   if (extension == "xml") return "junit";
   throw usage_error(fmt::format("--out '{}' ends neither in .md, .json nor in .xml (JUnit)", path));

@@ -51,6 +51,6 @@ struct gate_baseline {
   std::vector<gate_case> cases;
 };
 gate_baseline read_baseline(const std::string& path);
-gate_baseline parse_baseline(std::string_view text, const std::string& path);
+gate_baseline parse_baseline(std::string_view content, const std::string& path);
 
 }  // namespace sigmax_bench

@@ -86,6 +86,7 @@ void start_measuring(const measure_settings& settings) {
   std::vector<std::string> words{"sigmax-bench", "--benchmark_enable_random_interleaving=true"};
   words.insert(words.end(), settings.benchmark_flags.begin(), settings.benchmark_flags.end());
   std::vector<char*> argv;
+  argv.reserve(words.size() + 1);
   for (std::string& word : words) argv.push_back(word.data());
   int argc = static_cast<int>(argv.size());
   argv.push_back(nullptr);

@@ -2,13 +2,13 @@
 
 #include "arguments.hpp"
 #include "command.hpp"
+#include "filter.hpp"
 #include "processor.hpp"
 #include "threads.hpp"
 
 #include <fmt/core.h>
 
 #include <algorithm>
-#include <regex>
 #include <set>
 
 namespace sigmax_bench {
@@ -79,7 +79,7 @@ std::vector<bench_case> default_plan(std::int64_t max_bytes) {
   const int all = parse_threads("all");
   const extent cache{0, std::int64_t{64} << 10}, large{0, std::int64_t{64} << 20};
   const std::vector<std::string> best = parse_isas({"best"});
-  const auto ops = [](std::vector<std::string> words) { return parse_operations(words); };
+  const auto ops = [](const std::vector<std::string>& words) { return parse_operations(words); };
 
   std::vector<bench_case> plan;
   const auto add = [&](request r) {
@@ -120,12 +120,7 @@ std::vector<bench_case> default_plan(std::int64_t max_bytes) {
 }
 
 std::vector<bench_case> select(std::vector<bench_case> cases, const std::string& pattern) {
-  std::regex wanted;
-  try {
-    wanted.assign(pattern, std::regex::ECMAScript);
-  } catch (const std::regex_error& error) {
-    throw usage_error(fmt::format("filter '{}' is no regular expression: {}", pattern, error.what()));
-  }
+  const std::regex wanted = filter_of(pattern);
   std::set<std::string> seen;
   std::erase_if(cases, [&](const bench_case& c) {
     const std::string name = c.name();

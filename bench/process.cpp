@@ -39,6 +39,7 @@ void read_both(std::array<int, 2> streams, std::array<std::string*, 2> into) {
   dup2(err, STDERR_FILENO);
   for (const std::string& entry : environment) putenv(const_cast<char*>(entry.c_str()));
   std::vector<char*> argv;
+  argv.reserve(words.size() + 1);
   for (const std::string& word : words) argv.push_back(const_cast<char*>(word.c_str()));
   argv.push_back(nullptr);
   execvp(argv[0], argv.data());

@@ -1,6 +1,7 @@
 // What was measured, drawn from stored results.
 #include "exit_code.hpp"
 #include "figures.hpp"
+#include "filter.hpp"
 
 #include <fmt/core.h>
 
@@ -8,7 +9,6 @@
 #include <cmath>
 #include <limits>
 #include <map>
-#include <regex>
 #include <set>
 
 namespace sigmax_bench {
@@ -16,18 +16,10 @@ namespace {
 
 constexpr double nothing = std::numeric_limits<double>::quiet_NaN();
 
-std::regex pattern_of(const std::string& filter) {
-  try {
-    return std::regex(filter, std::regex::ECMAScript);
-  } catch (const std::regex_error& error) {
-    throw usage_error(fmt::format("filter '{}' is no regular expression: {}", filter, error.what()));
-  }
-}
-
 }  // namespace
 
 std::vector<const result_row*> timed_rows(const result_file& file, const std::string& filter) {
-  const std::regex wanted = pattern_of(filter);
+  const std::regex wanted = filter_of(filter);
   std::vector<const result_row*> rows;
   for (const result_row& r : file.rows) {
     if (!r.samples.empty() && (r.kind == "roof" || std::regex_search(r.name, wanted))) rows.push_back(&r);
@@ -97,7 +89,7 @@ std::vector<mark> ratio_ticks(double low, double high) {
 }  // namespace
 
 figure ratio_figure(const matching& m, const std::string& filter) {
-  const std::regex wanted = pattern_of(filter);
+  const std::regex wanted = filter_of(filter);
   figure f;
   f.kind = figure::form::bars;
   f.name = "comparison";

@@ -39,7 +39,7 @@ struct result_file {
 
 /// Throws usage_error with one line for what cannot be read or is no such file.
 result_file read_results(const std::string& path);
-result_file parse_results(std::string_view text, const std::string& path);
+result_file parse_results(std::string_view content, const std::string& path);
 
 /// Every file of `paths`, with labels that differ.
 std::vector<result_file> read_all(const std::vector<std::string>& paths);

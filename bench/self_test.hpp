@@ -42,6 +42,6 @@ struct self_test_record {
 std::string self_test_markdown(const self_test_record& r);
 nlohmann::ordered_json self_test_json(const self_test_record& r);
 /// What self_test_json wrote, to go on from. Throws usage_error for what is none.
-self_test_record parse_self_test(std::string_view text, const std::string& path);
+self_test_record parse_self_test(std::string_view content, const std::string& path);
 
 }  // namespace sigmax_bench

@@ -4,13 +4,14 @@ set -eu
 
 usage() {
   cat <<'END'
-usage: cmake/deps.sh [--peers] [--qemu] [--fit] [--mpi] [--plot] [--docs]
+usage: cmake/deps.sh [--peers] [--qemu] [--riscv] [--fit] [--mpi] [--plot] [--docs]
 
 Unpacks the build dependencies under .deps/usr, where the CMake presets look for them. Needs no
 root and changes nothing outside .deps/. A second run with nothing new to do ends at once.
 
   --peers   also the libraries that the benchmark can compare with (oneDNN, XNNPACK, SLEEF, Eigen)
   --qemu    also qemu-user and a cross compiler for aarch64, to run the rows of other machines
+  --riscv   also qemu-user, and clang 19 with the libraries of riscv64, for the rows of RISC-V
   --fit     also sollya, to compare the polynomials' coefficients with what kernels/fit prints
   --mpi     also Open MPI, for the test of softmax over several processes
   --plot    also gnuplot, which draws the benchmark's figures
@@ -31,6 +32,7 @@ xsimd_suites='own testing sid'  # the first that has the minimum; "own" is the m
 base='libgtest-dev libbenchmark-dev libcli11-dev nlohmann-json3-dev libfmt-dev'
 peers='libdnnl-dev libxnnpack-dev libpthreadpool-dev libsleef-dev libeigen3-dev'
 qemu='qemu-user-static g++-aarch64-linux-gnu'
+riscv='qemu-user-static clang-19 binutils-riscv64-linux-gnu libstdc++-12-dev-riscv64-cross'
 fit=sollya
 mpi='libopenmpi3 openmpi-common'
 mpi_alone='openmpi-bin libopenmpi-dev'  # without what they depend on: ssh, three Fortran compilers
@@ -44,7 +46,7 @@ groups=' '
 [ ! -r "$deps/groups" ] || groups=$(cat "$deps/groups")
 for argument in "$@"; do
   case $argument in
-    --peers | --qemu | --fit | --mpi | --plot | --docs)
+    --peers | --qemu | --riscv | --fit | --mpi | --plot | --docs)
       case $groups in *" ${argument#--} "*) ;; *) groups="$groups${argument#--} " ;; esac ;;
     --help | -h) usage; exit 0 ;;
     *) usage >&2; exit 2 ;;
@@ -54,6 +56,7 @@ done
 wanted=$base alone=
 case $groups in *' peers '*) wanted="$wanted $peers" ;; esac
 case $groups in *' qemu '*) wanted="$wanted $qemu" ;; esac
+case $groups in *' riscv '*) wanted="$wanted $riscv" ;; esac
 case $groups in *' fit '*) wanted="$wanted $fit" ;; esac
 case $groups in *' mpi '*) wanted="$wanted $mpi" alone=$mpi_alone ;; esac
 case $groups in *' plot '*) wanted="$wanted $plot" ;; esac
@@ -257,26 +260,28 @@ done
 [ -n "$found" ] || fail "no suite has $xsimd_package >= $xsimd_minimum. Configure with -DSIGMAX_FETCH_DEPENDENCIES=ON to fetch it instead."
 
 # --- make the cross tools work where they lie ----------------------------------------------------
-case $groups in
-  *' qemu '*)
-    # binutils look for their own libraries in the system's folders only: tell them.
-    for tool in "$work"/root/usr/bin/aarch64-linux-gnu-*; do
-      case $tool in *-g++* | *-gcc* | *-cpp* | *-gcov* | *-lto-*) continue ;; esac
-      [ ! -L "$tool" ] || continue
-      mv "$tool" "$tool.bin"
-      cat >"$tool" <<END
+cross() {  # TRIPLET
+  # binutils look for their own libraries in the system's folders only: tell them.
+  for tool in "$work/root/usr/bin/$1"-*; do
+    case $tool in *-g++* | *-gcc* | *-cpp* | *-gcov* | *-lto-*) continue ;; esac
+    [ ! -L "$tool" ] || continue
+    mv "$tool" "$tool.bin"
+    cat >"$tool" <<END
 #!/bin/sh
 self=\$(readlink -f "\$0")
 LD_LIBRARY_PATH=\${self%/bin/*}/lib/$(uname -m)-linux-gnu exec "\$self.bin" "\$@"
 END
-      chmod +x "$tool"
-    done
-    # libc.so is a linker script with absolute paths: the linker also finds bare names beside it.
-    for script in "$work"/root/usr/aarch64-linux-gnu/lib/lib*.so "$work"/root/usr/aarch64-linux-gnu/lib/lib*.a; do
-      if grep -qaF 'GNU ld script' "$script"; then
-        sed -i 's|/usr/aarch64-linux-gnu/lib/||g' "$script"
-      fi
-    done ;;
+    chmod +x "$tool"
+  done
+  # libc.so is a linker script with absolute paths: the linker also finds bare names beside it.
+  for script in "$work/root/usr/$1"/lib/lib*.so "$work/root/usr/$1"/lib/lib*.a; do
+    if grep -qaF 'GNU ld script' "$script"; then
+      sed -i "s|/usr/$1/lib/||g" "$script"
+    fi
+  done
+}
+case $groups in
+  *' qemu '*) cross aarch64-linux-gnu ;;
 esac
 case $groups in
   *' mpi '*)
@@ -309,6 +314,14 @@ exec "\${self%/*}/$2" "\$@"
 END
   chmod +x "$work/root/usr/bin/$1"
 }
+case $groups in
+  *' riscv '*)
+    cross riscv64-linux-gnu
+    for name in clang clang++; do
+      rm "$work/root/usr/bin/$name-19"
+      wrap "$name-19" "../lib/llvm-19/bin/$name"
+    done ;;
+esac
 case $groups in
   *' plot '*) wrap gnuplot gnuplot-nox ;;  # Debian names it by its variant
 esac

@@ -45,6 +45,18 @@ elseif(CMAKE_SYSTEM_PROCESSOR MATCHES "^(aarch64|arm64|ARM64)$")
       -march=armv8-a+sve -msve-vector-bits=${bits})
   endforeach()
   sigmax_isa(neon64 xsimd::neon64 "true")
+elseif(CMAKE_SYSTEM_PROCESSOR STREQUAL "riscv64")
+  # As SVE. clang has vectors of a fixed width from 17 on, g++ from 14 on (not tried).
+  include(CheckCXXCompilerFlag)
+  check_cxx_compiler_flag("-march=rv64gcv_zvl256b -mrvv-vector-bits=zvl" SIGMAX_FIXED_RVV)
+  if(SIGMAX_FIXED_RVV)
+    foreach(bits 512 256 128)
+      math(EXPR bytes "${bits} / 8")
+      sigmax_isa(rvv${bits} xsimd::detail::rvv<${bits}> "cpu.rvv() && cpu.rvv_size_bytes() == ${bytes}"
+        -march=rv64gcv_zvl${bits}b -mrvv-vector-bits=zvl)
+    endforeach()
+  endif()
+  sigmax_isa(rv64 xsimd::emulated<128> "true" -DXSIMD_WITH_EMULATED=1)  # four floats, one after another
 else()
   message(FATAL_ERROR "sigmax has no ISA row for ${CMAKE_SYSTEM_PROCESSOR}; add one to cmake/isa.cmake")
 endif()

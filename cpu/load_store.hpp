@@ -99,6 +99,13 @@ SIGMAX_FN void store(float16* p, pair v) {
 SIGMAX_FN pair unzip(pair v) {
   return {vec(svuzp1(v.first.data, v.second.data)), vec(svuzp2(v.first.data, v.second.data))};
 }
+#elif defined(__riscv)
+SIGMAX_FN pair unzip(pair v) {
+  alignas(64) float both[pair_size], sorted[pair_size];
+  store<false>(both, v);
+  for (int i = 0; i < lanes; ++i) sorted[i] = both[2 * i], sorted[lanes + i] = both[2 * i + 1];
+  return load(sorted);
+}
 #else
 template <int... i>
 SIGMAX_FN pair unzip(pair v, std::integer_sequence<int, i...>) {

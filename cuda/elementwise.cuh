@@ -153,7 +153,9 @@ SIGMAX_FN void map(const contiguous_arguments& a, F f) {
 #pragma unroll
         for (int i = 0; i < inputs; ++i)
           if (u < a.per_thread)
-            load_one(u, i, reinterpret_cast<const vector*>(a.in[i]) + first + threadIdx.x + u * blockDim.x);
+            load_one(u, i,
+                     reinterpret_cast<const vector*>(a.in[i]) + first + threadIdx.x +
+                         static_cast<std::uint32_t>(u) * blockDim.x);
     };
     if (plain)
       load_each([&](int u, int i, const vector* p) { loaded[u][i] = load(p); });

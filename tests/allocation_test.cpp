@@ -21,7 +21,7 @@ std::atomic<int> allocations{0};
 void count() { allocations += counting ? 1 : 0; }
 }  // namespace
 
-// glibc's own names for what stands behind these.
+// glibc's own names for what stands behind these, whose parameters are named as in its manual.
 extern "C" {
 void* __libc_malloc(std::size_t);                 // NOLINT
 void* __libc_calloc(std::size_t, std::size_t);    // NOLINT
@@ -29,20 +29,20 @@ void* __libc_realloc(void*, std::size_t);         // NOLINT
 void* __libc_memalign(std::size_t, std::size_t);  // NOLINT
 
 void* malloc(std::size_t size) noexcept { return count(), __libc_malloc(size); }
-void* calloc(std::size_t n, std::size_t size) noexcept { return count(), __libc_calloc(n, size); }
-void* realloc(void* p, std::size_t size) noexcept { return count(), __libc_realloc(p, size); }
+void* calloc(std::size_t nmemb, std::size_t size) noexcept { return count(), __libc_calloc(nmemb, size); }
+void* realloc(void* ptr, std::size_t size) noexcept { return count(), __libc_realloc(ptr, size); }
 void* memalign(std::size_t alignment, std::size_t size) noexcept { return count(), __libc_memalign(alignment, size); }
 void* aligned_alloc(std::size_t alignment, std::size_t size) noexcept {
   return count(), __libc_memalign(alignment, size);
 }
-int posix_memalign(void** out, std::size_t alignment, std::size_t size) noexcept {
+int posix_memalign(void** memptr, std::size_t alignment, std::size_t size) noexcept {
   count();
-  *out = __libc_memalign(alignment, size);
-  return *out != nullptr ? 0 : ENOMEM;
+  *memptr = __libc_memalign(alignment, size);
+  return *memptr != nullptr ? 0 : ENOMEM;
 }
-void* mmap(void* address, std::size_t size, int protection, int flags, int file, off_t offset) noexcept {
+void* mmap(void* addr, std::size_t len, int prot, int flags, int fd, off_t offset) noexcept {
   count();
-  return reinterpret_cast<void*>(syscall(SYS_mmap, address, size, protection, flags, file, offset));
+  return reinterpret_cast<void*>(syscall(SYS_mmap, addr, len, prot, flags, fd, offset));
 }
 }
 
@@ -117,8 +117,17 @@ TEST(allocation, none_in_c) {
 }
 
 TEST(allocation, the_count_counts) {
-  EXPECT_GE(allocations_of([] { std::vector<float>(1000).data()[0] = 1; }), 1);
-  EXPECT_GE(allocations_of([] { std::free(std::aligned_alloc(64, 64)); }), 1);
+  void* volatile seen = nullptr;  // or a compiler may leave out what is freed unused, as clang does
+  EXPECT_GE(allocations_of([&] {
+              const std::vector<float> some(1000);
+              seen = const_cast<float*>(some.data());
+            }),
+            1);
+  EXPECT_GE(allocations_of([&] {
+              seen = std::aligned_alloc(64, 64);
+              std::free(seen);
+            }),
+            1);
   EXPECT_GE(allocations_of([] { munmap(mmap(nullptr, 4096, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0), 4096); }),
             1);
 }

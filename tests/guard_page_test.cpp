@@ -1,6 +1,9 @@
 // Every kernel over buffers between pages that nobody may touch (fenced.hpp).
 #include <algorithm>
+#include <cstring>
+#include <deque>
 
+#include "every_call.hpp"
 #include "fenced.hpp"
 
 namespace sigmax_test {
@@ -68,6 +71,31 @@ TEST(guard_pages, nothing_outside_the_view_is_touched) {
     check<bfloat16>(row);
     check_rows(row);
   }
+}
+
+// Each tensor of each call against a fence of its own.
+TEST(guard_pages, nothing_outside_the_views_of_any_call) {
+  for (const isa_info& row : usable_isas())
+    for (std::int64_t columns : {1, 7, 16, 33, 100})
+      for (bool at_end : {false, true}) {
+        tensors all(3, columns);
+        std::deque<fenced> fences;
+        for (view tensors::*member :
+             {&tensors::x, &tensors::dy, &tensors::mask, &tensors::y, &tensors::z, &tensors::experts, &tensors::codes,
+              &tensors::each, &tensors::targets, &tensors::max, &tensors::sum, &tensors::lse}) {
+          view& v = all.*member;
+          const std::size_t size = v.type == dtype::i64 ? 8 : v.type == dtype::f8_e4m3 ? 1 : 4;
+          const std::size_t bytes = size * static_cast<std::size_t>(v.shape[0] * v.shape[1]);
+          const fenced& f = fences.emplace_back(bytes);
+          std::byte* const place = at_end ? f.end() - bytes : f.first();
+          std::memcpy(place, v.data, bytes);
+          v.data = place;
+        }
+        for (const named_call& call : every_call()) {
+          const status s = call.run(all, on(row));
+          ASSERT_TRUE(s.ok()) << call.name << ": " << s.message;
+        }
+      }
 }
 
 }  // namespace

@@ -42,6 +42,9 @@ add_test(NAME shared.dlopen_and_dlclose_100_times COMMAND sigmax_reload $<TARGET
 add_test(NAME shared.runs_nothing_when_loaded
   COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/no_initialisers.sh $<TARGET_FILE:sigmax> $<TARGET_FILE:sigmax_shared>)
 
+add_test(NAME recipes.portfile COMMAND ${CMAKE_COMMAND} -DPORT=${PROJECT_SOURCE_DIR}/cmake/vcpkg/sigmax/portfile.cmake
+  -P ${CMAKE_CURRENT_SOURCE_DIR}/portfile.cmake)
+
 # Python with the shared library; ONNX Runtime with the library inside its own.
 find_package(Python3 QUIET COMPONENTS Interpreter)
 if(Python3_FOUND)

@@ -2,6 +2,7 @@
 #include "cpu_list.hpp"
 #include "exit_code.hpp"
 #include "figures.hpp"
+#include "filter.hpp"
 #include "foreign_format.hpp"
 #include "machine_text.hpp"
 #include "matching_output.hpp"
@@ -285,6 +286,15 @@ TEST(words, cpu_lists) {
   EXPECT_EQ(parse_cpus("0-2,5"), (std::vector{0, 1, 2, 5}));
   for (const char* bad : {"", "a", "1-", "3-1", "1,", "-1", "0-99999999"})
     EXPECT_THROW(static_cast<void>(parse_cpus(bad)), usage_error) << bad;
+}
+
+TEST(words, filters) {
+  EXPECT_TRUE(std::regex_search("gelu/f32/64Ki", filter_of("^gelu/.*64")));
+  EXPECT_TRUE(std::regex_search("aaa", filter_of("^a{3}$")));
+  for (const std::string& bad : {std::string("("), std::string("\\") + std::string(40, '3'),
+                                 "a{" + std::string(20, '0') + "1}", std::string(200000, '(')})
+    EXPECT_THROW(static_cast<void>(filter_of(bad)), usage_error) << bad.substr(0, 50);
+  EXPECT_FALSE(std::regex_search(std::string(200, 'a'), filter_of("^(a*)*b")));  // or the test does not end
 }
 
 TEST(words, progress_bars) {
