@@ -72,11 +72,12 @@ void max_columns(const float* t, std::int64_t n, float* max) noexcept {
 void max_rows(const float* x, std::int64_t stride, int rows, std::int64_t n, const score_terms* terms,
               float* max) noexcept {
   alignas(64) float found[side_by_side * lanes], t[side_by_side * lanes];
-  for (std::int64_t r = 0; r < rows; ++r)
-    with_score(
-        terms != nullptr ? terms + r : nullptr, [&](auto score) __attribute__((always_inline)) {
-          lanes_max(x + r * stride, n, score, vec(-infinity)).store_aligned(found + r * lanes);
-        });
+  with_score(
+      terms, [&](auto kind) __attribute__((always_inline)) {
+        for (std::int64_t r = 0; r < rows; ++r)
+          lanes_max(x + r * stride, n, score_of<decltype(kind)>(terms + r), vec(-infinity))
+              .store_aligned(found + r * lanes);
+      });
   to_columns(found, lanes, rows, lanes, t);
   max_columns(t, lanes, max);
 }
@@ -138,13 +139,11 @@ SIGMAX_FN void exp_short(const float* x, float* y, std::int64_t n, float max, Sc
 }
 
 /// Numerators first, then all sums: what is in flight at a time is then independent.
-template <accuracy tier, bool draining>
-void exp_sum_rows(const float* x, std::int64_t x_stride, float* y, std::int64_t y_stride, const float* next, int rows,
-                  std::int64_t n, const float* max, const score_terms* terms, double* total,
-                  const outgoing_rows* before) noexcept {
-  if constexpr (!draining)
-    if (before != nullptr)
-      return exp_sum_rows<tier, true>(x, x_stride, y, y_stride, next, rows, n, max, terms, total, before);
+template <accuracy tier, bool draining, class Score>
+__attribute__((noinline)) void exp_sum_rows_of(const float* x, std::int64_t x_stride, float* y, std::int64_t y_stride,
+                                               const float* next, int rows, std::int64_t n, const float* max,
+                                               const score_terms* terms, double* total,
+                                               const outgoing_rows* before) noexcept {
   constexpr float unit = numerator<tier, false>::unit;
   const row_numerators<tier> numerators(max, rows);
   softmax_sum sum[side_by_side];
@@ -154,22 +153,20 @@ void exp_sum_rows(const float* x, std::int64_t x_stride, float* y, std::int64_t 
       float* const out = y != nullptr ? y + r * y_stride : nullptr;
       const auto e = numerators.template of<with_offset.value>(r);
       const outgoing_rows* const drained = draining ? before : nullptr;
-      with_score(
-          terms != nullptr ? terms + r : nullptr, [&](auto score) __attribute__((always_inline)) {
-            if (n > softmax_lanes) {
-              sum[r].begin(numerators_start * unit);
-              exp_sum_draining<tier>(in, out, next + r * x_stride, n, max[r], score, e, sum[r], drained, r);
-              return;
+      const Score score = score_of<Score>(terms + r);
+      if (n > softmax_lanes) {
+        sum[r].begin(numerators_start * unit);
+        exp_sum_draining<tier>(in, out, next + r * x_stride, n, max[r], score, e, sum[r], drained, r);
+        continue;
+      }
+      with_drain<tier>(
+          drained, r, score, [&](auto drain) __attribute__((always_inline)) {
+            for (std::int64_t i = 0; i < n && draining; i += pair_size) {
+              for (int at = 0; at < pair_size; at += 16) __builtin_prefetch(next + r * x_stride + i + at);
+              drain(i);
             }
-            with_drain<tier>(
-                drained, r, score, [&](auto drain) __attribute__((always_inline)) {
-                  for (std::int64_t i = 0; i < n && draining; i += pair_size) {
-                    for (int at = 0; at < pair_size; at += 16) __builtin_prefetch(next + r * x_stride + i + at);
-                    drain(i);
-                  }
-                });
-            exp_short(in, out, n, max[r], score, e, sum[r].high);
           });
+      exp_short(in, out, n, max[r], score, e, sum[r].high);
     }
   };
   if (numerators.offset)
@@ -179,6 +176,19 @@ void exp_sum_rows(const float* x, std::int64_t x_stride, float* y, std::int64_t 
   for (int r = 0; r < rows; ++r)
     total[r] = lanes_total(sum[r].high, n <= softmax_lanes ? nullptr : sum[r].low, numerators_start * unit) *
                static_cast<double>(1 / unit);
+}
+
+template <accuracy tier>
+void exp_sum_rows(const float* x, std::int64_t x_stride, float* y, std::int64_t y_stride, const float* next, int rows,
+                  std::int64_t n, const float* max, const score_terms* terms, double* total,
+                  const outgoing_rows* before) noexcept {
+  with_score(
+      terms, [&](auto score) __attribute__((always_inline)) {
+        using Score = decltype(score);
+        (before != nullptr
+             ? exp_sum_rows_of<tier, true, Score>
+             : exp_sum_rows_of<tier, false, Score>)(x, x_stride, y, y_stride, next, rows, n, max, terms, total, before);
+      });
 }
 
 /// For one chunk: row_total of the same 64 virtual lanes, each of which is a vector here.
@@ -294,7 +304,7 @@ inline constexpr softmax_steps steps = {numerator<tier, false>::unit,
                                         row_scale<tier>,
                                         row_exp_scale<tier>,
                                         row_shift<tier>,
-                                        exp_sum_rows<tier, false>,
+                                        exp_sum_rows<tier>,
                                         exp_sum_columns<tier>,
                                         scale_columns<tier>,
                                         shift_columns<tier>};

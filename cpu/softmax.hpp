@@ -18,7 +18,7 @@ namespace {
 template <accuracy tier, bool offset>
 struct numerator {
   static constexpr float unit = math::numerator_up;
-  static constexpr bool rare = offset;
+  static constexpr bool rare = offset, halved = false;
   math::row_maximum<vec> row;
   explicit SIGMAX_FN numerator(vec max) : row(math::reduce_maximum(max)) {}
   explicit SIGMAX_FN numerator(const math::row_maximum<vec>& reduced) : row(reduced) {}
@@ -27,7 +27,7 @@ struct numerator {
 template <bool offset>
 struct numerator<accuracy::fast, offset> {
   static constexpr float unit = 1;
-  static constexpr bool rare = false;
+  static constexpr bool rare = false, halved = true;
   vec max;
   explicit SIGMAX_FN numerator(vec m) : max(m) {}
   SIGMAX_FN vec operator()(vec x) const { return math::exp_below_fast(x, max); }
@@ -214,6 +214,11 @@ struct lane_pair {
   explicit SIGMAX_FN lane_pair(const softmax_sum& sum, int l)
       : high{vec::load_aligned(sum.high + l), vec::load_aligned(sum.high + l + lanes)},
         low{vec::load_aligned(sum.low + l), vec::load_aligned(sum.low + l + lanes)} {}
+  template <bool started>
+  SIGMAX_FN void take(pair v) {
+    add<started>(high.first, low.first, v.first);
+    add<started>(high.second, low.second, v.second);
+  }
   SIGMAX_FN void keep(softmax_sum& sum, int l) const {
     high.first.store_aligned(sum.high + l);
     high.second.store_aligned(sum.high + l + lanes);
@@ -226,10 +231,7 @@ struct lane_pair {
 template <bool started, class F>
 SIGMAX_FN void sum_row(std::int64_t n, softmax_sum& sum, F value) {
   const auto adding_to = [](lane_pair & t) __attribute__((always_inline)) {
-    return [&](pair v) __attribute__((always_inline)) {
-      add<started>(t.high.first, t.low.first, v.first);
-      add<started>(t.high.second, t.low.second, v.second);
-    };
+    return [&](pair v) __attribute__((always_inline)) { t.template take<started>(v); };
   };
   if constexpr (softmax_lanes == 2 * pair_size) {  // all lanes stay in registers
     lane_pair even(sum, 0), odd(sum, pair_size);
@@ -257,6 +259,36 @@ SIGMAX_FN void sum_row(std::int64_t n, softmax_sum& sum, F value) {
   }
 }
 
+/// The same with half of the lanes: what is half a turn apart is added before it goes to its lane.
+template <class F>
+SIGMAX_FN void sum_row_halved(std::int64_t n, softmax_sum& sum, F value) {
+  constexpr int half = softmax_lanes / 2;
+  static_assert(half % pair_size == 0);
+  for (std::int64_t start = 0; start < n; start += softmax_block) {
+    const std::int64_t end = half > pair_size && start + softmax_block < n ? start + softmax_block : n;
+    for (int l = 0; l < half && start + l < end; l += pair_size) {
+      lane_pair t(sum, l);
+      pair a, b;
+      std::int64_t i = start + l;
+      const auto take_a = [&](pair v) __attribute__((always_inline)) { a = v; };
+      const auto take_b = [&](pair v) __attribute__((always_inline)) { b = v; };
+      for (; i + half + pair_size <= end; i += softmax_lanes) {
+        value(i, std::int64_t{pair_size}, take_a);
+        value(i + half, std::int64_t{pair_size}, take_b);
+        t.template take<true>({a.first + b.first, a.second + b.second});
+      }
+      if (i < end) {
+        b = {vec(0.0f), vec(0.0f)};
+        value(i, std::min<std::int64_t>(end - i, pair_size), take_a);
+        if (i + half < end) value(i + half, end - i - half, take_b);
+        t.template take<true>({a.first + b.first, a.second + b.second});
+      }
+      t.keep(sum, l);
+    }
+    if (half == pair_size) break;  // that was all
+  }
+}
+
 /// x (high + low), of which the fast form takes the first part alone.
 template <accuracy tier>
 SIGMAX_FN vec scaled(vec x, vec high, vec low) {
@@ -266,22 +298,25 @@ SIGMAX_FN vec scaled(vec x, vec high, vec low) {
 template <class Score, class F, class G>
 SIGMAX_FN void exp_sum(const float* x, float* y, const float* next, std::int64_t n, float max, Score score,
                        F numerator_of, softmax_sum& sum, G drain) {
-  const vec m(max);
-  sum_row<true>(
-      n, sum, [=](std::int64_t i, std::int64_t count, auto&& add_pair) __attribute__((always_inline)) {
-        for (int at = 0; at < pair_size; at += 16) __builtin_prefetch(next + i + at);
-        pair v = count == pair_size ? score(load(x + i), i, pair_size)
-                                    : padded(score(load_partial(x + i, count), i, count), count, m);
-        v = {numerator_of(v.first), numerator_of(v.second)};
-        drain(i);
-        if (count == pair_size) {
-          if (y != nullptr) store<false>(y + i, v);
-        } else {
-          if (y != nullptr) store_partial(y + i, v, count);
-          v = padded(v, count, vec(0.0f));
-        }
-        add_pair(v);
-      });
+  const auto value =
+      [ =, m = vec(max) ](std::int64_t i, std::int64_t count, auto&& add_pair) __attribute__((always_inline)) {
+    for (int at = 0; at < pair_size; at += 16) __builtin_prefetch(next + i + at);
+    pair v = count == pair_size ? score(load(x + i), i, pair_size)
+                                : padded(score(load_partial(x + i, count), i, count), count, m);
+    v = {numerator_of(v.first), numerator_of(v.second)};
+    drain(i);
+    if (count == pair_size) {
+      if (y != nullptr) store<false>(y + i, v);
+    } else {
+      if (y != nullptr) store_partial(y + i, v, count);
+      v = padded(v, count, vec(0.0f));
+    }
+    add_pair(v);
+  };
+  if constexpr (F::halved)
+    sum_row_halved(n, sum, value);
+  else
+    sum_row<true>(n, sum, value);
 }
 /// The last step of a row's elements: of logarithms or of numerators.
 template <accuracy tier, class Score>
