@@ -4,7 +4,7 @@
 #include "../kernels/activations.hpp"
 #include "kernels.hpp"
 #include "load_store.cuh"
-#include "short_forms.hpp"
+#include "sure_forms.hpp"
 
 namespace sigmax {
 namespace {
@@ -66,7 +66,7 @@ SIGMAX_FN vector evaluate_short_form(const Op& op, Type type, const Inputs (&...
   };
   bool close = false;
   if constexpr (std::is_same_v<Type, bfloat16> && has_close_form<Op>) {
-    close = is_close(op);
+    close = is_default(op);
     if (close) ends([&](float v) { return close_form(op, v); });
   }
   if (!close) ends([&](auto... v) { return short_form(op, v...); });
@@ -93,25 +93,18 @@ SIGMAX_FN vector evaluate_short_form(const Op& op, Type type, const Inputs (&...
   return result;
 }
 
-/// A vector of results of the 16-bit dtype `type`, T or dtype, with the bits of `evaluate` (cpu/elementwise.cpp has the
-/// same by other means): from the short form, or not rounded to odd but in the middle between two 16-bit numbers. What
-/// that leaves open, a few in a thousand, is computed again one at a time, so that the longer formula is in the code
-/// once.
+/// From the short form, or not rounded to odd but in the middle between two 16-bit numbers. What that leaves open, a
+/// few in a thousand, is computed again one at a time, so that the longer formula is in the code once.
 template <class Op, class Type, int n, class... Inputs>
-SIGMAX_FN vector evaluate_16_bits(const Op& op, Type type, const Inputs (&... x)[n]) {
-  float y[n];
-  if constexpr (std::is_same_v<Type, bfloat16> && has_sure_form<Op>) {
-#pragma unroll
-    for (int k = 0; k < n; ++k) y[k] = sure_form(op, x[k]...);
-    return pack(y, type);
-  } else if constexpr (has_short_form<Op, Inputs...>) {
+SIGMAX_FN vector evaluate_with_fallback(const Op& op, Type type, const Inputs (&... x)[n]) {
+  if constexpr (has_short_form<Op, Inputs...>) {
     return evaluate_short_form(op, type, x...);
   } else {
-    const Op first = nudged(op, type);
+    float y[n];
     std::uint32_t again = 0;
 #pragma unroll
     for (int k = 0; k < n; ++k) {
-      y[k] = first(x[k]...);
+      y[k] = op(x[k]...);
       if constexpr (has_residual<Op, float>) again |= is_middle(y[k], type) ? 1u << k : 0u;
     }
 #pragma unroll 1
@@ -123,6 +116,24 @@ SIGMAX_FN vector evaluate_16_bits(const Op& op, Type type, const Inputs (&... x)
     }
     return pack(y, type);
   }
+}
+
+/// A vector of results of the 16-bit dtype `type`, T or dtype, with the bits of `evaluate` (cpu/elementwise.cpp has the
+/// same by other means).
+template <class Op, class Type, int n, class... Inputs>
+SIGMAX_FN vector evaluate_16_bits(const Op& op, Type type, const Inputs (&... x)[n]) {
+  float y[n];
+  if constexpr (std::is_same_v<Type, bfloat16> && has_sure_form<Op>) {
+    if (is_default(op)) {
+#pragma unroll
+      for (int k = 0; k < n; ++k) y[k] = sure_form(op, x[k]...);
+      return pack(y, type);
+    }
+  }
+  if constexpr (std::is_same_v<Type, bfloat16> && has_sure_form<Op> && !std::is_empty_v<Op>)
+    return evaluate_with_fallback(not_default(op), type, x...);
+  else
+    return evaluate_with_fallback(op, type, x...);
 }
 
 /// Each thread takes per_thread vectors of each of its block's tiles. All loads of a tile are issued before the first

@@ -82,16 +82,27 @@ SIGMAX_FN float add_saturated(float x, float a, float b) {
 /// |x|, which the compiler makes a flag of the instruction that takes it; `abs` on bits is one of its own.
 SIGMAX_FN float magnitude(float x) { return __builtin_fabsf(x); }
 
-/// max(x, -0), of two zeros the positive one, NaN if x is: an instruction since sm_80.
-SIGMAX_FN float positive_part(float x) {
+/// max(x, bound) and min(x, bound), NaN if x is, of two zeros the positive and the negative one: an instruction since
+/// sm_80.
+SIGMAX_FN float maximum(float x, float bound) {
 #if defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 800
   float y;
-  asm("max.NaN.f32 %0, %1, %2;" : "=f"(y) : "f"(x), "f"(-0.0f));
+  asm("max.NaN.f32 %0, %1, %2;" : "=f"(y) : "f"(x), "f"(bound));
   return y;
 #else
-  return x < 0 ? -0.0f : x;
+  return x < bound ? bound : x;
 #endif
 }
+SIGMAX_FN float minimum(float x, float bound) {
+#if defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 800
+  float y;
+  asm("min.NaN.f32 %0, %1, %2;" : "=f"(y) : "f"(x), "f"(bound));
+  return y;
+#else
+  return bound < x ? bound : x;
+#endif
+}
+SIGMAX_FN float positive_part(float x) { return maximum(x, -0.0f); }
 
 /// x < bound ? yes : no, both computed: nvcc makes branches of long sides, which a warp then takes one after the other.
 SIGMAX_FN float if_below(float x, float bound, float yes, float no) {
@@ -257,61 +268,6 @@ template <class Op, class... Inputs>
 concept has_short_form = requires(const Op& op, Inputs... x) {
   short_form(op, x...);
 };
-
-// Of bf16 there are so few numbers that for some ops none has a result too near to the middle between two others: a
-// form needs no ends then. Or ends are needed for few, and may be nearer than roundings of any argument would allow.
-// short_forms_test takes all inputs with each estimate off by all it may be, either way: results are monotonic in both.
-/// max(x, 0) - a Phi(-a), a = |x|, with Phi(-a) = 2^(t - 8) h(a), t = 8 - a^2 log2(e) / 2 and 2^-8 h a polynomial in
-/// 1 / (a + 3.25): eight more binades before the estimate of 2^t is lost, all that bf16 has. Beyond 14.6 nothing is
-/// left. The coefficients are those of fit/short_forms.py but for some last bits, chosen so that Phi is 1 / 2 near 0,
-/// whatever the estimates' errors, and the two inputs of bf16 come out right (+-0.336) that are nearest to a middle.
-SIGMAX_FN float sure_form(const gelu_op&, float x) {
-  const float a = __builtin_fminf(magnitude(x), 14.6f);
-  const float t = fma(a * a, -0.5f * math::log2_e, 8.0f), u = estimate::reciprocal(a + 3.25f);
-  const float h = polynomial(u, 0x1.c37724p+0f, -0x1.1956bap+1f, 0x1.8e6b34p-1f, -0x1.246028p-5f, 0x1.9a3e9cp-5f,
-                             0x1.d11c58p-7f, 0x1.4d6e0ep-8f, 0x1.986f6cp-10f);
-  return fma(-a, __builtin_fminf(h * u * estimate::exp2(t), 0.5f), positive_part(x));
-}
-/// 2^12 more before the estimates lose the tail, whose argument ends with a finite factor of 0. Below 2^-100 exact
-/// halves.
-SIGMAX_FN float sure_form(const gelu_tanh_op&, float x) {
-  constexpr float c1 = -math::log2_e * gelu_tanh_op::c1_high, c3 = -math::log2_e * gelu_tanh_op::c3_high;
-  const float r = estimate::reciprocal(estimate::exp2(fma(x, fma(x * x, c3, c1), -12.0f)) + 0x1p-12f);
-  return __builtin_fmaxf(x, -0x1p100f) * 0x1p-12f * if_below(magnitude(x), 0x1p-100f, 0x1p11f, r);
-}
-SIGMAX_FN between close_form(float beta, float x) {
-  constexpr float below = one_plus<5>, above = one_plus<10>;
-  const float e = estimate::exp2(x * (-math::log2_e * beta)), r = estimate::reciprocal(fma(e, below, below));
-  return {x * r, x * fma(r, above, lost)};
-}
-SIGMAX_FN between close_form(const silu_op& op, float x) { return close_form(op.beta, x); }
-SIGMAX_FN between close_form(const quick_gelu_op& op, float x) { return close_form(op.alpha, x); }
-/// The parameter for which the test holds it.
-SIGMAX_FN bool is_close(const silu_op& op) { return op.beta == silu_op{}.beta; }
-SIGMAX_FN bool is_close(const quick_gelu_op& op) { return op.alpha == quick_gelu_op{}.alpha; }
-
-template <class Op>
-concept has_sure_form = requires(const Op& op, float x) {
-  sure_form(op, x);
-};
-template <class Op>
-concept has_close_form = requires(const Op& op, float x) {
-  close_form(op, x);
-};
-
-/// For alpha = 1 / 6 results in the middle are those of multiples of 3. This one's are on the side where those of the
-/// f32 next to 1 / 6 are, all but those next to 1 / 2 or 0, and no others change
-/// sides (short_forms_test): few are left to compute again.
-template <class Op>
-SIGMAX_FN Op nudged(const Op& op, bfloat16) {
-  if constexpr (std::is_same_v<Op, hard_sigmoid_op> || std::is_same_v<Op, hard_swish_op>)
-    if (op.alpha == Op{}.alpha && op.beta == Op{}.beta) return Op{op.alpha * one_plus<32>, op.beta};
-  return op;
-}
-template <class Op, class Type>
-SIGMAX_FN Op nudged(const Op& op, Type) {
-  return op;
-}
 
 // The product's rounding moves both ends and the long form's result alike.
 template <class Op>
