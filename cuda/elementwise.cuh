@@ -64,12 +64,12 @@ SIGMAX_FN vector evaluate_short_form(const Op& op, Type type, const Inputs (&...
       from[k] = y.from, to[k] = y.to;
     }
   };
-  bool close = false;
-  if constexpr (std::is_same_v<Type, bfloat16> && has_close_form<Op>) {
-    close = is_default(op);
-    if (close) ends([&](float v) { return close_form(op, v); });
-  }
-  if (!close) ends([&](auto... v) { return short_form(op, v...); });
+  if constexpr (!has_close_form<Op, Type>)
+    ends([&](auto... v) { return short_form(op, v...); });
+  else if (is_default(op))
+    ends([&](float v) { return close_form(op, v, type); });
+  else if constexpr (has_short_form<Op, Inputs...>)
+    ends([own = afresh(op)](float v) { return short_form(own, v); });
   vector result = pack(from, type);
   const vector other = pack(to, type);
   std::uint32_t difference[n / 2], any = 0;
@@ -82,7 +82,7 @@ SIGMAX_FN vector evaluate_short_form(const Op& op, Type type, const Inputs (&...
 #pragma unroll 1
   for (; again != 0; again &= again - 1) {
     const std::uint32_t bit = again & (0u - again);
-    const float both[n] = {evaluate<accuracy::high>(op, true, chosen(bit, x)...)};
+    const float both[n] = {evaluate<accuracy::high>(afresh(op), true, chosen(bit, x)...)};
     const std::uint32_t one = pack(both, type).word[0] & 0xffffu;
 #pragma unroll
     for (int k = 0; k < n; ++k) {
@@ -97,7 +97,7 @@ SIGMAX_FN vector evaluate_short_form(const Op& op, Type type, const Inputs (&...
 /// few in a thousand, is computed again one at a time, so that the longer formula is in the code once.
 template <class Op, class Type, int n, class... Inputs>
 SIGMAX_FN vector evaluate_with_fallback(const Op& op, Type type, const Inputs (&... x)[n]) {
-  if constexpr (has_short_form<Op, Inputs...>) {
+  if constexpr (has_short_form<Op, Inputs...> || has_close_form<Op, Type>) {
     return evaluate_short_form(op, type, x...);
   } else {
     float y[n];
@@ -110,7 +110,7 @@ SIGMAX_FN vector evaluate_with_fallback(const Op& op, Type type, const Inputs (&
 #pragma unroll 1
     for (; again != 0; again &= again - 1) {
       const std::uint32_t bit = again & (0u - again);
-      const float result = evaluate<accuracy::high>(op, true, chosen(bit, x)...);
+      const float result = evaluate<accuracy::high>(afresh(op), true, chosen(bit, x)...);
 #pragma unroll
       for (int k = 0; k < n; ++k) y[k] = (bit & 1u << k) != 0 ? result : y[k];
     }
@@ -122,18 +122,17 @@ SIGMAX_FN vector evaluate_with_fallback(const Op& op, Type type, const Inputs (&
 /// same by other means).
 template <class Op, class Type, int n, class... Inputs>
 SIGMAX_FN vector evaluate_16_bits(const Op& op, Type type, const Inputs (&... x)[n]) {
-  float y[n];
-  if constexpr (std::is_same_v<Type, bfloat16> && has_sure_form<Op>) {
+  if constexpr (has_sure_form<Op, Type>) {
     if (is_default(op)) {
+      float y[n];
 #pragma unroll
-      for (int k = 0; k < n; ++k) y[k] = sure_form(op, x[k]...);
+      for (int k = 0; k < n; ++k) y[k] = sure_form(op, x[k]..., type);
       return pack(y, type);
     }
-  }
-  if constexpr (std::is_same_v<Type, bfloat16> && has_sure_form<Op> && !std::is_empty_v<Op>)
-    return evaluate_with_fallback(not_default(op), type, x...);
-  else
+    return evaluate_with_fallback(afresh(op), type, x...);
+  } else {
     return evaluate_with_fallback(op, type, x...);
+  }
 }
 
 /// Each thread takes per_thread vectors of each of its block's tiles. All loads of a tile are issued before the first

@@ -1,7 +1,8 @@
 // Forms of activations for 16-bit results on a GPU, by the hardware's estimates of 2^t and 1 / d. An estimate's bits
 // are the machine's, so a form returns two numbers that its op's long form lies between, in any order: where both round
-// to one 16-bit number, that is the result, else the long form is computed (elementwise.cuh). An op without such a form
-// takes its own ones. Errors below are in units of 2^-24, relative: half an ULP at most, an ULP at least two of them.
+// to one 16-bit number, that is the result, else the long form is computed (elementwise.cuh). These hold for any
+// parameters and inputs, those of gates too; sure_forms.hpp has shorter ones for less. An op without any takes its long
+// form. Errors below are in units of 2^-24, relative: half an ULP at most, an ULP at least two of them.
 #pragma once
 
 #include <cmath>
@@ -125,7 +126,7 @@ SIGMAX_FN float polynomial(float x, float p, Rest... rest) {
 }
 
 template <int units>
-inline constexpr float one_plus = 1 + units * 0x1p-24f;
+inline constexpr float one_plus = 1 + units * 0x1p-24f;  // above 1 of even units
 
 struct between {
   float from, to;
@@ -179,15 +180,6 @@ SIGMAX_FN between short_form(const Op& op, float x) {
   return factor(op, x) * x;
 }
 
-/// 2^t, t = x log2(e) off by 2 units: 1.4 for each unit of |t|, on both sides. The estimate 4, three roundings, the
-/// long form 2. What is lost is a result down to 2^-136, below which there is none.
-SIGMAX_FN between short_form(const exp_op&, float x) {
-  const float t = x * math::log2_e, e = estimate::exp2(t);
-  const float slack = multiply_saturated(magnitude(t), 3 * 0x1p-24f);  // twice that: at inf neither end may be 0 inf
-  const float rest = multiply_saturated(t + 136.0f, 1.0f);
-  return {e * fma(slack, -0.5f, one_plus<-10>), fma(e, fma(slack, 0.5f, one_plus<10>), rest * lost)};
-}
-
 /// h = (|x| + sqrt(x^2 + b)) / 2, for x < 0 b / (4 h). The root's estimate 4, the reciprocal's 2, roundings 4, the long
 /// form 4.
 SIGMAX_FN between short_form(const squareplus_op& op, float x) {
@@ -196,18 +188,6 @@ SIGMAX_FN between short_form(const squareplus_op& op, float x) {
   const float h = fma(0.5f, r, 0.5f * a);  // NaN by a
   const float y = if_below(x, 0.0f, 0.25f * op.b * estimate::reciprocal(h), h);
   return {y * one_plus<-16>, fma(y, one_plus<16>, 0.25f * op.b * lost)};
-}
-
-/// x tanh(log(1 + e)) = x n / (n + 2) with n = e (e + 2), e = e^x; from x = 20 on n / (n + 2) is 1. e is off as 2^t is
-/// in `logistic`: for x > 0 that makes q too large by 2 units at most, for x < 0 too small by what the upper end has
-/// more. The estimates 6, five roundings 5, the long form 4.
-SIGMAX_FN between short_form(const mish_op&, float x) {
-  constexpr float below = one_plus<17>, above = one_plus<36>;
-  const float t = x * enlarged(math::log2_e);
-  const float e = estimate::exp2(__builtin_fminf(t, 29.0f));
-  const float n = e * (e + 2.0f);
-  const float q = n * estimate::reciprocal(fma(n, below, 2 * below));
-  return {x * q, x * fma(q, multiply_saturated(t, -exponent_slack) + above, lost)};
 }
 
 /// max(x, 0) + log(1 + e) / beta with e = e^-|beta x|, which is too small by what is said at `logistic`: for x > 0 that
@@ -220,34 +200,17 @@ SIGMAX_FN between short_form(const softplus_op& op, float x) {
   const float y = fma(e * p, 1.0f / op.beta, __builtin_fmaxf(x, 0.0f));  // NaN by e
   return {y * one_plus<-20>, fma(y, multiply_saturated(t, exponent_slack) + one_plus<20>, lost / op.beta)};
 }
-SIGMAX_FN between short_form(const log_sigmoid_op&, float x) {
-  const between y = short_form(softplus_op{}, -x);
-  return {-y.from, -y.to};
-}
-
 /// cap tanh(x / cap), an odd polynomial up to 0.6 cap, within 1.6, above cap (1 - 2 / (1 + e^2|x / cap|)). There what
 /// the exponential, its argument and the reciprocal are off by, up to 10 units, counts for 0.9 of it and less further
 /// up; a rounding and the long form make 6 more.
-SIGMAX_FN between scaled_tanh(float x, float one_over_cap, float cap) {
+SIGMAX_FN between short_form(const softcap_op& op, float x) {
+  const float cap = op.cap, one_over_cap = 1.0f / cap;
   const float e = estimate::exp2(magnitude(x) * (2 * math::log2_e * one_over_cap));
   const float large = fma(-2 * cap, estimate::reciprocal(e + 1.0f), cap);
   const float u = x * one_over_cap;
   const float p = polynomial(u * u, 0x1.fb194ap-7f, -0x1.aad0bap-5f, 0x1.1097a4p-3f, -0x1.5552a6p-2f, 0x1.fffffep-1f);
   return around<16>(if_below(magnitude(x), 0.6f * cap, x * p, __builtin_copysignf(large, x)));
 }
-SIGMAX_FN between short_form(const tanh_op&, float x) { return scaled_tanh(x, 1.0f, 1.0f); }
-SIGMAX_FN between short_form(const softcap_op& op, float x) { return scaled_tanh(x, 1.0f / op.cap, op.cap); }
-
-/// x - tanh(x), an odd polynomial up to 1, within 13, above |x| - 1 + 2 / (1 + e^2|x|), where the estimates and 2|x|
-/// are off by 13 and less further up; roundings 3, the long form 4.
-SIGMAX_FN between short_form(const tanhshrink_op&, float x) {
-  const float a = magnitude(x), e = estimate::exp2(a * (2 * math::log2_e));
-  const float large = fma(2.0f, estimate::reciprocal(e + 1.0f), a - 1.0f), s = x * x;
-  const float p =
-      polynomial(s, -0x1.44f29ap-10f, 0x1.bc20ecp-8f, -0x1.567e96p-6f, 0x1.b85c8cp-5f, -0x1.1107c0p-3f, 0x1.555544p-2f);
-  return around<21>(if_below(a, 1.0f, x * (s * p), __builtin_copysignf(large, x)));
-}
-
 /// max(x, 0) - a Phi(-a), a = |x|, with Phi(-a) = 2^t, t a polynomial in a up to 5.8. Beyond, results of f16 are x or
 /// -0; below -5.8 one end is all of what is subtracted there, the other -0, which leaves bf16 open. For each unit of
 /// |t|, which is 1 at least, its roundings make 1.5; beside them the polynomial 5, the estimate 4, the sum 1, the long
