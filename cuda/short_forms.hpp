@@ -200,6 +200,7 @@ SIGMAX_FN between short_form(const softplus_op& op, float x) {
   const float y = fma(e * p, 1.0f / op.beta, __builtin_fmaxf(x, 0.0f));  // NaN by e
   return {y * one_plus<-20>, fma(y, multiply_saturated(t, exponent_slack) + one_plus<20>, lost / op.beta)};
 }
+
 /// cap tanh(x / cap), an odd polynomial up to 0.6 cap, within 1.6, above cap (1 - 2 / (1 + e^2|x / cap|)). There what
 /// the exponential, its argument and the reciprocal are off by, up to 10 units, counts for 0.9 of it and less further
 /// up; a rounding and the long form make 6 more.
@@ -211,6 +212,7 @@ SIGMAX_FN between short_form(const softcap_op& op, float x) {
   const float p = polynomial(u * u, 0x1.fb194ap-7f, -0x1.aad0bap-5f, 0x1.1097a4p-3f, -0x1.5552a6p-2f, 0x1.fffffep-1f);
   return around<16>(if_below(magnitude(x), 0.6f * cap, x * p, __builtin_copysignf(large, x)));
 }
+
 /// max(x, 0) - a Phi(-a), a = |x|, with Phi(-a) = 2^t, t a polynomial in a up to 5.8. Beyond, results of f16 are x or
 /// -0; below -5.8 one end is all of what is subtracted there, the other -0, which leaves bf16 open. For each unit of
 /// |t|, which is 1 at least, its roundings make 1.5; beside them the polynomial 5, the estimate 4, the sum 1, the long
