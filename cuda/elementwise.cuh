@@ -52,6 +52,15 @@ SIGMAX_FN float chosen(std::uint32_t bit, const float (&v)[n]) {
   return one;
 }
 
+/// `op` for the long form of what is left open. On sm_100 gates would spill.
+template <int inputs, class Op>
+SIGMAX_FN Op for_long_form(const Op& op) {
+#if defined(__CUDA_ARCH__) && __CUDA_ARCH__ / 100 == 10
+  if constexpr (inputs > 1) return op;
+#endif
+  return afresh(op);
+}
+
 /// A vector of results that an op's short form leaves open in a few numbers of a thousand: where both ends of what it
 /// returns round to one 16-bit number, that is the result. One question decides for the whole vector.
 template <class Op, class Type, int n, class... Inputs>
@@ -82,7 +91,7 @@ SIGMAX_FN vector evaluate_short_form(const Op& op, Type type, const Inputs (&...
 #pragma unroll 1
   for (; again != 0; again &= again - 1) {
     const std::uint32_t bit = again & (0u - again);
-    const float both[n] = {evaluate<accuracy::high>(afresh(op), true, chosen(bit, x)...)};
+    const float both[n] = {evaluate<accuracy::high>(for_long_form<sizeof...(Inputs)>(op), true, chosen(bit, x)...)};
     const std::uint32_t one = pack(both, type).word[0] & 0xffffu;
 #pragma unroll
     for (int k = 0; k < n; ++k) {
@@ -110,7 +119,7 @@ SIGMAX_FN vector evaluate_with_fallback(const Op& op, Type type, const Inputs (&
 #pragma unroll 1
     for (; again != 0; again &= again - 1) {
       const std::uint32_t bit = again & (0u - again);
-      const float result = evaluate<accuracy::high>(afresh(op), true, chosen(bit, x)...);
+      const float result = evaluate<accuracy::high>(for_long_form<sizeof...(Inputs)>(op), true, chosen(bit, x)...);
 #pragma unroll
       for (int k = 0; k < n; ++k) y[k] = (bit & 1u << k) != 0 ? result : y[k];
     }
