@@ -4,7 +4,7 @@
 #include "../kernels/activations.hpp"
 #include "kernels.hpp"
 #include "load_store.cuh"
-#include "short_forms.hpp"
+#include "sure_forms.hpp"
 
 namespace sigmax {
 namespace {
@@ -52,6 +52,15 @@ SIGMAX_FN float chosen(std::uint32_t bit, const float (&v)[n]) {
   return one;
 }
 
+/// `op` for the long form of what is left open. On sm_100 gates would spill.
+template <int inputs, class Op>
+SIGMAX_FN Op for_long_form(const Op& op) {
+#if defined(__CUDA_ARCH__) && __CUDA_ARCH__ / 100 == 10
+  if constexpr (inputs > 1) return op;
+#endif
+  return afresh(op);
+}
+
 /// A vector of results that an op's short form leaves open in a few numbers of a thousand: where both ends of what it
 /// returns round to one 16-bit number, that is the result. One question decides for the whole vector.
 template <class Op, class Type, int n, class... Inputs>
@@ -64,12 +73,12 @@ SIGMAX_FN vector evaluate_short_form(const Op& op, Type type, const Inputs (&...
       from[k] = y.from, to[k] = y.to;
     }
   };
-  bool close = false;
-  if constexpr (std::is_same_v<Type, bfloat16> && has_close_form<Op>) {
-    close = is_close(op);
-    if (close) ends([&](float v) { return close_form(op, v); });
-  }
-  if (!close) ends([&](auto... v) { return short_form(op, v...); });
+  if constexpr (!has_close_form<Op, Type>)
+    ends([&](auto... v) { return short_form(op, v...); });
+  else if (is_default(op))
+    ends([&](float v) { return close_form(op, v, type); });
+  else if constexpr (has_short_form<Op, Inputs...>)
+    ends([own = afresh(op)](float v) { return short_form(own, v); });
   vector result = pack(from, type);
   const vector other = pack(to, type);
   std::uint32_t difference[n / 2], any = 0;
@@ -82,7 +91,7 @@ SIGMAX_FN vector evaluate_short_form(const Op& op, Type type, const Inputs (&...
 #pragma unroll 1
   for (; again != 0; again &= again - 1) {
     const std::uint32_t bit = again & (0u - again);
-    const float both[n] = {evaluate<accuracy::high>(op, true, chosen(bit, x)...)};
+    const float both[n] = {evaluate<accuracy::high>(for_long_form<sizeof...(Inputs)>(op), true, chosen(bit, x)...)};
     const std::uint32_t one = pack(both, type).word[0] & 0xffffu;
 #pragma unroll
     for (int k = 0; k < n; ++k) {
@@ -93,35 +102,45 @@ SIGMAX_FN vector evaluate_short_form(const Op& op, Type type, const Inputs (&...
   return result;
 }
 
-/// A vector of results of the 16-bit dtype `type`, T or dtype, with the bits of `evaluate` (cpu/elementwise.cpp has the
-/// same by other means): from the short form, or not rounded to odd but in the middle between two 16-bit numbers. What
-/// that leaves open, a few in a thousand, is computed again one at a time, so that the longer formula is in the code
-/// once.
+/// From the short form, or not rounded to odd but in the middle between two 16-bit numbers. What that leaves open, a
+/// few in a thousand, is computed again one at a time, so that the longer formula is in the code once.
 template <class Op, class Type, int n, class... Inputs>
-SIGMAX_FN vector evaluate_16_bits(const Op& op, Type type, const Inputs (&... x)[n]) {
-  float y[n];
-  if constexpr (std::is_same_v<Type, bfloat16> && has_sure_form<Op>) {
-#pragma unroll
-    for (int k = 0; k < n; ++k) y[k] = sure_form(op, x[k]...);
-    return pack(y, type);
-  } else if constexpr (has_short_form<Op, Inputs...>) {
+SIGMAX_FN vector evaluate_with_fallback(const Op& op, Type type, const Inputs (&... x)[n]) {
+  if constexpr (has_short_form<Op, Inputs...> || has_close_form<Op, Type>) {
     return evaluate_short_form(op, type, x...);
   } else {
-    const Op first = nudged(op, type);
+    float y[n];
     std::uint32_t again = 0;
 #pragma unroll
     for (int k = 0; k < n; ++k) {
-      y[k] = first(x[k]...);
+      y[k] = op(x[k]...);
       if constexpr (has_residual<Op, float>) again |= is_middle(y[k], type) ? 1u << k : 0u;
     }
 #pragma unroll 1
     for (; again != 0; again &= again - 1) {
       const std::uint32_t bit = again & (0u - again);
-      const float result = evaluate<accuracy::high>(op, true, chosen(bit, x)...);
+      const float result = evaluate<accuracy::high>(for_long_form<sizeof...(Inputs)>(op), true, chosen(bit, x)...);
 #pragma unroll
       for (int k = 0; k < n; ++k) y[k] = (bit & 1u << k) != 0 ? result : y[k];
     }
     return pack(y, type);
+  }
+}
+
+/// A vector of results of the 16-bit dtype `type`, T or dtype, with the bits of `evaluate` (cpu/elementwise.cpp has the
+/// same by other means).
+template <class Op, class Type, int n, class... Inputs>
+SIGMAX_FN vector evaluate_16_bits(const Op& op, Type type, const Inputs (&... x)[n]) {
+  if constexpr (has_sure_form<Op, Type>) {
+    if (is_default(op)) {
+      float y[n];
+#pragma unroll
+      for (int k = 0; k < n; ++k) y[k] = sure_form(op, x[k]..., type);
+      return pack(y, type);
+    }
+    return evaluate_with_fallback(afresh(op), type, x...);
+  } else {
+    return evaluate_with_fallback(op, type, x...);
   }
 }
 

@@ -1,7 +1,8 @@
 // Forms of activations for 16-bit results on a GPU, by the hardware's estimates of 2^t and 1 / d. An estimate's bits
 // are the machine's, so a form returns two numbers that its op's long form lies between, in any order: where both round
-// to one 16-bit number, that is the result, else the long form is computed (elementwise.cuh). An op without such a form
-// takes its own ones. Errors below are in units of 2^-24, relative: half an ULP at most, an ULP at least two of them.
+// to one 16-bit number, that is the result, else the long form is computed (elementwise.cuh). These hold for any
+// parameters and inputs, those of gates too; sure_forms.hpp has shorter ones for less. An op without any takes its long
+// form. Errors below are in units of 2^-24, relative: half an ULP at most, an ULP at least two of them.
 #pragma once
 
 #include <cmath>
@@ -82,16 +83,27 @@ SIGMAX_FN float add_saturated(float x, float a, float b) {
 /// |x|, which the compiler makes a flag of the instruction that takes it; `abs` on bits is one of its own.
 SIGMAX_FN float magnitude(float x) { return __builtin_fabsf(x); }
 
-/// max(x, -0), of two zeros the positive one, NaN if x is: an instruction since sm_80.
-SIGMAX_FN float positive_part(float x) {
+/// max(x, bound) and min(x, bound), NaN if x is, of two zeros the positive and the negative one: an instruction since
+/// sm_80.
+SIGMAX_FN float maximum(float x, float bound) {
 #if defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 800
   float y;
-  asm("max.NaN.f32 %0, %1, %2;" : "=f"(y) : "f"(x), "f"(-0.0f));
+  asm("max.NaN.f32 %0, %1, %2;" : "=f"(y) : "f"(x), "f"(bound));
   return y;
 #else
-  return x < 0 ? -0.0f : x;
+  return x < bound ? bound : x;
 #endif
 }
+SIGMAX_FN float minimum(float x, float bound) {
+#if defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 800
+  float y;
+  asm("min.NaN.f32 %0, %1, %2;" : "=f"(y) : "f"(x), "f"(bound));
+  return y;
+#else
+  return bound < x ? bound : x;
+#endif
+}
+SIGMAX_FN float positive_part(float x) { return maximum(x, -0.0f); }
 
 /// x < bound ? yes : no, both computed: nvcc makes branches of long sides, which a warp then takes one after the other.
 SIGMAX_FN float if_below(float x, float bound, float yes, float no) {
@@ -114,7 +126,7 @@ SIGMAX_FN float polynomial(float x, float p, Rest... rest) {
 }
 
 template <int units>
-inline constexpr float one_plus = 1 + units * 0x1p-24f;
+inline constexpr float one_plus = 1 + units * 0x1p-24f;  // above 1 of even units
 
 struct between {
   float from, to;
@@ -168,15 +180,6 @@ SIGMAX_FN between short_form(const Op& op, float x) {
   return factor(op, x) * x;
 }
 
-/// 2^t, t = x log2(e) off by 2 units: 1.4 for each unit of |t|, on both sides. The estimate 4, three roundings, the
-/// long form 2. What is lost is a result down to 2^-136, below which there is none.
-SIGMAX_FN between short_form(const exp_op&, float x) {
-  const float t = x * math::log2_e, e = estimate::exp2(t);
-  const float slack = multiply_saturated(magnitude(t), 3 * 0x1p-24f);  // twice that: at inf neither end may be 0 inf
-  const float rest = multiply_saturated(t + 136.0f, 1.0f);
-  return {e * fma(slack, -0.5f, one_plus<-10>), fma(e, fma(slack, 0.5f, one_plus<10>), rest * lost)};
-}
-
 /// h = (|x| + sqrt(x^2 + b)) / 2, for x < 0 b / (4 h). The root's estimate 4, the reciprocal's 2, roundings 4, the long
 /// form 4.
 SIGMAX_FN between short_form(const squareplus_op& op, float x) {
@@ -185,18 +188,6 @@ SIGMAX_FN between short_form(const squareplus_op& op, float x) {
   const float h = fma(0.5f, r, 0.5f * a);  // NaN by a
   const float y = if_below(x, 0.0f, 0.25f * op.b * estimate::reciprocal(h), h);
   return {y * one_plus<-16>, fma(y, one_plus<16>, 0.25f * op.b * lost)};
-}
-
-/// x tanh(log(1 + e)) = x n / (n + 2) with n = e (e + 2), e = e^x; from x = 20 on n / (n + 2) is 1. e is off as 2^t is
-/// in `logistic`: for x > 0 that makes q too large by 2 units at most, for x < 0 too small by what the upper end has
-/// more. The estimates 6, five roundings 5, the long form 4.
-SIGMAX_FN between short_form(const mish_op&, float x) {
-  constexpr float below = one_plus<17>, above = one_plus<36>;
-  const float t = x * enlarged(math::log2_e);
-  const float e = estimate::exp2(__builtin_fminf(t, 29.0f));
-  const float n = e * (e + 2.0f);
-  const float q = n * estimate::reciprocal(fma(n, below, 2 * below));
-  return {x * q, x * fma(q, multiply_saturated(t, -exponent_slack) + above, lost)};
 }
 
 /// max(x, 0) + log(1 + e) / beta with e = e^-|beta x|, which is too small by what is said at `logistic`: for x > 0 that
@@ -209,32 +200,17 @@ SIGMAX_FN between short_form(const softplus_op& op, float x) {
   const float y = fma(e * p, 1.0f / op.beta, __builtin_fmaxf(x, 0.0f));  // NaN by e
   return {y * one_plus<-20>, fma(y, multiply_saturated(t, exponent_slack) + one_plus<20>, lost / op.beta)};
 }
-SIGMAX_FN between short_form(const log_sigmoid_op&, float x) {
-  const between y = short_form(softplus_op{}, -x);
-  return {-y.from, -y.to};
-}
 
 /// cap tanh(x / cap), an odd polynomial up to 0.6 cap, within 1.6, above cap (1 - 2 / (1 + e^2|x / cap|)). There what
 /// the exponential, its argument and the reciprocal are off by, up to 10 units, counts for 0.9 of it and less further
 /// up; a rounding and the long form make 6 more.
-SIGMAX_FN between scaled_tanh(float x, float one_over_cap, float cap) {
+SIGMAX_FN between short_form(const softcap_op& op, float x) {
+  const float cap = op.cap, one_over_cap = 1.0f / cap;
   const float e = estimate::exp2(magnitude(x) * (2 * math::log2_e * one_over_cap));
   const float large = fma(-2 * cap, estimate::reciprocal(e + 1.0f), cap);
   const float u = x * one_over_cap;
   const float p = polynomial(u * u, 0x1.fb194ap-7f, -0x1.aad0bap-5f, 0x1.1097a4p-3f, -0x1.5552a6p-2f, 0x1.fffffep-1f);
   return around<16>(if_below(magnitude(x), 0.6f * cap, x * p, __builtin_copysignf(large, x)));
-}
-SIGMAX_FN between short_form(const tanh_op&, float x) { return scaled_tanh(x, 1.0f, 1.0f); }
-SIGMAX_FN between short_form(const softcap_op& op, float x) { return scaled_tanh(x, 1.0f / op.cap, op.cap); }
-
-/// x - tanh(x), an odd polynomial up to 1, within 13, above |x| - 1 + 2 / (1 + e^2|x|), where the estimates and 2|x|
-/// are off by 13 and less further up; roundings 3, the long form 4.
-SIGMAX_FN between short_form(const tanhshrink_op&, float x) {
-  const float a = magnitude(x), e = estimate::exp2(a * (2 * math::log2_e));
-  const float large = fma(2.0f, estimate::reciprocal(e + 1.0f), a - 1.0f), s = x * x;
-  const float p =
-      polynomial(s, -0x1.44f29ap-10f, 0x1.bc20ecp-8f, -0x1.567e96p-6f, 0x1.b85c8cp-5f, -0x1.1107c0p-3f, 0x1.555544p-2f);
-  return around<21>(if_below(a, 1.0f, x * (s * p), __builtin_copysignf(large, x)));
 }
 
 /// max(x, 0) - a Phi(-a), a = |x|, with Phi(-a) = 2^t, t a polynomial in a up to 5.8. Beyond, results of f16 are x or
@@ -257,61 +233,6 @@ template <class Op, class... Inputs>
 concept has_short_form = requires(const Op& op, Inputs... x) {
   short_form(op, x...);
 };
-
-// Of bf16 there are so few numbers that for some ops none has a result too near to the middle between two others: a
-// form needs no ends then. Or ends are needed for few, and may be nearer than roundings of any argument would allow.
-// short_forms_test takes all inputs with each estimate off by all it may be, either way: results are monotonic in both.
-/// max(x, 0) - a Phi(-a), a = |x|, with Phi(-a) = 2^(t - 8) h(a), t = 8 - a^2 log2(e) / 2 and 2^-8 h a polynomial in
-/// 1 / (a + 3.25): eight more binades before the estimate of 2^t is lost, all that bf16 has. Beyond 14.6 nothing is
-/// left. The coefficients are those of fit/short_forms.py but for some last bits, chosen so that Phi is 1 / 2 near 0,
-/// whatever the estimates' errors, and the two inputs of bf16 come out right (+-0.336) that are nearest to a middle.
-SIGMAX_FN float sure_form(const gelu_op&, float x) {
-  const float a = __builtin_fminf(magnitude(x), 14.6f);
-  const float t = fma(a * a, -0.5f * math::log2_e, 8.0f), u = estimate::reciprocal(a + 3.25f);
-  const float h = polynomial(u, 0x1.c37724p+0f, -0x1.1956bap+1f, 0x1.8e6b34p-1f, -0x1.246028p-5f, 0x1.9a3e9cp-5f,
-                             0x1.d11c58p-7f, 0x1.4d6e0ep-8f, 0x1.986f6cp-10f);
-  return fma(-a, __builtin_fminf(h * u * estimate::exp2(t), 0.5f), positive_part(x));
-}
-/// 2^12 more before the estimates lose the tail, whose argument ends with a finite factor of 0. Below 2^-100 exact
-/// halves.
-SIGMAX_FN float sure_form(const gelu_tanh_op&, float x) {
-  constexpr float c1 = -math::log2_e * gelu_tanh_op::c1_high, c3 = -math::log2_e * gelu_tanh_op::c3_high;
-  const float r = estimate::reciprocal(estimate::exp2(fma(x, fma(x * x, c3, c1), -12.0f)) + 0x1p-12f);
-  return __builtin_fmaxf(x, -0x1p100f) * 0x1p-12f * if_below(magnitude(x), 0x1p-100f, 0x1p11f, r);
-}
-SIGMAX_FN between close_form(float beta, float x) {
-  constexpr float below = one_plus<5>, above = one_plus<10>;
-  const float e = estimate::exp2(x * (-math::log2_e * beta)), r = estimate::reciprocal(fma(e, below, below));
-  return {x * r, x * fma(r, above, lost)};
-}
-SIGMAX_FN between close_form(const silu_op& op, float x) { return close_form(op.beta, x); }
-SIGMAX_FN between close_form(const quick_gelu_op& op, float x) { return close_form(op.alpha, x); }
-/// The parameter for which the test holds it.
-SIGMAX_FN bool is_close(const silu_op& op) { return op.beta == silu_op{}.beta; }
-SIGMAX_FN bool is_close(const quick_gelu_op& op) { return op.alpha == quick_gelu_op{}.alpha; }
-
-template <class Op>
-concept has_sure_form = requires(const Op& op, float x) {
-  sure_form(op, x);
-};
-template <class Op>
-concept has_close_form = requires(const Op& op, float x) {
-  close_form(op, x);
-};
-
-/// For alpha = 1 / 6 results in the middle are those of multiples of 3. This one's are on the side where those of the
-/// f32 next to 1 / 6 are, all but those next to 1 / 2 or 0, and no others change
-/// sides (short_forms_test): few are left to compute again.
-template <class Op>
-SIGMAX_FN Op nudged(const Op& op, bfloat16) {
-  if constexpr (std::is_same_v<Op, hard_sigmoid_op> || std::is_same_v<Op, hard_swish_op>)
-    if (op.alpha == Op{}.alpha && op.beta == Op{}.beta) return Op{op.alpha * one_plus<32>, op.beta};
-  return op;
-}
-template <class Op, class Type>
-SIGMAX_FN Op nudged(const Op& op, Type) {
-  return op;
-}
 
 // The product's rounding moves both ends and the long form's result alike.
 template <class Op>

@@ -38,26 +38,10 @@ def tanh(s):
     return mp.tanh(mp.sqrt(s)) / mp.sqrt(s)
 
 
-def tanhshrink(s):
-    return (mp.sqrt(s) - mp.tanh(mp.sqrt(s))) / mp.sqrt(s) ** 3
-
-
 def log1p(e):
     return mp.log1p(e) / e
 
 
 fit("tanh(x) / x in x^2", tanh, relative(tanh), 4, 1e-9, 0.6**2)
-fit("(x - tanh(x)) / x^3 in x^2", tanhshrink, relative(tanhshrink), 5, 1e-4, 1)
 fit("log1p(e) / e", log1p, relative(log1p), 7, 1e-9, 1)
 fit("log2(Phi(-a))", lambda a: mp.log(mp.erfc(a / mp.sqrt(2)) / 2, 2), lambda a: mp.log(2), 10, 0, 5.8)
-
-# h(a) = Phi(-a) e^(a^2 / 2) is u times a polynomial in u = 1 / (a + 3.25), times 2^-8.
-phi_0, phi_1 = 1 / (14.6 + 3.25), 1 / 3.25
-
-
-def phi(u):
-    a = 1 / u - mp.mpf(3.25)
-    return mp.erfc(a / mp.sqrt(2)) / 2 * mp.exp(a * a / 2) / u / 256
-
-
-fit("Phi(-a) e^(a^2 / 2) / (256 u) in u", phi, relative(phi), 7, phi_0, phi_1)
