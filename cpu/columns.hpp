@@ -75,7 +75,7 @@ void max_rows(const float* x, std::int64_t stride, int rows, std::int64_t n, con
   with_score(
       terms, [&](auto kind) __attribute__((always_inline)) {
         for (std::int64_t r = 0; r < rows; ++r)
-          lanes_max(x + r * stride, n, score_of<decltype(kind)>(terms + r), vec(-infinity))
+          lanes_max(x + r * stride, n, score_of<decltype(kind)>(terms, r), vec(-infinity))
               .store_aligned(found + r * lanes);
       });
   to_columns(found, lanes, rows, lanes, t);
@@ -153,7 +153,7 @@ __attribute__((noinline)) void exp_sum_rows_of(const float* x, std::int64_t x_st
       float* const out = y != nullptr ? y + r * y_stride : nullptr;
       const auto e = numerators.template of<with_offset.value>(r);
       const outgoing_rows* const drained = draining ? before : nullptr;
-      const Score score = score_of<Score>(terms + r);
+      const Score score = score_of<Score>(terms, r);
       if (n > softmax_lanes) {
         sum[r].begin(numerators_start * unit);
         exp_sum_draining<tier>(in, out, next + r * x_stride, n, max[r], score, e, sum[r], drained, r);

@@ -93,14 +93,15 @@ struct mask_score {
     return {masked_score(v.first * scale, m.first), masked_score(v.second * scale, m.second)};
   }
 };
+/// Of row r.
 template <class Score>
-SIGMAX_FN Score score_of(const score_terms* terms) {
+SIGMAX_FN Score score_of(const score_terms* terms, std::int64_t r = 0) {
   if constexpr (std::is_same_v<Score, plain_score>)
     return {};
   else if constexpr (std::is_same_v<Score, scale_score>)
-    return {vec(terms->scale)};
+    return {vec(terms[r].scale)};
   else
-    return {vec(terms->scale), terms->mask};
+    return {vec(terms[r].scale), terms[r].mask};
 }
 /// Calls loop(score) with the one that `terms` describe.
 template <class F>
@@ -356,7 +357,7 @@ template <accuracy tier, class Score, class F>
 SIGMAX_FN void with_drain(const outgoing_rows* before, int r, Score, F loop) {
   if (before == nullptr || r >= before->rows) return loop(no_drain{});
   if (!before->logarithm) return loop(drain_row(*before, r, last_scale<tier>(*before, r)));
-  loop(drain_row(*before, r, last_shift<tier, Score>(*before, r, score_of<Score>(before->terms + r))));
+  loop(drain_row(*before, r, last_shift<tier, Score>(*before, r, score_of<Score>(before->terms, r))));
 }
 
 /// exp_sum while row r of `before` is drained; before it, where both at once are not worth a loop of their own.
