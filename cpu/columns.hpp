@@ -144,7 +144,8 @@ __attribute__((noinline)) void exp_sum_rows_of(const float* x, std::int64_t x_st
                                                const float* next, int rows, std::int64_t n, const float* max,
                                                const score_terms* terms, double* total,
                                                const outgoing_rows* before) noexcept {
-  constexpr float unit = numerator<tier, false>::unit;
+  constexpr float unit = numerator<tier, false>::unit, start = numerators_start * unit;
+  constexpr int used = numerator<tier, false>::halved ? softmax_lanes / 2 : softmax_lanes;
   const row_numerators<tier> numerators(max, rows);
   softmax_sum sum[side_by_side];
   const auto sums = [&](auto with_offset) __attribute__((always_inline)) {
@@ -155,8 +156,7 @@ __attribute__((noinline)) void exp_sum_rows_of(const float* x, std::int64_t x_st
       const outgoing_rows* const drained = draining ? before : nullptr;
       const Score score = score_of<Score>(terms, r);
       if (n > softmax_lanes) {
-        sum[r].begin(numerators_start * unit);
-        exp_sum_draining<tier>(in, out, next + r * x_stride, n, max[r], score, e, sum[r], drained, r);
+        exp_sum_draining<tier>(in, out, next + r * x_stride, n, max[r], score, e, sum[r], &start, drained, r);
         continue;
       }
       with_drain<tier>(
@@ -174,7 +174,8 @@ __attribute__((noinline)) void exp_sum_rows_of(const float* x, std::int64_t x_st
   else
     sums(std::false_type{});
   for (int r = 0; r < rows; ++r)
-    total[r] = lanes_total(sum[r].high, n <= softmax_lanes ? nullptr : sum[r].low, numerators_start * unit) *
+    total[r] = (n <= softmax_lanes ? lanes_total<softmax_lanes>(sum[r].high, nullptr, 0)
+                                   : lanes_total<used>(sum[r].high, sum[r].low, start)) *
                static_cast<double>(1 / unit);
 }
 
@@ -215,8 +216,9 @@ void exp_sum_columns(const float* t, float* e, std::int64_t n, const float* max,
   }
   alignas(64) double sum[softmax_lanes * side_by_side];
   for (int at = 0; at < used * side_by_side; at += lanes) {
-    auto h = xsimd::widen(vec::load_aligned(high + at));
-    if (n > softmax_lanes) take_off(h, vec::load_aligned(low + at), start);
+    auto h = xsimd::widen(vec::load_aligned(high + at) - vec(n > softmax_lanes ? start : 0.0f));
+    const auto rest = xsimd::widen(n > softmax_lanes ? vec::load_aligned(low + at) : vec(0.0f));
+    for (std::size_t i = 0; i < 2; ++i) h[i] = h[i] + rest[i];
     h[0].store_aligned(sum + at);
     h[1].store_aligned(sum + at + lanes / 2);
   }
@@ -304,6 +306,8 @@ inline constexpr softmax_steps steps = {numerator<tier, false>::unit,
                                         row_scale<tier>,
                                         row_exp_scale<tier>,
                                         row_shift<tier>,
+                                        rows_scale<tier>,
+                                        rows_shift<tier>,
                                         exp_sum_rows<tier>,
                                         exp_sum_columns<tier>,
                                         scale_columns<tier>,

@@ -144,18 +144,17 @@ void direct_rows(const softmax_plan& plan, const nest_cursor& cursor, int rows, 
     }
     return;
   }
-  for (int r = 0; r < rows; ++r) {
-    const float* const in = x + r * x_step;
-    float* const out = y + r * y_step;
-    if (keep)
-      plan.steps->scale(e + r * e_step, out, n, high[r], low[r], plan.streaming);
-    else if (plan.logarithm)
-      plan.steps->shift(in, out, n, max[r], high[r], low[r], scored != nullptr ? scored + r : nullptr, plan.streaming);
-    else
-      plan.steps->exp_scale(in, out, n, max[r], high[r], low[r], scored != nullptr ? scored + r : nullptr,
-                            plan.streaming);
-    if (n < plan.columns) k.row_fill(out + n, plan.columns - n, rest, plan.streaming);
+  if (keep) {
+    plan.steps->scale_rows(e, e_step, y, y_step, rows, n, high, low, plan.streaming);
+  } else if (plan.logarithm) {
+    plan.steps->shift_rows(x, x_step, y, y_step, rows, n, max, high, low, scored, plan.streaming);
+  } else {
+    for (int r = 0; r < rows; ++r)
+      plan.steps->exp_scale(x + r * x_step, y + r * y_step, n, max[r], high[r], low[r],
+                            scored != nullptr ? scored + r : nullptr, plan.streaming);
   }
+  for (int r = 0; r < rows && n < plan.columns; ++r)
+    k.row_fill(y + r * y_step + n, plan.columns - n, rest, plan.streaming);
 }
 
 /// Plain rows of few columns, side by side.

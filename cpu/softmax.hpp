@@ -212,6 +212,7 @@ SIGMAX_FN void add(vec& high, vec& low, vec x) {
 /// A pair of the virtual lanes, in registers.
 struct lane_pair {
   pair high, low;
+  explicit SIGMAX_FN lane_pair(vec start) : high{start, start}, low{vec(0.0f), vec(0.0f)} {}
   explicit SIGMAX_FN lane_pair(const softmax_sum& sum, int l)
       : high{vec::load_aligned(sum.high + l), vec::load_aligned(sum.high + l + lanes)},
         low{vec::load_aligned(sum.low + l), vec::load_aligned(sum.low + l + lanes)} {}
@@ -229,13 +230,17 @@ struct lane_pair {
 };
 
 /// Adds value(i, count), the `count` values from i on, for all n of a chunk. Beyond `count` a pair must hold zeros.
+/// `begin`: the sum is yet to begin, at *begin, and n is more than softmax_lanes.
 template <bool started, class F>
-SIGMAX_FN void sum_row(std::int64_t n, softmax_sum& sum, F value) {
+SIGMAX_FN void sum_row(std::int64_t n, softmax_sum& sum, const float* begin, F value) {
+  const auto lanes_from = [&](int l) __attribute__((always_inline)) {
+    return begin != nullptr ? lane_pair(vec(*begin)) : lane_pair(sum, l);
+  };
   const auto adding_to = [](lane_pair & t) __attribute__((always_inline)) {
     return [&](pair v) __attribute__((always_inline)) { t.template take<started>(v); };
   };
   if constexpr (softmax_lanes == 2 * pair_size) {  // all lanes stay in registers
-    lane_pair even(sum, 0), odd(sum, pair_size);
+    lane_pair even = lanes_from(0), odd = lanes_from(pair_size);
     std::int64_t i = 0;
     for (; i + softmax_lanes <= n; i += softmax_lanes) {
       value(i, std::int64_t{pair_size}, adding_to(even));
@@ -251,7 +256,7 @@ SIGMAX_FN void sum_row(std::int64_t n, softmax_sum& sum, F value) {
   for (std::int64_t start = 0; start < n; start += softmax_block) {
     const std::int64_t end = start + softmax_block < n ? start + softmax_block : n;
     for (int l = 0; l < softmax_lanes && start + l < end; l += pair_size) {
-      lane_pair t(sum, l);
+      lane_pair t = start == 0 ? lanes_from(l) : lane_pair(sum, l);
       std::int64_t i = start + l;
       for (; i + pair_size <= end; i += softmax_lanes) value(i, std::int64_t{pair_size}, adding_to(t));
       if (i < end) value(i, end - i, adding_to(t));
@@ -262,13 +267,13 @@ SIGMAX_FN void sum_row(std::int64_t n, softmax_sum& sum, F value) {
 
 /// The same with half of the lanes: what is half a turn apart is added before it goes to its lane.
 template <class F>
-SIGMAX_FN void sum_row_halved(std::int64_t n, softmax_sum& sum, F value) {
+SIGMAX_FN void sum_row_halved(std::int64_t n, softmax_sum& sum, const float* begin, F value) {
   constexpr int half = softmax_lanes / 2;
   static_assert(half % pair_size == 0);
   for (std::int64_t start = 0; start < n; start += softmax_block) {
     const std::int64_t end = half > pair_size && start + softmax_block < n ? start + softmax_block : n;
     for (int l = 0; l < half && start + l < end; l += pair_size) {
-      lane_pair t(sum, l);
+      lane_pair t = start == 0 && begin != nullptr ? lane_pair(vec(*begin)) : lane_pair(sum, l);
       pair a, b;
       std::int64_t i = start + l;
       const auto take_a = [&](pair v) __attribute__((always_inline)) { a = v; };
@@ -298,7 +303,7 @@ SIGMAX_FN vec scaled(vec x, vec high, vec low) {
 
 template <class Score, class F, class G>
 SIGMAX_FN void exp_sum(const float* x, float* y, const float* next, std::int64_t n, float max, Score score,
-                       F numerator_of, softmax_sum& sum, G drain) {
+                       F numerator_of, softmax_sum& sum, const float* begin, G drain) {
   const auto value =
       [ =, m = vec(max) ](std::int64_t i, std::int64_t count, auto&& add_pair) __attribute__((always_inline)) {
     for (int at = 0; at < pair_size; at += 16) __builtin_prefetch(next + i + at);
@@ -315,9 +320,9 @@ SIGMAX_FN void exp_sum(const float* x, float* y, const float* next, std::int64_t
     add_pair(v);
   };
   if constexpr (F::halved)
-    sum_row_halved(n, sum, value);
+    sum_row_halved(n, sum, begin, value);
   else
-    sum_row<true>(n, sum, value);
+    sum_row<true>(n, sum, begin, value);
 }
 /// The last step of a row's elements: of logarithms or of numerators.
 template <accuracy tier, class Score>
@@ -363,15 +368,16 @@ SIGMAX_FN void with_drain(const outgoing_rows* before, int r, Score, F loop) {
 /// exp_sum while row r of `before` is drained; before it, where both at once are not worth a loop of their own.
 template <accuracy tier, class Score, class F>
 SIGMAX_FN void exp_sum_draining(const float* x, float* y, const float* next, std::int64_t n, float max, Score score,
-                                F numerator_of, softmax_sum& sum, const outgoing_rows* before, int r) {
+                                F numerator_of, softmax_sum& sum, const float* begin, const outgoing_rows* before,
+                                int r) {
   with_drain<tier>(
       before, r, score, [&](auto drain) __attribute__((always_inline)) {
         if constexpr (F::rare)
           for (std::int64_t i = 0; i < n; i += pair_size) drain(i);
         else
-          exp_sum(x, y, next, n, max, score, numerator_of, sum, drain);
+          exp_sum(x, y, next, n, max, score, numerator_of, sum, begin, drain);
       });
-  if constexpr (F::rare) exp_sum(x, y, next, n, max, score, numerator_of, sum, no_drain{});
+  if constexpr (F::rare) exp_sum(x, y, next, n, max, score, numerator_of, sum, begin, no_drain{});
 }
 
 /// With loops for one kind of score only: a function with all of them keeps too little in registers.
@@ -382,7 +388,7 @@ __attribute__((noinline)) void exp_sum_of(const float* x, float* y, const float*
   const Score score = score_of<Score>(terms);
   with_numerator<tier>(
       max, [&](auto e) __attribute__((always_inline)) {
-        exp_sum_draining<tier>(x, y, next, n, max, score, e, sum, before, 0);
+        exp_sum_draining<tier>(x, y, next, n, max, score, e, sum, nullptr, before, 0);
       });
 }
 template <accuracy tier>
@@ -397,7 +403,7 @@ void row_exp_sum(const float* x, float* y, const float* next, std::int64_t n, fl
 /// With b null, of a alone. What the products lose to rounding is added, too.
 void row_dot(const float* a, const float* b, std::int64_t n, softmax_sum& sum) noexcept {
   sum_row<false>(
-      n, sum, [=](std::int64_t i, std::int64_t count, auto&& add_pair) __attribute__((always_inline)) {
+      n, sum, nullptr, [=](std::int64_t i, std::int64_t count, auto&& add_pair) __attribute__((always_inline)) {
         const auto part = [&](const float* p) __attribute__((always_inline)) {
           return count == pair_size ? load(p + i) : load_partial(p + i, count);
         };
@@ -412,26 +418,42 @@ void row_dot(const float* a, const float* b, std::int64_t n, softmax_sum& sum) n
 
 using vec_double = xsimd::batch<double, arch>;
 
-/// What lanes hold above `start`.
-SIGMAX_FN void take_off(std::array<vec_double, 2>& high, vec low, float start) {
-  const auto rest = xsimd::widen(low);
-  for (std::size_t i = 0; i < 2; ++i) high[i] = (high[i] - vec_double(static_cast<double>(start))) + rest[i];
+/// What is left of v where the upper half of its lanes has met the lower one, until `least` are.
+template <class V>
+SIGMAX_FN void meet(V* v, int count, int least) {
+#pragma GCC unroll 8
+  for (int half = count / 2; half * static_cast<int>(V::size) >= least; half /= 2)
+#pragma GCC unroll 16
+    for (int g = 0; g < half; ++g) v[g] = v[g] + v[g + half];
 }
 
-/// Lane l meets l + 32, l + 16, ... l + 1. `low` null: each lane is a value, and started at none.
+/// Lane l of `used` meets l + 32, l + 16, ... l + 1, in double; the low parts do so in float as far as 16 lanes, which
+/// rounds what is 2^-24 of the whole. `low` null: each lane is a value, and started at none.
+template <int used>
 SIGMAX_FN double lanes_total(const float* high, const float* low, float start) {
-  constexpr int width = lanes / 2, count = softmax_lanes / width;
+  constexpr int width = lanes / 2, count = used / width, single = 16;
+  static_assert(lanes <= single && used >= single);
   vec_double sum[count];
 #pragma GCC unroll 16
-  for (int l = 0; l < softmax_lanes; l += lanes) {
-    auto h = xsimd::widen(vec::load_aligned(high + l));
-    if (low != nullptr) take_off(h, vec::load_aligned(low + l), start);
+  for (int l = 0; l < used; l += lanes) {
+    vec v = vec::load_aligned(high + l);
+    if (low != nullptr) v = v - vec(start);  // exact
+    const auto h = xsimd::widen(v);
     sum[l / width] = h[0], sum[l / width + 1] = h[1];
   }
-#pragma GCC unroll 8
-  for (int half = count / 2; half > 0; half /= 2)
+  meet(sum, count, single);
+  if (low != nullptr) {
+    vec rest[used / lanes];
 #pragma GCC unroll 16
-    for (int g = 0; g < half; ++g) sum[g] = sum[g] + sum[g + half];
+    for (int l = 0; l < used; l += lanes) rest[l / lanes] = vec::load_aligned(low + l);
+    meet(rest, used / lanes, single);
+#pragma GCC unroll 4
+    for (int l = 0; l < single; l += lanes) {
+      const auto r = xsimd::widen(rest[l / lanes]);
+      sum[l / width] = sum[l / width] + r[0], sum[l / width + 1] = sum[l / width + 1] + r[1];
+    }
+  }
+  meet(sum, single / width, width);
   alignas(64) double last[width];
   sum[0].store_aligned(last);
 #pragma GCC unroll 4
@@ -440,7 +462,9 @@ SIGMAX_FN double lanes_total(const float* high, const float* low, float start) {
   return last[0];
 }
 
-double row_total(const softmax_sum& sum, float start) noexcept { return lanes_total(sum.high, sum.low, start); }
+double row_total(const softmax_sum& sum, float start) noexcept {
+  return lanes_total<softmax_lanes>(sum.high, sum.low, start);
+}
 
 template <class F>
 SIGMAX_FN void map_row(const float* x, float* y, std::int64_t n, bool streaming, F f) {
@@ -462,12 +486,18 @@ void row_fill(float* y, std::int64_t n, float v, bool streaming) noexcept {
 }
 
 template <accuracy tier>
+void rows_scale(const float* x, std::int64_t x_stride, float* y, std::int64_t y_stride, int rows, std::int64_t n,
+                const float* high, const float* low, bool streaming) noexcept {
+  for (int r = 0; r < rows; ++r)
+    map_row(
+        x + r * x_stride, y + r * y_stride, n, streaming,
+        [ h = vec(high[r]), l = vec(low[r]) ](std::int64_t, pair v, std::int64_t) __attribute__((always_inline)) {
+          return pair{scaled<tier>(v.first, h, l), scaled<tier>(v.second, h, l)};
+        });
+}
+template <accuracy tier>
 void row_scale(const float* x, float* y, std::int64_t n, float high, float low, bool streaming) noexcept {
-  map_row(
-      x, y, n, streaming,
-      [ h = vec(high), l = vec(low) ](std::int64_t, pair v, std::int64_t) __attribute__((always_inline)) {
-        return pair{scaled<tier>(v.first, h, l), scaled<tier>(v.second, h, l)};
-      });
+  rows_scale<tier>(x, 0, y, 0, 1, n, &high, &low, streaming);
 }
 
 template <accuracy tier>
@@ -489,18 +519,27 @@ void row_exp_scale(const float* x, float* y, std::int64_t n, float max, float hi
 }
 
 template <accuracy tier>
+void rows_shift(const float* x, std::int64_t x_stride, float* y, std::int64_t y_stride, int rows, std::int64_t n,
+                const float* max, const float* high, const float* low, const score_terms* terms,
+                bool streaming) noexcept {
+  with_score(
+      terms, [&](auto kind) __attribute__((always_inline)) {
+        for (int r = 0; r < rows; ++r) {
+          const auto score = score_of<decltype(kind)>(terms, r);
+          const shifted<tier> f{vec(max[r]), vec(high[r]), vec(low[r])};
+          map_row(
+              x + r * x_stride, y + r * y_stride, n,
+              streaming, [=](std::int64_t i, pair v, std::int64_t count) __attribute__((always_inline)) {
+                v = score(v, i, count);
+                return pair{f(v.first), f(v.second)};
+              });
+        }
+      });
+}
+template <accuracy tier>
 void row_shift(const float* x, float* y, std::int64_t n, float max, float high, float low, const score_terms* terms,
                bool streaming) noexcept {
-  with_score(
-      terms, [&](auto score) __attribute__((always_inline)) {
-        map_row(
-            x, y, n, streaming,
-            [ score, f = shifted<tier>(vec(max), vec(high), vec(low)) ](std::int64_t i, pair v, std::int64_t count)
-                __attribute__((always_inline)) {
-                  v = score(v, i, count);
-                  return pair{f(v.first), f(v.second)};
-                });
-      });
+  rows_shift<tier>(x, 0, y, 0, 1, n, &max, &high, &low, terms, streaming);
 }
 
 /// v - (high + low), for finite ones only

@@ -75,6 +75,12 @@ struct softmax_steps {
   /// y[i] = (score - max) - (high + low)
   void (*shift)(const float* x, float* y, std::int64_t n, float max, float high, float low, const score_terms* terms,
                 bool streaming) noexcept;
+  /// The same for rows, each with its own numbers.
+  void (*scale_rows)(const float* x, std::int64_t x_stride, float* y, std::int64_t y_stride, int rows, std::int64_t n,
+                     const float* high, const float* low, bool streaming) noexcept;
+  void (*shift_rows)(const float* x, std::int64_t x_stride, float* y, std::int64_t y_stride, int rows, std::int64_t n,
+                     const float* max, const float* high, const float* low, const score_terms* terms,
+                     bool streaming) noexcept;
 
   /// The total of e^(score - max) of each of up to side_by_side rows, `stride` apart, n columns of one chunk. y may be
   /// null.
