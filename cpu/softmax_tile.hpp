@@ -110,10 +110,14 @@ struct row_tile {
     for (int r = 0; r < rows; ++r) sigmax::settle_max(plan, state[r]);
   }
 
+  /// Then its numerators are added in double, which the row's length decides, and not how much of it is looked at.
+  bool short_row() const noexcept { return plan.columns <= softmax_lanes; }
+
   /// Short rows in one step, if their scores lie evenly.
   bool sum_together(row_sums* out) noexcept {
     const std::int64_t count = end - begin;
     if (!whole || rows == 1 || count == 0 || plan.split.chunks != 1 || count > direct_columns) return false;
+    if ((count <= softmax_lanes) != short_row()) return false;
     const float* const scores = scores_of(0, begin, count);
     const std::int64_t step = scores_of(1, begin, count) - scores;
     float shift[side_by_side];
@@ -133,6 +137,7 @@ struct row_tile {
     const bool scores_too = smoothed(plan) && plan.pass == softmax_pass::partial;
     if (!scores_too && sum_together(out)) return;
     softmax_sum sum[widest_tile], scores_sum[widest_tile];
+    double total[widest_tile] = {};
     for (int r = 0; r < rows; ++r) {
       sum[r].begin(start_of_sum());
       if (scores_too) scores_sum[r].begin(0);
@@ -142,12 +147,17 @@ struct row_tile {
       for (int r = 0; r < rows; ++r) {
         const float* const scores = scores_of(r, start, count);
         if (scores_too) plan.table->row_dot(scores, nullptr, count, scores_sum[r]);
-        plan.steps->exp_sum(scores, keep ? exponentials_of(r, start) : nullptr, soon(r, start, scores), count,
-                            state[r].shift, nullptr, sum[r], leaving());
+        float* const kept = keep ? exponentials_of(r, start) : nullptr;
+        if (short_row())
+          plan.steps->exp_sum_rows(scores, 0, kept, 0, soon(r, start, scores), 1, count, &state[r].shift, nullptr,
+                                   &total[r], leaving());
+        else
+          plan.steps->exp_sum(scores, kept, soon(r, start, scores), count, state[r].shift, nullptr, sum[r], leaving());
       }
     });
     for (int r = 0; r < rows; ++r)
-      out[r] = {plan.table->row_total(sum[r], start_of_sum()) * static_cast<double>(plan.steps->per_unit),
+      out[r] = {short_row() ? total[r]
+                            : plan.table->row_total(sum[r], start_of_sum()) * static_cast<double>(plan.steps->per_unit),
                 scores_too ? plan.table->row_total(scores_sum[r], 0) : 0};
   }
 

@@ -279,7 +279,7 @@ constexpr gate_views<Pointer> split(const basic_view<Pointer>& packed, gate_layo
 
 /// y = exp(x - max) / sum(exp(x - max)) along `axis` (negative: from the end). The same bits for every number of
 /// threads, batch, position and FMA-capable ISA; each f32 result within 2.5 ULP of the exact one, under accuracy::fast
-/// 3.75 + |x - max| (and 0 below 2^-126). A row that holds NaN or +inf, or only -inf, becomes NaN. In place as in
+/// 4.25 + |x - max| (and 0 below 2^-126). A row that holds NaN or +inf, or only -inf, becomes NaN. In place as in
 /// `activate`. No parameters.
 [[nodiscard]] SIGMAX_API status softmax(const const_view& x, const view& y, int axis = -1,
                                         const options& how = {}) noexcept;
