@@ -1,0 +1,184 @@
+// The sum of a row's values; kernels/softmax_state.hpp fixes the order of every addition.
+#pragma once
+
+#include <algorithm>
+
+#include "load_store.hpp"
+#include "../kernels/softmax_state.hpp"
+
+namespace sigmax {
+namespace {
+
+SIGMAX_FN void add_exact(vec& high, vec& low, vec x) {
+  vec s = high + x;
+  vec b = s - high;
+  low = low + ((high - (s - b)) + (x - b));
+  high = s;
+}
+
+/// Adds to a lane; `started`: where it began is above every value.
+template <bool started>
+SIGMAX_FN void add(vec& high, vec& low, vec x) {
+  if constexpr (started) {
+    vec s = high + x;
+    low = low + (x - (s - high));
+    high = s;
+  } else {
+    add_exact(high, low, x);
+  }
+}
+
+/// A pair of the virtual lanes, in registers.
+struct lane_pair {
+  pair high, low;
+  explicit SIGMAX_FN lane_pair(vec start) : high{start, start}, low{vec(0.0f), vec(0.0f)} {}
+  explicit SIGMAX_FN lane_pair(const softmax_sum& sum, int l)
+      : high{vec::load_aligned(sum.high + l), vec::load_aligned(sum.high + l + lanes)},
+        low{vec::load_aligned(sum.low + l), vec::load_aligned(sum.low + l + lanes)} {}
+  template <bool started>
+  SIGMAX_FN void take(pair v) {
+    add<started>(high.first, low.first, v.first);
+    add<started>(high.second, low.second, v.second);
+  }
+  SIGMAX_FN void keep(softmax_sum& sum, int l) const {
+    high.first.store_aligned(sum.high + l);
+    high.second.store_aligned(sum.high + l + lanes);
+    low.first.store_aligned(sum.low + l);
+    low.second.store_aligned(sum.low + l + lanes);
+  }
+};
+
+/// Adds value(i, count), the `count` values from i on, for all n of a chunk. Beyond `count` a pair must hold zeros.
+/// `begin`: the sum is yet to begin, at *begin, and n is more than softmax_lanes.
+template <bool started, class F>
+SIGMAX_FN void sum_row(std::int64_t n, softmax_sum& sum, const float* begin, F value) {
+  const auto lanes_from = [&](int l) __attribute__((always_inline)) {
+    return begin != nullptr ? lane_pair(vec(*begin)) : lane_pair(sum, l);
+  };
+  const auto adding_to = [](lane_pair & t) __attribute__((always_inline)) {
+    return [&](pair v) __attribute__((always_inline)) { t.template take<started>(v); };
+  };
+  if constexpr (softmax_lanes == 2 * pair_size) {  // all lanes stay in registers
+    lane_pair even = lanes_from(0), odd = lanes_from(pair_size);
+    std::int64_t i = 0;
+    for (; i + softmax_lanes <= n; i += softmax_lanes) {
+      value(i, std::int64_t{pair_size}, adding_to(even));
+      value(i + pair_size, std::int64_t{pair_size}, adding_to(odd));
+    }
+    if (i < n) value(i, std::min<std::int64_t>(n - i, pair_size), adding_to(even));
+    if (i + pair_size < n) value(i + pair_size, n - i - pair_size, adding_to(odd));
+    even.keep(sum, 0);
+    odd.keep(sum, pair_size);
+    return;
+  }
+  // A piece of the row that stays in the L1 cache, and of that one pair of lanes after the other.
+  for (std::int64_t start = 0; start < n; start += softmax_block) {
+    const std::int64_t end = start + softmax_block < n ? start + softmax_block : n;
+    for (int l = 0; l < softmax_lanes && start + l < end; l += pair_size) {
+      lane_pair t = start == 0 ? lanes_from(l) : lane_pair(sum, l);
+      std::int64_t i = start + l;
+      for (; i + pair_size <= end; i += softmax_lanes) value(i, std::int64_t{pair_size}, adding_to(t));
+      if (i < end) value(i, end - i, adding_to(t));
+      t.keep(sum, l);
+    }
+  }
+}
+
+/// The same with half of the lanes: what is half a turn apart is added before it goes to its lane.
+template <class F>
+SIGMAX_FN void sum_row_halved(std::int64_t n, softmax_sum& sum, const float* begin, F value) {
+  constexpr int half = softmax_lanes / 2;
+  static_assert(half % pair_size == 0);
+  for (std::int64_t start = 0; start < n; start += softmax_block) {
+    const std::int64_t end = half > pair_size && start + softmax_block < n ? start + softmax_block : n;
+    for (int l = 0; l < half && start + l < end; l += pair_size) {
+      lane_pair t = start == 0 && begin != nullptr ? lane_pair(vec(*begin)) : lane_pair(sum, l);
+      pair a, b;
+      std::int64_t i = start + l;
+      const auto take_a = [&](pair v) __attribute__((always_inline)) { a = v; };
+      const auto take_b = [&](pair v) __attribute__((always_inline)) { b = v; };
+      for (; i + half + pair_size <= end; i += softmax_lanes) {
+        value(i, std::int64_t{pair_size}, take_a);
+        value(i + half, std::int64_t{pair_size}, take_b);
+        t.template take<true>({a.first + b.first, a.second + b.second});
+      }
+      if (i < end) {
+        b = {vec(0.0f), vec(0.0f)};
+        value(i, std::min<std::int64_t>(end - i, pair_size), take_a);
+        if (i + half < end) value(i + half, end - i - half, take_b);
+        t.template take<true>({a.first + b.first, a.second + b.second});
+      }
+      t.keep(sum, l);
+    }
+    if (half == pair_size) break;  // that was all
+  }
+}
+
+using vec_double = xsimd::batch<double, arch>;
+
+/// What is left of v where the upper half of its lanes has met the lower one, until `least` are.
+template <class V>
+SIGMAX_FN void meet(V* v, int count, int least) {
+#pragma GCC unroll 8
+  for (int half = count / 2; half * static_cast<int>(V::size) >= least; half /= 2)
+#pragma GCC unroll 16
+    for (int g = 0; g < half; ++g) v[g] = v[g] + v[g + half];
+}
+
+/// Lane l of `used` meets l + 32, l + 16, ... l + 1, in double; the low parts do so in float as far as 16 lanes, which
+/// rounds what is 2^-24 of the whole. `low` null: each lane is a value, and started at none.
+template <int used>
+SIGMAX_FN double lanes_total(const float* high, const float* low, float start) {
+  constexpr int width = lanes / 2, count = used / width, single = 16;
+  static_assert(lanes <= single && used >= single);
+  vec_double sum[count];
+#pragma GCC unroll 16
+  for (int l = 0; l < used; l += lanes) {
+    vec v = vec::load_aligned(high + l);
+    if (low != nullptr) v = v - vec(start);  // exact
+    const auto h = xsimd::widen(v);
+    sum[l / width] = h[0], sum[l / width + 1] = h[1];
+  }
+  meet(sum, count, single);
+  if (low != nullptr) {
+    vec rest[used / lanes];
+#pragma GCC unroll 16
+    for (int l = 0; l < used; l += lanes) rest[l / lanes] = vec::load_aligned(low + l);
+    meet(rest, used / lanes, single);
+#pragma GCC unroll 4
+    for (int l = 0; l < single; l += lanes) {
+      const auto r = xsimd::widen(rest[l / lanes]);
+      sum[l / width] = sum[l / width] + r[0], sum[l / width + 1] = sum[l / width + 1] + r[1];
+    }
+  }
+  meet(sum, single / width, width);
+  alignas(64) double last[width];
+  sum[0].store_aligned(last);
+#pragma GCC unroll 4
+  for (int half = width / 2; half > 0; half /= 2)
+    for (int l = 0; l < half; ++l) last[l] += last[l + half];
+  return last[0];
+}
+
+double row_total(const softmax_sum& sum, float start) noexcept {
+  return lanes_total<softmax_lanes>(sum.high, sum.low, start);
+}
+
+/// With b null, of a alone. What the products lose to rounding is added, too.
+void row_dot(const float* a, const float* b, std::int64_t n, softmax_sum& sum) noexcept {
+  sum_row<false>(
+      n, sum, nullptr, [=](std::int64_t i, std::int64_t count, auto&& add_pair) __attribute__((always_inline)) {
+        const auto part = [&](const float* p) __attribute__((always_inline)) {
+          return count == pair_size ? load(p + i) : load_partial(p + i, count);
+        };
+        const pair u = part(a);
+        if (b == nullptr) return add_pair(u);
+        const pair v = part(b), product{u.first * v.first, u.second * v.second};
+        add_pair(product);
+        add_pair({fma_exact(u.first, v.first, negate(product.first)),
+                  fma_exact(u.second, v.second, negate(product.second))});
+      });
+}
+
+}  // namespace
+}  // namespace sigmax

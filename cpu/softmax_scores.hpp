@@ -1,0 +1,150 @@
+// From the elements of a contiguous f32 row to its scores, and the largest of them.
+#pragma once
+
+#include <algorithm>
+#include <type_traits>
+
+#include "elementwise.hpp"
+// After batch.hpp, whose vocabulary their templates use.
+#include "../kernels/activations/logistic.hpp"
+#include "../kernels/kernel_table.hpp"
+
+namespace sigmax {
+namespace {
+
+/// The first `count` elements of v, and `rest` behind them. That is max before an e^(x - max), which of a zero could
+/// overflow and raise flags.
+SIGMAX_FN pair padded(pair v, std::int64_t count, vec rest) {
+  alignas(64) float number[pair_size];
+  for (int l = 0; l < pair_size; ++l) number[l] = static_cast<float>(l);
+  const pair at = load(number);
+  const vec n(static_cast<float>(count));
+  return {select(at.first < n, v.first, rest), select(at.second < n, v.second, rest)};
+}
+
+SIGMAX_FN vec masked_score(vec v, vec mask) {
+  const vec nothing(-infinity);
+  return select(mask == nothing, nothing, v + mask);  // whatever v is
+}
+
+/// The scores of elements i, i + 1, ... of a row, from v, the elements themselves.
+struct plain_score {
+  SIGMAX_FN vec operator()(vec v, std::int64_t, std::int64_t) const { return v; }
+  SIGMAX_FN pair operator()(pair v, std::int64_t, std::int64_t) const { return v; }
+};
+struct scale_score {
+  vec scale;
+  SIGMAX_FN vec operator()(vec v, std::int64_t, std::int64_t) const { return v * scale; }
+  SIGMAX_FN pair operator()(pair v, std::int64_t, std::int64_t) const { return {v.first * scale, v.second * scale}; }
+};
+struct mask_score {
+  vec scale;
+  const float* mask;
+  SIGMAX_FN vec operator()(vec v, std::int64_t i, std::int64_t count) const {
+    return masked_score(v * scale,
+                        count >= lanes ? vec::load_unaligned(mask + i) : load_partial(mask + i, count).first);
+  }
+  SIGMAX_FN pair operator()(pair v, std::int64_t i, std::int64_t count) const {
+    const pair m = count >= pair_size ? load(mask + i) : load_partial(mask + i, count);
+    return {masked_score(v.first * scale, m.first), masked_score(v.second * scale, m.second)};
+  }
+};
+/// Of row r.
+template <class Score>
+SIGMAX_FN Score score_of(const score_terms* terms, std::int64_t r = 0) {
+  if constexpr (std::is_same_v<Score, plain_score>)
+    return {};
+  else if constexpr (std::is_same_v<Score, scale_score>)
+    return {vec(terms[r].scale)};
+  else
+    return {vec(terms[r].scale), terms[r].mask};
+}
+/// Calls loop(score) with the one that `terms` describe.
+template <class F>
+SIGMAX_FN void with_score(const score_terms* terms, F loop) {
+  if (terms == nullptr)
+    loop(plain_score{});
+  else if (terms->mask == nullptr)
+    loop(score_of<scale_score>(terms));
+  else
+    loop(score_of<mask_score>(terms));
+}
+
+/// Scores of a row, and the largest of them and bound. One loop for each choice of terms.
+template <accuracy tier, bool capped, bool sloped, bool masked>
+float row_scores(const float* x, float* t, std::int64_t n, const score_terms& terms, float bound) noexcept {
+  alignas(64) float numbers[pair_size];
+  for (int l = 0; l < pair_size; ++l) numbers[l] = static_cast<float>(l);
+  const vec scale(terms.scale), slope(terms.slope);
+  const softcap_op cap{terms.softcap};
+  const auto score = [&](vec v, vec distance, vec mask) __attribute__((always_inline)) {
+    v = v * scale;
+    if constexpr (capped) v = tier == accuracy::fast ? cap.fast(v) : cap(v);
+    if constexpr (sloped) v = fma_exact(slope, distance, v);
+    if constexpr (masked) v = masked_score(v, mask);
+    return v;
+  };
+  pair distance = load(numbers);  // exact as long as it is below 2^24
+  distance = {distance.first + vec(terms.distance), distance.second + vec(terms.distance)};
+  const auto scores = [&](pair v, pair mask) __attribute__((always_inline)) {
+    return pair{score(v.first, distance.first, mask.first), score(v.second, distance.second, mask.second)};
+  };
+  vec a(bound), b(bound);
+  std::int64_t i = 0;
+  for (; i + pair_size <= n; i += pair_size) {
+    const pair v = scores(load(x + i), masked ? load(terms.mask + i) : pair{});
+    store<false>(t + i, v);
+    if constexpr (sloped) distance = {distance.first + vec(pair_size), distance.second + vec(pair_size)};
+    a = larger(a, v.first);
+    b = larger(b, v.second);
+  }
+  if (i < n) {
+    const pair mask = masked ? load_partial(terms.mask + i, n - i) : pair{};
+    store_partial(t + i, scores(load_partial(x + i, n - i), mask), n - i);
+  }
+  a = larger(a, b);
+  alignas(64) float largest_of[lanes];
+  a.store_aligned(largest_of);
+  for (int l = 0; l < lanes; ++l) bound = largest_of[l] > bound ? largest_of[l] : bound;
+  for (; i < n; ++i) bound = t[i] > bound ? t[i] : bound;
+  return bound;
+}
+
+template <accuracy tier>
+float any_scores(const float* x, float* t, std::int64_t n, const score_terms& terms, float bound) noexcept {
+  using loop = float (*)(const float*, float*, std::int64_t, const score_terms&, float) noexcept;
+  constexpr loop loops[2][2][2] = {{{row_scores<tier, false, false, false>, row_scores<tier, false, false, true>},
+                                    {row_scores<tier, false, true, false>, row_scores<tier, false, true, true>}},
+                                   {{row_scores<tier, true, false, false>, row_scores<tier, true, false, true>},
+                                    {row_scores<tier, true, true, false>, row_scores<tier, true, true, true>}}};
+  return loops[terms.softcap != 0][terms.slope != 0][terms.mask != nullptr](x, t, n, terms, bound);
+}
+
+/// Lane by lane the largest of `bound` and the scores of a row.
+template <class Score>
+SIGMAX_FN vec lanes_max(const float* x, std::int64_t n, Score score, vec bound) {
+  vec a(bound), b(bound);
+  std::int64_t i = 0;
+  for (; i + pair_size <= n; i += pair_size) {
+    const pair v = score(load(x + i), i, pair_size);
+    a = larger(a, v.first);
+    b = larger(b, v.second);
+  }
+  if (i < n) {
+    const pair v = padded(score(load_partial(x + i, n - i), i, n - i), n - i, bound);
+    a = larger(a, v.first);
+    b = larger(b, v.second);
+  }
+  return larger(a, b);
+}
+
+float row_max(const float* x, std::int64_t n, const score_terms* terms, float bound) noexcept {
+  with_score(
+      terms, [&](auto score) __attribute__((always_inline)) {
+        bound = xsimd::reduce_max(lanes_max(x, n, score, vec(bound)));  // of no NaN
+      });
+  return bound;
+}
+
+}  // namespace
+}  // namespace sigmax
