@@ -156,7 +156,7 @@ __attribute__((noinline)) void exp_sum_rows_of(const float* x, std::int64_t x_st
       const outgoing_rows* const drained = draining ? before : nullptr;
       const Score score = score_of<Score>(terms, r);
       if (n > softmax_lanes) {
-        exp_sum_draining<tier>(in, out, next + r * x_stride, n, max[r], score, e, sum[r], &start, drained, r);
+        exp_sum_draining<tier, to_l1>(in, out, next + r * x_stride, n, max[r], score, e, sum[r], &start, drained, r);
         continue;
       }
       with_drain<tier>(

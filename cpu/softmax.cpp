@@ -9,6 +9,7 @@ namespace {
 
 /// Above it no factor of a row of up to 2^30 columns is tiny.
 constexpr float least_direct_scale = 0x1p-30f;
+constexpr std::int64_t near_columns = 1024;         // up to here a row that is asked for waits in the L1 cache
 constexpr std::int64_t least_causal_columns = 512;  // below, rows together are faster than each to its own end
 
 /// Whether the scores of a form are formed from x each time that they are needed, and need no buffer. Those of a
@@ -108,7 +109,8 @@ void direct_rows(const softmax_plan& plan, const nest_cursor& cursor, int rows, 
     settle_max(plan, state[r]);
     max[r] = state[r].shift;
   }
-  if (plan.tile > 1)
+  const bool causal = plan.form != nullptr && plan.form->causal;
+  if (plan.tile > 1 || (plan.columns <= near_columns && !causal))
     plan.steps->exp_sum_rows(x, x_step, keep ? e : nullptr, e_step, next, rows, n, max, scored, total,
                              before.rows > 0 ? &before : nullptr);
   else {

@@ -59,12 +59,16 @@ SIGMAX_FN vec scaled(vec x, vec high, vec low) {
   return tier == accuracy::fast ? x * high : fma(x, high, x * low);
 }
 
-template <class Score, class F, class G>
+/// How near what will be read soon comes: short rows to the L1 cache, long ones to L2, for in L1 they would drive out
+/// what is being read.
+enum nearness { to_l2 = 2, to_l1 = 3 };
+
+template <nearness soon, class Score, class F, class G>
 SIGMAX_FN void exp_sum(const float* x, float* y, const float* next, std::int64_t n, float max, Score score,
                        F numerator_of, softmax_sum& sum, const float* begin, G drain) {
   const auto value =
       [ =, m = vec(max) ](std::int64_t i, std::int64_t count, auto&& add_pair) __attribute__((always_inline)) {
-    for (int at = 0; at < pair_size; at += 16) __builtin_prefetch(next + i + at);
+    for (int at = 0; at < pair_size; at += 16) __builtin_prefetch(next + i + at, 0, soon);
     pair v = count == pair_size ? score(load(x + i), i, pair_size)
                                 : padded(score(load_partial(x + i, count), i, count), count, m);
     v = {numerator_of(v.first), numerator_of(v.second)};
@@ -124,7 +128,7 @@ SIGMAX_FN void with_drain(const outgoing_rows* before, int r, Score, F loop) {
 }
 
 /// exp_sum while row r of `before` is drained; before it, where both at once are not worth a loop of their own.
-template <accuracy tier, class Score, class F>
+template <accuracy tier, nearness soon, class Score, class F>
 SIGMAX_FN void exp_sum_draining(const float* x, float* y, const float* next, std::int64_t n, float max, Score score,
                                 F numerator_of, softmax_sum& sum, const float* begin, const outgoing_rows* before,
                                 int r) {
@@ -133,9 +137,9 @@ SIGMAX_FN void exp_sum_draining(const float* x, float* y, const float* next, std
         if constexpr (F::rare)
           for (std::int64_t i = 0; i < n; i += pair_size) drain(i);
         else
-          exp_sum(x, y, next, n, max, score, numerator_of, sum, begin, drain);
+          exp_sum<soon>(x, y, next, n, max, score, numerator_of, sum, begin, drain);
       });
-  if constexpr (F::rare) exp_sum(x, y, next, n, max, score, numerator_of, sum, begin, no_drain{});
+  if constexpr (F::rare) exp_sum<soon>(x, y, next, n, max, score, numerator_of, sum, begin, no_drain{});
 }
 
 /// With loops for one kind of score only: a function with all of them keeps too little in registers.
@@ -146,7 +150,7 @@ __attribute__((noinline)) void exp_sum_of(const float* x, float* y, const float*
   const Score score = score_of<Score>(terms);
   with_numerator<tier>(
       max, [&](auto e) __attribute__((always_inline)) {
-        exp_sum_draining<tier>(x, y, next, n, max, score, e, sum, nullptr, before, 0);
+        exp_sum_draining<tier, to_l2>(x, y, next, n, max, score, e, sum, nullptr, before, 0);
       });
 }
 template <accuracy tier>
