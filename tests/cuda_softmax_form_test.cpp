@@ -17,8 +17,9 @@ void expect_close(const std::vector<float>& cuda, const std::vector<float>& cpu,
   ASSERT_EQ(cuda.size(), cpu.size());
   for (std::size_t i = 0; i < cpu.size(); ++i) {
     // CUDA rounds numerators to subnormal numbers before their factor: 0 may stand for 2^-149.
-    if (std::fabs(cuda[i] - cpu[i]) > 0x1p-149f)
+    if (std::fabs(cuda[i] - cpu[i]) > 0x1p-149f) {
       ASSERT_EQ(cuda[i] == 0, cpu[i] == 0) << what << " at " << i << ": " << cuda[i] << ", on the CPU " << cpu[i];
+    }
     ASSERT_LE(distance(cuda[i], cpu[i], ignored), ulp)
         << what << " at " << i << ": " << cuda[i] << ", on the CPU " << cpu[i];
   }
