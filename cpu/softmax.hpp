@@ -86,6 +86,7 @@ SIGMAX_FN void exp_sum(const float* x, float* y, const float* next, std::int64_t
   else
     sum_row<true>(n, sum, begin, value);
 }
+
 /// The last step of a row's elements: of logarithms or of numerators.
 template <accuracy tier, class Score>
 struct last_shift {
