@@ -71,15 +71,19 @@ void max_columns(const float* t, std::int64_t n, float* max) noexcept {
 
 void max_rows(const float* x, std::int64_t stride, int rows, std::int64_t n, const score_terms* terms,
               float* max) noexcept {
+  bool poisoned = false;
   alignas(64) float found[side_by_side * lanes], t[side_by_side * lanes];
   with_score(
       terms, [&](auto kind) __attribute__((always_inline)) {
+        nan_search<decltype(kind)> nan;
         for (std::int64_t r = 0; r < rows; ++r)
-          lanes_max(x + r * stride, n, score_of<decltype(kind)>(terms, r), vec(-infinity))
+          lanes_max(x + r * stride, n, score_of<decltype(kind)>(terms, r), vec(-infinity), nan)
               .store_aligned(found + r * lanes);
+        poisoned = nan.found();
       });
   to_columns(found, lanes, rows, lanes, t);
   max_columns(t, lanes, max);
+  if (poisoned) std::fill_n(max, rows, std::numeric_limits<float>::quiet_NaN());
 }
 
 /// The numerators of up to side_by_side rows, prepared for all of them at once: one by one each row would wait for its

@@ -79,9 +79,10 @@ void direct_rows(const softmax_plan& plan, const nest_cursor& cursor, int rows, 
                  row_state* state, score_terms* terms) noexcept {
   const kernel_table& k = *plan.table;
   const auto step = [&](softmax_operand which) { return plan.rows.stride[which][plan.rows.rank - 1]; };
-  const float* const x = reinterpret_cast<const float*>(row_of(plan, cursor, operand_x, 0));
+  const float* x = reinterpret_cast<const float*>(row_of(plan, cursor, operand_x, 0));
   float* const y = reinterpret_cast<float*>(row_of(plan, cursor, operand_y, 0));
-  const std::int64_t x_step = step(operand_x), y_step = step(operand_y);
+  const std::int64_t y_step = step(operand_y);
+  std::int64_t x_step = step(operand_x);
   const float* const next = plan.streaming ? x + rows * x_step : x;
   const bool keep = plan.staged || (!plan.logarithm && plan.rests_in_cache(plan.columns));
   float* const e = plan.staged ? scratch : y;
@@ -91,7 +92,7 @@ void direct_rows(const softmax_plan& plan, const nest_cursor& cursor, int rows, 
   const score_terms* const scored = plan.scored ? terms : nullptr;
   for (int r = 0; r < rows && plan.form != nullptr; ++r) {
     begin_row(plan, cursor, r, state[r]);
-    terms[r] = state[r].terms;
+    terms[r].scale = state[r].terms.scale, terms[r].scaled = state[r].terms.scaled;
     terms[r].mask = reinterpret_cast<const float*>(state[r].mask);
     n = state[r].end;  // of several rows only without a causal mask
   }
@@ -104,11 +105,23 @@ void direct_rows(const softmax_plan& plan, const nest_cursor& cursor, int rows, 
     k.max_rows(x, x_step, rows, n, scored, max);
   else
     max[0] = k.row_max(x, n, scored, no_score);
+  if (scored != nullptr && std::isnan(max[0])) {  // the scores themselves take the place of x, in y
+    stream_out(plan, before);
+    for (int r = 0; r < rows; ++r) {
+      max[r] = plan.steps->scores(x + r * x_step, y + r * y_step, n, terms[r], no_score);
+      terms[r] = {};
+      terms[r].scale = 1;
+    }
+    x = y, x_step = y_step;
+  }
   for (int r = 0; r < rows && plan.form != nullptr; ++r) {
     state[r].max = max[r];
     settle_max(plan, state[r]);
     max[r] = state[r].shift;
   }
+  // What leaves has terms of the same kind.
+  if (scored != nullptr && before.rows > 0 && (before.terms[0].mask != nullptr) != (terms[0].mask != nullptr))
+    stream_out(plan, before);
   const bool causal = plan.form != nullptr && plan.form->causal;
   if (plan.tile > 1 || (plan.columns <= near_columns && !causal))
     plan.steps->exp_sum_rows(x, x_step, keep ? e : nullptr, e_step, next, rows, n, max, scored, total,
@@ -194,13 +207,18 @@ void drained_rows(const softmax_plan& plan, const nest_cursor& cursor, int rows,
 
 void run_rows(const void* argument, std::int64_t begin, std::int64_t end) noexcept {
   const auto& plan = *static_cast<const softmax_plan*>(argument);
-  alignas(64) float scratch[scratch_floats];
+  constexpr std::int64_t page = 4096 / sizeof(float);
+  alignas(64) float room[scratch_floats + page];
+  // Half a page from x in the last 12 bits of the address: loads soon after a store wait for it where those are equal.
+  const auto away =
+      (reinterpret_cast<std::uintptr_t>(plan.data[operand_x]) - reinterpret_cast<std::uintptr_t>(room)) / 64 * 16;
+  float* const scratch = room + (away + page / 2) % page;
   float* waiting = scratch;
   // A longer row waits where the last one will be in the end.
   if (plan.drained && plan.columns > scratch_floats)
     waiting = reinterpret_cast<float*>(row_of(plan, nest_cursor(plan.rows, end - 1), operand_y, 0));
   row_state state[side_by_side];
-  score_terms terms[side_by_side];
+  score_terms terms[side_by_side] = {};
   outgoing_rows before;
   before.rows = 0, before.logarithm = plan.logarithm;
   for_tiles(plan, begin, end, [&](const nest_cursor& cursor, int rows) {

@@ -116,48 +116,36 @@ SIGMAX_FN void sum_row_halved(std::int64_t n, softmax_sum& sum, const float* beg
 
 using vec_double = xsimd::batch<double, arch>;
 
-/// What is left of v where the upper half of its lanes has met the lower one, until `least` are.
-template <class V>
-SIGMAX_FN void meet(V* v, int count, int least) {
-#pragma GCC unroll 8
-  for (int half = count / 2; half * static_cast<int>(V::size) >= least; half /= 2)
-#pragma GCC unroll 16
-    for (int g = 0; g < half; ++g) v[g] = v[g] + v[g + half];
+/// v<0> to v<count - 1> added as lanes are: the upper half meets the lower one, until `left` are left, of which this is
+/// the one at `at`.
+template <int count, int left, int at = 0, class F>
+SIGMAX_FN auto met(F v) {
+  if constexpr (left == count)
+    return v.template operator()<at>();
+  else
+    return met<count, 2 * left, at>(v) + met<count, 2 * left, at + left>(v);
 }
 
 /// Lane l of `used` meets l + 32, l + 16, ... l + 1, in double; the low parts do so in float as far as 16 lanes, which
 /// rounds what is 2^-24 of the whole. `low` null: each lane is a value, and started at none.
 template <int used>
 SIGMAX_FN double lanes_total(const float* high, const float* low, float start) {
-  constexpr int width = lanes / 2, count = used / width, single = 16;
-  static_assert(lanes <= single && used >= single);
-  vec_double sum[count];
-#pragma GCC unroll 16
-  for (int l = 0; l < used; l += lanes) {
-    vec v = vec::load_aligned(high + l);
+  constexpr int width = lanes / 2, count = used / width, single = 16 / width;
+  static_assert(lanes <= 16 && used >= 16);
+  const auto high_part = [&]<int at>() __attribute__((always_inline)) {
+    vec v = vec::load_aligned(high + at / 2 * lanes);
     if (low != nullptr) v = v - vec(start);  // exact
-    const auto h = xsimd::widen(v);
-    sum[l / width] = h[0], sum[l / width + 1] = h[1];
-  }
-  meet(sum, count, single);
-  if (low != nullptr) {
-    vec rest[used / lanes];
-#pragma GCC unroll 16
-    for (int l = 0; l < used; l += lanes) rest[l / lanes] = vec::load_aligned(low + l);
-    meet(rest, used / lanes, single);
-#pragma GCC unroll 4
-    for (int l = 0; l < single; l += lanes) {
-      const auto r = xsimd::widen(rest[l / lanes]);
-      sum[l / width] = sum[l / width] + r[0], sum[l / width + 1] = sum[l / width + 1] + r[1];
-    }
-  }
-  meet(sum, single / width, width);
+    return xsimd::widen(v)[at % 2];
+  };
+  const auto low_part = [&]<int at>() __attribute__((always_inline)) { return vec::load_aligned(low + at * lanes); };
+  const auto part = [&]<int at>() __attribute__((always_inline)) {
+    vec_double sum = met<count, single, at>(high_part);
+    if (low != nullptr) sum = sum + xsimd::widen(met<used / lanes, single / 2, at / 2>(low_part))[at % 2];
+    return sum;
+  };
   alignas(64) double last[width];
-  sum[0].store_aligned(last);
-#pragma GCC unroll 4
-  for (int half = width / 2; half > 0; half /= 2)
-    for (int l = 0; l < half; ++l) last[l] += last[l + half];
-  return last[0];
+  met<single, 1>(part).store_aligned(last);
+  return met<width, 1>([&]<int at>() __attribute__((always_inline)) { return last[at]; });
 }
 
 double row_total(const softmax_sum& sum, float start) noexcept {

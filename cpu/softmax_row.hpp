@@ -98,6 +98,7 @@ void begin_row(const softmax_plan& plan, const nest_cursor& cursor, int r, row_s
   }
   row.terms = {};
   row.terms.scale = form.scale * value_of(plan, cursor, operand_row_scale, r, 1);
+  row.terms.scaled = form.scale != 1 || plan.data[operand_row_scale] != nullptr;
   row.terms.softcap = form.softcap;
   row.terms.slope = value_of(plan, cursor, operand_slopes, r, 0);
   row.mask = plan.data[operand_mask] != nullptr ? row_of(plan, cursor, operand_mask, r) : nullptr;

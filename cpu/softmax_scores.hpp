@@ -2,6 +2,7 @@
 #pragma once
 
 #include <algorithm>
+#include <limits>
 #include <type_traits>
 
 #include "elementwise.hpp"
@@ -37,17 +38,19 @@ struct scale_score {
   SIGMAX_FN vec operator()(vec v, std::int64_t, std::int64_t) const { return v * scale; }
   SIGMAX_FN pair operator()(pair v, std::int64_t, std::int64_t) const { return {v.first * scale, v.second * scale}; }
 };
+/// Of rows in which no such score is NaN: then v + -inf is -inf, and nothing has to be selected.
+template <bool scaled>
 struct mask_score {
   vec scale;
   const float* mask;
   SIGMAX_FN vec operator()(vec v, std::int64_t i, std::int64_t count) const {
-    return masked_score(v * scale,
-                        count >= lanes ? vec::load_unaligned(mask + i) : load_partial(mask + i, count).first);
+    return added(v, count >= lanes ? vec::load_unaligned(mask + i) : load_partial(mask + i, count).first);
   }
   SIGMAX_FN pair operator()(pair v, std::int64_t i, std::int64_t count) const {
     const pair m = count >= pair_size ? load(mask + i) : load_partial(mask + i, count);
-    return {masked_score(v.first * scale, m.first), masked_score(v.second * scale, m.second)};
+    return {added(v.first, m.first), added(v.second, m.second)};
   }
+  SIGMAX_FN vec added(vec v, vec m) const { return scaled ? v * scale + m : v + m; }
 };
 /// Of row r.
 template <class Score>
@@ -66,8 +69,10 @@ SIGMAX_FN void with_score(const score_terms* terms, F loop) {
     loop(plain_score{});
   else if (terms->mask == nullptr)
     loop(score_of<scale_score>(terms));
+  else if (terms->scaled)
+    loop(score_of<mask_score<true>>(terms));
   else
-    loop(score_of<mask_score>(terms));
+    loop(score_of<mask_score<false>>(terms));
 }
 
 /// Scores of a row, and the largest of them and bound. One loop for each choice of terms.
@@ -120,28 +125,44 @@ float any_scores(const float* x, float* t, std::int64_t n, const score_terms& te
   return loops[terms.softcap != 0][terms.slope != 0][terms.mask != nullptr](x, t, n, terms, bound);
 }
 
+/// Whether a score is NaN, where that matters; their sum tells. It is also NaN, but rarely, where scores of both signs
+/// are infinite or near the largest float.
+template <class Score>
+struct nan_search {
+  SIGMAX_FN void take(pair) {}
+  SIGMAX_FN bool found() const { return false; }
+};
+template <bool scaled>
+struct nan_search<mask_score<scaled>> {
+  pair sum{vec(0.0f), vec(0.0f)};
+  SIGMAX_FN void take(pair v) { sum = {sum.first + v.first, sum.second + v.second}; }
+  SIGMAX_FN bool found() const {
+    const vec s = sum.first + sum.second;
+    return xsimd::any(s != s);
+  }
+};
+
 /// Lane by lane the largest of `bound` and the scores of a row.
 template <class Score>
-SIGMAX_FN vec lanes_max(const float* x, std::int64_t n, Score score, vec bound) {
+SIGMAX_FN vec lanes_max(const float* x, std::int64_t n, Score score, vec bound, nan_search<Score>& nan) {
   vec a(bound), b(bound);
+  const auto take = [&](pair v) __attribute__((always_inline)) {
+    a = larger(a, v.first);
+    b = larger(b, v.second);
+    nan.take(v);
+  };
   std::int64_t i = 0;
-  for (; i + pair_size <= n; i += pair_size) {
-    const pair v = score(load(x + i), i, pair_size);
-    a = larger(a, v.first);
-    b = larger(b, v.second);
-  }
-  if (i < n) {
-    const pair v = padded(score(load_partial(x + i, n - i), i, n - i), n - i, bound);
-    a = larger(a, v.first);
-    b = larger(b, v.second);
-  }
+  for (; i + pair_size <= n; i += pair_size) take(score(load(x + i), i, pair_size));
+  if (i < n) take(padded(score(load_partial(x + i, n - i), i, n - i), n - i, bound));
   return larger(a, b);
 }
 
 float row_max(const float* x, std::int64_t n, const score_terms* terms, float bound) noexcept {
   with_score(
       terms, [&](auto score) __attribute__((always_inline)) {
-        bound = xsimd::reduce_max(lanes_max(x, n, score, vec(bound)));  // of no NaN
+        nan_search<decltype(score)> nan;
+        bound = xsimd::reduce_max(lanes_max(x, n, score, vec(bound), nan));  // of no NaN
+        if (nan.found()) bound = std::numeric_limits<float>::quiet_NaN();
       });
   return bound;
 }

@@ -32,6 +32,7 @@ struct score_terms {
   float slope;        ///< 0: none
   float distance;     ///< j - q of the first element
   const float* mask;  ///< null: none
+  bool scaled;        ///< of rows with a mask alone: scale is not 1 in all of them
 };
 
 /// Rows of which only the last step is left: y[i] = from[i] (high + low) of numerators, or (score - max) - (high + low)
@@ -135,12 +136,13 @@ struct kernel_table {
 
   /// y[i] = v
   void (*row_fill)(float* y, std::int64_t n, float v, bool streaming) noexcept;
-  /// The largest of bound and all scores that are not NaN; `terms` as in softmax_steps.
+  /// The largest of bound and all scores that are not NaN; `terms` as in softmax_steps. NaN if there may be a NaN under
+  /// the -inf of a mask, which only `scores` overlooks.
   float (*row_max)(const float* x, std::int64_t n, const score_terms* terms, float bound) noexcept;
   /// Between rows that lie `stride` apart and rows side by side, of which the first `rows` count.
   void (*to_columns)(const float* x, std::int64_t stride, int rows, std::int64_t n, float* t) noexcept;
   void (*from_columns)(const float* t, float* y, std::int64_t stride, int rows, std::int64_t n) noexcept;
-  /// The largest score of each row that is not NaN, -inf if there is none.
+  /// The same of each row, -inf if there is none; NaN then in all of them.
   void (*max_rows)(const float* x, std::int64_t stride, int rows, std::int64_t n, const score_terms* terms,
                    float* max) noexcept;
   void (*max_columns)(const float* t, std::int64_t n, float* max) noexcept;

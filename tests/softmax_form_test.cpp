@@ -420,33 +420,41 @@ TEST(softmax_form, masked_rows_are_zeros_or_nan) {
         }
 }
 
+void check_poison(const isa_info& row, std::int64_t n, float poison, bool logarithm) {
+  tensor x = random_tensor(n, false, 3, 8), clean = x;
+  std::vector<float> added(static_cast<std::size_t>(n), 0.0f);
+  std::vector<std::uint8_t> truth(static_cast<std::size_t>(n), 1);
+  for (std::int64_t k = 40; k < n; ++k) {
+    added[static_cast<std::size_t>(k)] = -inf;
+    truth[static_cast<std::size_t>(k)] = 0;
+    for_each_row([&](auto b, auto h, auto q) { x.at(b, h, q, k) = poison; });
+  }
+  const std::int64_t along[] = {0, 0, 0, 1};
+  for (int kind : {0, 1, 2})
+    for (float scale : {1.0f, 0.5f}) {
+      softmax_form form;
+      form.logarithm = logarithm;
+      form.scale = scale;
+      if (kind == 0) form.mask = const_view(added.data(), dtype::f32, x.shape, along);
+      if (kind == 1) form.mask = const_view(truth.data(), dtype::boolean, x.shape, along);
+      if (kind == 2) form.causal = true, form.offset = 35;  // queries 35 to 39
+      tensor y = x, z = x, in_place = x;
+      ASSERT_TRUE(softmax_fused(x, y, last, form, on(row)).ok());
+      ASSERT_TRUE(softmax_fused(in_place, in_place, last, form, on(row)).ok());
+      ASSERT_TRUE(softmax_fused(clean, z, last, form, on(row)).ok());
+      EXPECT_TRUE(equal(y, z)) << row.name;
+      EXPECT_TRUE(equal(in_place, z)) << row.name;
+      for_each_row([&](auto b, auto h, auto q) {
+        for (std::int64_t k = 40; k < n; ++k) ASSERT_EQ(y.at(b, h, q, k), logarithm ? -inf : 0.0f);
+      });
+    }
+}
+
 TEST(softmax_form, poison_under_a_mask_stays_there) {
   for (const isa_info& row : usable_isas())
-    for (float poison : {static_cast<float>(NAN), inf, -inf}) {
-      const std::int64_t n = 100;
-      tensor x = random_tensor(n, false, 3, 8), clean = x, y = x, z = x;
-      std::vector<float> added(static_cast<std::size_t>(n), 0.0f);
-      std::vector<std::uint8_t> truth(static_cast<std::size_t>(n), 1);
-      for (std::int64_t k = 40; k < n; ++k) {
-        added[static_cast<std::size_t>(k)] = -inf;
-        truth[static_cast<std::size_t>(k)] = 0;
-        for_each_row([&](auto b, auto h, auto q) { x.at(b, h, q, k) = poison; });
-      }
-      const std::int64_t along[] = {0, 0, 0, 1};
-      for (int kind : {0, 1, 2}) {
-        softmax_form form;
-        if (kind == 0) form.mask = const_view(added.data(), dtype::f32, x.shape, along);
-        if (kind == 1) form.mask = const_view(truth.data(), dtype::boolean, x.shape, along);
-        if (kind == 2) form.causal = true, form.offset = 35;  // queries 35 to 39
-        form.slopes = {};
-        ASSERT_TRUE(softmax_fused(x, y, last, form, on(row)).ok());
-        ASSERT_TRUE(softmax_fused(clean, z, last, form, on(row)).ok());
-        EXPECT_TRUE(equal(y, z)) << row.name;
-        for_each_row([&](auto b, auto h, auto q) {
-          for (std::int64_t k = 40; k < n; ++k) ASSERT_EQ(y.at(b, h, q, k), 0.0f);
-        });
-      }
-    }
+    for (float poison : {static_cast<float>(NAN), inf, -inf})
+      for (std::int64_t n : {50, 100, 700, 5000})
+        for (bool logarithm : {false, true}) check_poison(row, n, poison, logarithm);
 }
 
 TEST(softmax_form, parts_merge_to_the_whole) {

@@ -26,6 +26,7 @@ struct streamed_form {
       x.push_back(normal(random) + (has("large") ? 0x1p17f : 0.0f));  // a maximum with numerators of its own
       const bool no_score = i >= (distinct - 1) * n || random() % 8 == 0;
       mask.push_back(no_score ? -INFINITY : normal(random));
+      if (has("poison") && no_score && i / n % 5 == 2) x.back() = NAN;
     }
     for (std::int64_t r = 0; r < distinct; ++r) {
       slopes.push_back(1.0f / static_cast<float>(r + 2));
@@ -52,9 +53,9 @@ struct streamed_form {
 
 TEST(softmax_streaming, forms_have_the_same_bits) {
   for (std::int64_t n : {8192, 2048, 1000, 96})
-    for (std::string_view terms :
-         {"scale", "sinks", "scale mask", "large scale", "large causal", "scale softcap slopes mask sinks", "causal",
-          "scale mask causal sinks", "mask causal window"}) {
+    for (std::string_view terms : {"scale", "sinks", "mask", "scale mask", "poison mask", "poison scale mask causal",
+                                   "large scale", "large causal", "scale softcap slopes mask sinks", "causal",
+                                   "scale mask causal sinks", "mask causal window"}) {
       streamed_form f(n, terms);
       const std::int64_t times = (std::int64_t{9} << 20) / n / distinct + 1, count = distinct * n;
       std::vector<float> memory(static_cast<std::size_t>(times * count) + 16), one(static_cast<std::size_t>(count)),
