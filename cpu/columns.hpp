@@ -121,24 +121,28 @@ struct row_numerators<accuracy::fast> {
   }
 };
 
-/// A row with no more than one value for each virtual lane.
+/// A row with no more than one value for each virtual lane; with half of the lanes, no more than two.
 template <class Score, class F>
 SIGMAX_FN void exp_short(const float* x, float* y, std::int64_t n, float max, Score score, F numerator_of,
                          float* lane) {
+  constexpr int used = F::halved ? softmax_lanes / 2 : softmax_lanes;
 #pragma GCC unroll 16
-  for (std::int64_t g = 0; g < softmax_lanes / lanes; ++g) {
-    const std::int64_t count = n - g * lanes;
+  for (int at = 0; at < softmax_lanes; at += lanes) {
+    const std::int64_t count = n - at;
     vec e(0.0f);
     if (count >= lanes) {
-      e = numerator_of(score(vec::load_unaligned(x + g * lanes), g * lanes, lanes));
-      if (y != nullptr) e.store_unaligned(y + g * lanes);
+      e = numerator_of(score(vec::load_unaligned(x + at), at, lanes));
+      if (y != nullptr) e.store_unaligned(y + at);
     } else if (count > 0) {
-      const vec v = score(load_partial(x + g * lanes, count).first, g * lanes, count);
+      const vec v = score(load_partial(x + at, count).first, at, count);
       e = numerator_of(padded({v, v}, count, vec(max)).first);
-      if (y != nullptr) store_partial(y + g * lanes, {e, e}, count);
+      if (y != nullptr) store_partial(y + at, {e, e}, count);
       e = padded({e, e}, count, vec(0.0f)).first;
+    } else if (at >= used) {
+      return;
     }
-    e.store_aligned(lane + g * lanes);
+    if (at >= used) e = vec::load_aligned(lane + at - used) + e;
+    e.store_aligned(lane + at % used);
   }
 }
 
@@ -165,7 +169,7 @@ __attribute__((noinline)) void exp_sum_rows_of(const float* x, std::int64_t x_st
       }
       with_drain<tier>(
           drained, r, score, [&](auto drain) __attribute__((always_inline)) {
-            for (std::int64_t i = 0; i < n && draining; i += pair_size) {
+            for (std::int64_t i = 0; i < n; i += pair_size) {
               for (int at = 0; at < pair_size; at += 16) __builtin_prefetch(next + r * x_stride + i + at);
               drain(i);
             }
@@ -178,7 +182,7 @@ __attribute__((noinline)) void exp_sum_rows_of(const float* x, std::int64_t x_st
   else
     sums(std::false_type{});
   for (int r = 0; r < rows; ++r)
-    total[r] = (n <= softmax_lanes ? lanes_total<softmax_lanes>(sum[r].high, nullptr, 0)
+    total[r] = (n <= softmax_lanes ? lanes_total<used>(sum[r].high, nullptr, 0)
                                    : lanes_total<used>(sum[r].high, sum[r].low, start)) *
                static_cast<double>(1 / unit);
 }

@@ -83,7 +83,8 @@ void direct_rows(const softmax_plan& plan, const nest_cursor& cursor, int rows, 
   float* const y = reinterpret_cast<float*>(row_of(plan, cursor, operand_y, 0));
   const std::int64_t y_step = step(operand_y);
   std::int64_t x_step = step(operand_x);
-  const float* const next = plan.streaming ? x + rows * x_step : x;
+  // What comes from memory is asked for early; so is what follows few and short rows, for which the L1 cache has room.
+  const float* const next = plan.streaming || rows * plan.columns <= 2048 ? x + rows * x_step : x;
   const bool keep = plan.staged || (!plan.logarithm && plan.rests_in_cache(plan.columns));
   float* const e = plan.staged ? scratch : y;
   const std::int64_t e_step = plan.staged ? plan.columns : y_step;

@@ -145,7 +145,10 @@ SIGMAX_FN double lanes_total(const float* high, const float* low, float start) {
   };
   alignas(64) double last[width];
   met<single, 1>(part).store_aligned(last);
-  return met<width, 1>([&]<int at>() __attribute__((always_inline)) { return last[at]; });
+#pragma GCC unroll 4
+  for (int half = width / 2; half > 0; half /= 2)
+    for (int l = 0; l < half; ++l) last[l] += last[l + half];
+  return last[0];
 }
 
 double row_total(const softmax_sum& sum, float start) noexcept {
