@@ -1,9 +1,9 @@
 // The denominator of a softmax row while it is summed up. The order of the additions is fixed by the row length alone,
 // so that the result has the same bits for every vector width, thread count, batch and position. A row is cut into
 // chunks; element i of a chunk goes to virtual lane i % 64, a lane adds its values in order, and at the end lane l
-// meets l + 32, l + 16, ... l + 1 (under accuracy::fast values 32 apart are added first, then to lane i % 32). What each
-// addition loses to rounding is kept in the lane's low part, so the sum is good to about 2^-46: next to a dominating
-// maximum log_softmax needs that. The sums of the chunks are added in double, in order.
+// meets l + 32, l + 16, ... l + 1 (under accuracy::fast values 32 apart are added first, then to lane i % 32). What
+// each addition loses to rounding is kept in the lane's low part, so the sum is good to about 2^-46: next to a
+// dominating maximum log_softmax needs that. The sums of the chunks are added in double, in order.
 #pragma once
 
 #include <cstdint>
