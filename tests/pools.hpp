@@ -1,4 +1,5 @@
-// Two implementations of options::threads: real threads, and one thread that runs the tasks in the wrong order.
+// Two implementations of options::threads: real threads, and one thread that runs the tasks in the wrong order. Tests
+// with real ones say thread, pool or parallel in their names, by which the preset `threads` finds them.
 #pragma once
 
 #include <sigmax/sigmax.hpp>

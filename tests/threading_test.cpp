@@ -78,5 +78,40 @@ TEST(threading, calls_from_many_threads_at_once) {
   for (const auto& result : results) EXPECT_TRUE(std::ranges::equal(result, expected));
 }
 
+// Under ctest these calls are the first of their process: what is asked once is asked by all of them.
+TEST(threading, first_calls_from_many_threads_at_once) {
+  std::vector<std::thread> threads;
+  std::vector<std::vector<float>> results(16, std::vector<float>(100));
+  for (auto& result : results)
+    threads.emplace_back([&result] {
+      explanation e;
+      const view y(result.data(), std::ssize(result));
+      EXPECT_TRUE(explain(activation::silu, y, y, {}, e).ok());
+      EXPECT_TRUE(activate(activation::silu, y, y).ok());
+      EXPECT_TRUE(softmax(y, y).ok());
+    });
+  for (auto& t : threads) t.join();
+  for (const auto& result : results) EXPECT_EQ(result, results.front());
+}
+
+// A call weighs one set of figures or the other, and has the same bits.
+TEST(threading, calls_go_on_while_another_thread_sets_the_calibration) {
+  const std::vector<float> x = ramp(5000), expected = run(activation::silu, x, {});
+  const std::vector<float> ns(all_activations().size(), 2.0f);
+  std::vector<float> y(x.size());
+  const const_view in(x.data(), std::ssize(x));
+  const view out(y.data(), std::ssize(y));
+  std::thread other([&] {
+    for (int i = 0; i < 200; ++i) EXPECT_TRUE(set_calibration({ns, 10e9, 20e9, 25e9, 20e9, 1e12, 10000}).ok());
+  });
+  for (int i = 0; i < 200; ++i) {
+    explanation e;  // which weighs them whether there is CUDA or not
+    EXPECT_TRUE(explain(activation::silu, in, out, {}, e).ok() && activate(activation::silu, in, out).ok());
+    EXPECT_EQ(y, expected);
+  }
+  other.join();
+  EXPECT_TRUE(set_calibration({}).ok());
+}
+
 }  // namespace
 }  // namespace sigmax_test
