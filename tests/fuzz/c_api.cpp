@@ -2,6 +2,8 @@
 // outputs, and not one byte if the call fails. Views are either in one arena, with any shape and strides that stay in
 // it, or broken in a way that must be refused; only so can the fuzzer tell a fault of the library from its own.
 #include <sigmax/sigmax.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <cstdint>
@@ -13,8 +15,19 @@
 namespace {
 
 constexpr std::size_t arena_bytes = 16384;
-alignas(8) unsigned char arena[arena_bytes], before[arena_bytes];
+unsigned char before[arena_bytes];
 bool writable[arena_bytes];
+
+/// Between pages that nobody may touch: of stores past the caches a sanitizer may know nothing.
+unsigned char* const arena = [] {
+  const auto page = static_cast<std::size_t>(sysconf(_SC_PAGESIZE));
+  auto* const all =
+      static_cast<unsigned char*>(mmap(nullptr, arena_bytes + 2 * page, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
+  if (mprotect(all + page, arena_bytes, PROT_READ | PROT_WRITE) != 0) std::abort();
+  return all + page;
+}();
+
+std::int64_t cache_bytes;  // what the library takes for the size of the caches
 
 /// The fuzzer's bytes as decisions; zeros when they are used up.
 struct input {
@@ -83,7 +96,8 @@ void make_view(input& in, roomy<sigmax_view>& out, int rank, const std::int64_t*
   if (axis_extent >= 0 && rank > 0) extents[rank - 1] = axis_extent;
   sigmax_view_dense(&v, sizeof v, nullptr, 0, rank, extents);
   v.type = (how & 3) == 0 ? in.below(9) : (how & 3) == 1 ? in.below(3) : 0;
-  v.data = arena + (in.number<std::uint16_t>() % (arena_bytes / 8)) * 8;
+  const std::size_t unit = (how & 0x1c) == 4 ? 64 : 8;  // the first: a cache line
+  v.data = arena + (in.number<std::uint16_t>() % (arena_bytes / unit)) * unit;
   if ((how & 0x1c) == 0) v.data = static_cast<unsigned char*>(v.data) + in.below(8);
   if ((how & 0xe0) == 0)
     for (int i = 0; i < rank; ++i) v.strides[i] = std::int64_t{in.byte()} - 128;
@@ -142,6 +156,11 @@ void make_options(input& in, roomy<sigmax_options>& out) {
 
 }  // namespace
 
+// To which the linker leads the library's calls of sigmax::cache_share_bytes() (fuzz.cmake): with a small cache small
+// tensors are stored past it. A shared library keeps its own.
+extern "C" std::int64_t __wrap__ZN6sigmax17cache_share_bytesEv();  // NOLINT
+extern "C" std::int64_t __wrap__ZN6sigmax17cache_share_bytesEv() { return cache_bytes; }
+
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   input in{data, size};
   const int call = in.below(22), contents = in.below(4);
@@ -158,8 +177,11 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   std::int64_t shape[SIGMAX_MAX_RANK];
   const int rank = in.below(16) == 0 ? in.below(9) : 1 + in.below(3);
   for (int i = 0; i < rank; ++i) {
-    const int extent = in.byte();  // the last eight are long rows, some of which have a loop of their own
-    shape[i] = rank > 3 ? extent % 3 : extent < 248 ? extent % 40 : 410 + (extent - 248) * 97;
+    const int extent = in.byte();  // the last: rows of whole cache lines, and long ones; both have loops of their own
+    shape[i] = rank > 3       ? extent % 3
+               : extent < 200 ? extent % 40
+               : extent < 248 ? 32 * (1 + extent % 8)
+                              : 410 + (extent - 248) * 97;
   }
   roomy<sigmax_view> whole[4], row[7];
   const int other = in.below(8) == 0 ? in.below(5) : -1;
@@ -208,6 +230,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   roomy<sigmax_view> second;
   roomy<sigmax_explanation> why;
   why.value.struct_size = in.byte() < 200 ? sizeof why.value : in.number<std::uint16_t>() % 4200;
+  constexpr std::int64_t caches[] = {1 << 25, 64, 1024, 4096};
+  cache_bytes = caches[in.below(4)];
   const sigmax_gate gate = op >= 0 && op < sigmax_activation_count() ? op % sigmax_gate_count() : op;
   const sigmax_view* outputs[6] = {};
   sigmax_status status = 0;

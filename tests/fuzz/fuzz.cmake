@@ -20,6 +20,11 @@ function(sigmax_fuzzer name corpus)
 endfunction()
 
 sigmax_fuzzer(c_api ${CMAKE_CURRENT_SOURCE_DIR}/fuzz/corpus)
+foreach(program sigmax_replay_c_api fuzz_c_api)
+  if(TARGET ${program})
+    target_link_options(${program} PRIVATE LINKER:--wrap=_ZN6sigmax17cache_share_bytesEv)  # as c_api.cpp tells
+  endif()
+endforeach()
 if(TARGET sigmax-bench)
   sigmax_fuzzer(results ${PROJECT_SOURCE_DIR}/bench/results LIBRARIES sigmax_bench_results)
   sigmax_fuzzer(readers ${CMAKE_CURRENT_SOURCE_DIR}/fuzz/readers LIBRARIES sigmax_bench_readers)
