@@ -28,10 +28,20 @@ std::vector<std::vector<unsigned char>> results(tensors& t, const options& how =
 }
 
 // First of all calls of its process under ctest: what is read once must not show either.
-TEST(guest, errno_and_signal_mask_are_left_alone) {
+TEST(guest, errno_signal_mask_and_handlers_are_left_alone) {
   tensors t(9, 130);
   sigset_t before, after;
   pthread_sigmask(SIG_SETMASK, nullptr, &before);
+  const auto handlers = [] {
+    std::vector<void (*)(int)> all;
+    for (int signal = 1; signal < 32; ++signal) {
+      struct sigaction action {};
+      sigaction(signal, nullptr, &action);
+      all.push_back(action.sa_handler);
+    }
+    return all;
+  };
+  const auto handlers_before = handlers();
   for (const options& how : {options{}, options{.threads = backwards(3)}}) {
     for (const named_call& call : every_call()) {
       errno = 12345;
@@ -47,6 +57,7 @@ TEST(guest, errno_and_signal_mask_are_left_alone) {
   pthread_sigmask(SIG_SETMASK, nullptr, &after);
   for (int signal = 1; signal < 32; ++signal)
     EXPECT_EQ(sigismember(&before, signal), sigismember(&after, signal)) << signal;
+  EXPECT_EQ(handlers(), handlers_before);
 }
 
 TEST(guest, no_descriptor_and_no_thread_stays) {

@@ -1,4 +1,6 @@
 // Sizes, alignments, strides and in-place calls: always the bits of the plain contiguous call, and not a byte outside.
+#include <sys/mman.h>
+
 #include <algorithm>
 #include <numeric>
 #include <random>
@@ -200,6 +202,35 @@ TEST(layout, streaming_stores) {
                          y.begin() + static_cast<std::ptrdiff_t>(offset + n), guard),
               0);
   }
+}
+
+// The last of many slices, so that of much address space few pages are touched: dense, and of one element over and
+// over.
+TEST(layout, indices_beyond_2_to_the_31) {
+  const std::int64_t n = (std::int64_t{1} << 31) + 12345, shape[] = {n}, none[] = {0};
+  const std::size_t bytes = static_cast<std::size_t>(n) * sizeof(float);
+  const auto reserve = [&] {
+    return mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  };
+  void *const zeros = reserve(), *const memory = reserve();
+  if (zeros == MAP_FAILED || memory == MAP_FAILED) GTEST_SKIP() << "16 GiB of address space are not to be had";
+  auto* const y = static_cast<float*>(memory);
+  const float zero = 0;
+  const const_view dense(zeros, dtype::f32, shape), repeated(&zero, dtype::f32, shape, none);
+  const view out(y, dtype::f32, shape);
+  const options last{.slice = 999999, .slices = 1000000};
+  for (const const_view& x : {dense, repeated}) {
+    const auto expect = [&](const status& s, float value) {
+      ASSERT_TRUE(s.ok()) << s.message;
+      EXPECT_EQ(std::count(y + n - 2000, y + n, value), 2000);
+      EXPECT_EQ(std::count(y, y + 20000, 0.0f), 20000) << "an index lost its upper half";
+      std::fill(y + n - 2000, y + n, guard);
+    };
+    expect(activate(activation::exp, x, out, last), 1);
+    expect(activation_gradient(activation::sigmoid, x, x, out, last), 0);
+    expect(activate_gated(gate::reglu, x, x, out, last), 0);
+  }
+  munmap(zeros, bytes), munmap(memory, bytes);
 }
 
 TEST(layout, empty_views_are_a_no_op) {

@@ -1,11 +1,15 @@
 /* reload LIBRARY: loads, uses and unloads it 100 times, in turns on a thread of its own, without growing. Nothing of it
- * stays mapped. */
+ * stays mapped, and the floating-point control of the thread that loads it is left alone, which the start-up code of
+ * -ffast-math would change. */
 #include <dlfcn.h>
 #include <pthread.h>
 #include <sigmax/sigmax.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#if defined(__SSE2__)
+#include <xmmintrin.h>
+#endif
 
 static const char* path;
 
@@ -18,11 +22,20 @@ static int mapped(void) {
   return found;
 }
 
+static unsigned control(void) {
+#if defined(__SSE2__)
+  return _mm_getcsr() & ~0x3fu; /* but for the flags */
+#else
+  return 0;
+#endif
+}
+
 #define LOAD(name) __typeof__(&name) name##_ = (__typeof__(&name))dlsym(library, #name)
 
 /* Null, or what went wrong. */
 static void* use(void* unused) {
   (void)unused;
+  const unsigned before = control();
   void* library = dlopen(path, RTLD_NOW | RTLD_LOCAL);
   if (library == NULL) return dlerror();
   LOAD(sigmax_view_dense);
@@ -38,6 +51,7 @@ static void* use(void* unused) {
   if (sigmax_activate_(sigmax_activation_relu, &in, &wrong, NULL) != sigmax_status_shape_mismatch ||
       strstr(sigmax_last_error_(), "shape") == NULL)
     return "wrong status";
+  if (control() != before) return "MXCSR is another";
   if (mapped() == 0) return "is it another library?";
   if (dlclose(library) != 0) return dlerror();
   return NULL;

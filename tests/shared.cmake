@@ -42,6 +42,10 @@ add_test(NAME shared.dlopen_and_dlclose_100_times COMMAND sigmax_reload $<TARGET
 add_test(NAME shared.runs_nothing_when_loaded
   COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/no_initialisers.sh $<TARGET_FILE:sigmax> $<TARGET_FILE:sigmax_shared>)
 
+# Of the toolchain and the C library; not, for example, an OpenMP runtime, of which a process can have one.
+add_test(NAME shared.needs_only_the_systems_libraries
+  COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/needed.sh $<TARGET_FILE:sigmax_shared>)
+
 add_test(NAME recipes.portfile COMMAND ${CMAKE_COMMAND} -DPORT=${PROJECT_SOURCE_DIR}/cmake/vcpkg/sigmax/portfile.cmake
   -P ${CMAKE_CURRENT_SOURCE_DIR}/portfile.cmake)
 
