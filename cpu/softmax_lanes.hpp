@@ -118,7 +118,7 @@ using vec_double = xsimd::batch<double, arch>;
 
 /// v<0> to v<count - 1> added as lanes are: the upper half meets the lower one, until `left` are left, of which this is
 /// the one at `at`.
-template <int count, int left, int at = 0, class F>
+template <int count, int left, std::int64_t at = 0, class F>
 SIGMAX_FN auto met(F v) {
   if constexpr (left == count)
     return v.template operator()<at>();
@@ -132,13 +132,15 @@ template <int used>
 SIGMAX_FN double lanes_total(const float* high, const float* low, float start) {
   constexpr int width = lanes / 2, count = used / width, single = 16 / width;
   static_assert(lanes <= 16 && used >= 16);
-  const auto high_part = [&]<int at>() __attribute__((always_inline)) {
+  const auto high_part = [&]<std::int64_t at>() __attribute__((always_inline)) {
     vec v = vec::load_aligned(high + at / 2 * lanes);
     if (low != nullptr) v = v - vec(start);  // exact
     return xsimd::widen(v)[at % 2];
   };
-  const auto low_part = [&]<int at>() __attribute__((always_inline)) { return vec::load_aligned(low + at * lanes); };
-  const auto part = [&]<int at>() __attribute__((always_inline)) {
+  const auto low_part = [&]<std::int64_t at>() __attribute__((always_inline)) {
+    return vec::load_aligned(low + at * lanes);
+  };
+  const auto part = [&]<std::int64_t at>() __attribute__((always_inline)) {
     vec_double sum = met<count, single, at>(high_part);
     if (low != nullptr) sum = sum + xsimd::widen(met<used / lanes, single / 2, at / 2>(low_part))[at % 2];
     return sum;
