@@ -83,27 +83,7 @@ SIGMAX_FN float add_saturated(float x, float a, float b) {
 /// |x|, which the compiler makes a flag of the instruction that takes it; `abs` on bits is one of its own.
 SIGMAX_FN float magnitude(float x) { return __builtin_fabsf(x); }
 
-/// max(x, bound) and min(x, bound), NaN if x is, of two zeros the positive and the negative one: an instruction since
-/// sm_80.
-SIGMAX_FN float maximum(float x, float bound) {
-#if defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 800
-  float y;
-  asm("max.NaN.f32 %0, %1, %2;" : "=f"(y) : "f"(x), "f"(bound));
-  return y;
-#else
-  return x < bound ? bound : x;
-#endif
-}
-SIGMAX_FN float minimum(float x, float bound) {
-#if defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 800
-  float y;
-  asm("min.NaN.f32 %0, %1, %2;" : "=f"(y) : "f"(x), "f"(bound));
-  return y;
-#else
-  return bound < x ? bound : x;
-#endif
-}
-SIGMAX_FN float positive_part(float x) { return maximum(x, -0.0f); }
+SIGMAX_FN float positive_part(float x) { return at_least(x, -0.0f); }
 
 /// x < bound ? yes : no, both computed: nvcc makes branches of long sides, which a warp then takes one after the other.
 SIGMAX_FN float if_below(float x, float bound, float yes, float no) {

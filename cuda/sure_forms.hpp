@@ -68,7 +68,7 @@ SIGMAX_FN float sure_form(const tanhshrink_op&, float x, bfloat16) {
 
 /// x n / (n + 2) with n = e (e + 2), by 2^16 e and 2^16 n: what the estimate would lose, x brings back.
 SIGMAX_FN float sure_form(const mish_op&, float x, bfloat16) {
-  const float c = maximum(x, -126.0f);
+  const float c = at_least(x, -126.0f);
   const float e = estimate::exp2(fma(__builtin_fminf(c, 29.0f), math::log2_e, 16.0f));
   const float n = e * fma(e, 0x1p-16f, 2.0f);
   return c * (n * estimate::reciprocal(n + 0x1p17f));
@@ -83,7 +83,7 @@ SIGMAX_FN float sure_form(const squareplus_op&, float x, bfloat16) {
 }
 
 SIGMAX_FN float sure_form(const softsign_op&, float x, bfloat16) {
-  const float a = minimum(magnitude(x), 0x1p60f);
+  const float a = at_most(magnitude(x), 0x1p60f);
   return __builtin_copysignf(a * estimate::reciprocal(1.0f + a), x);
 }
 
@@ -96,11 +96,11 @@ SIGMAX_FN float sure_sixth(float x) {
 }
 template <class Type>
 SIGMAX_FN float sure_form(const hard_sigmoid_op&, float x, Type) {
-  return minimum(maximum(sure_sixth(x), 0.0f), 1.0f);
+  return at_most(at_least(sure_sixth(x), 0.0f), 1.0f);
 }
 template <class Type>
 SIGMAX_FN float sure_form(const hard_swish_op&, float x, Type) {
-  const float c = maximum(x, -3.0f);
+  const float c = at_least(x, -3.0f);
   return c * multiply_saturated(sure_sixth(c), 1.0f);
 }
 

@@ -233,17 +233,20 @@ SIGMAX_FN logistic_tail<V> logistic(V a, V low) {
   return {e, y, fma(negate(d_low), y, fma_exact(negate(d), y, V(1.0f)))};
 }
 
-/// cap tanh(a / cap) for a >= 0, u = a / cap. For u in [0, 0.625] an odd polynomial in u of degree 11 (fit/tanh.sollya,
-/// relative error below 0.295 * 2^-24) that is applied to a itself, above cap - 2 cap / (e^2u + 1).
+// cap tanh(a / cap) for a >= 0, c = a / cap or 10 where that is larger. For c in [0, 0.625] an odd polynomial in c of
+// degree 11 (fit/tanh.sollya, relative error below 0.295 * 2^-24) that is applied to a itself, above cap - 2 cap /
+// (e^2c + 1).
 template <class V>
-SIGMAX_FN V scaled_tanh(V a, V u, V cap) {
+SIGMAX_FN V exp_twice_plus_1(V c) {
   constexpr float bias = to_integer + 127;
-  V c = at_most(u, V(10.0f));
   V t = fma(c, V(2 * log2_e), V(bias));
   V k = t - V(bias);
   V r = fma(k, V(-0.5f * ln2_high), c);
   r = fma(k, V(-0.5f * ln2_low), r);
-  V large = cap - divide(cap + cap, fma(exp_reduced(r + r), power_of_two(t), V(1.0f)));
+  return fma(exp_reduced(r + r), power_of_two(t), V(1.0f));
+}
+template <class V>
+SIGMAX_FN V scaled_tanh(V a, V c, V large) {
   V s = c * c;
   V p = fma(V(-0x1.8ff18p-8f), s, V(0x1.5813cp-6f));
   p = fma(p, s, V(-0x1.b92674p-5f));
@@ -253,7 +256,9 @@ SIGMAX_FN V scaled_tanh(V a, V u, V cap) {
 }
 template <class V>
 SIGMAX_FN V tanh_positive(V a) {
-  return scaled_tanh(a, a, V(1.0f));
+  V c = at_most(a, V(10.0f));
+  V y = reciprocal(exp_twice_plus_1(c));
+  return scaled_tanh(a, c, V(1.0f) - (y + y));
 }
 
 /// tanh(u / 2) for u >= 0 as n / (2 - n) with n = 1 - e^-u.

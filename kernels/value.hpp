@@ -49,16 +49,17 @@ SIGMAX_FN float negate(float x) { return -x; }
 SIGMAX_FN float divide(float a, float b) { return a / b; }
 
 #if defined(__CUDACC__)
-/// 1 / d for d in [1, 32) without the branches of rcp.rn: the hardware's estimate and Newton's step with its residual
-/// exact. For such d rcp.rn itself is no more, on sm_75 to sm_120 (tests/cuda_reciprocal.sh), and that is right by its
-/// definition; tests/cuda_device_test.cpp asks a device.
+/// 1 / d for d in [2^-126, 2^126) without the branches of rcp.rn: the hardware's estimate and Newton's step with its
+/// residual exact. For such d rcp.rn itself is no more, on sm_75 to sm_120 (tests/cuda_reciprocal.sh), and that is
+/// right by its definition; tests/cuda_device_test.cpp asks a device.
 __device__ __forceinline__ float reciprocal_by_newton(float d) {
   float y;
   asm("rcp.approx.ftz.f32 %0, %1;" : "=f"(y) : "f"(d));
   return __fmaf_rn(y, __fmaf_rn(-d, y, 1.0f), y);
 }
 #endif
-/// 1 / d, correctly rounded, for d in [1, 32). sm_120's code goes along as PTX, for devices that nobody has seen.
+/// 1 / d, correctly rounded, for d in [2^-126, 2^126). sm_120's code goes along as PTX, for devices that nobody has
+/// seen.
 SIGMAX_FN float reciprocal(float d) {
 #if defined(__CUDA_ARCH__) && (defined(SIGMAX_CUDA_NEWTON) || __CUDA_ARCH__ < 1200)
   return reciprocal_by_newton(d);
@@ -68,17 +69,31 @@ SIGMAX_FN float reciprocal(float d) {
 }
 SIGMAX_FN float sqrt(float x) { return __builtin_sqrtf(x); }
 SIGMAX_FN float select(bool condition, float yes, float no) { return condition ? yes : no; }
-SIGMAX_FN float abs(float x) { return from_bits(bits_of(x) & 0x7fffffffu); }
+SIGMAX_FN float abs(float x) { return __builtin_fabsf(x); }
 
 /// |magnitude| with the sign of `sign`; magnitude must not be negative.
-SIGMAX_FN float with_sign(float magnitude, float sign) {
-  return from_bits(bits_of(magnitude) | (bits_of(sign) & 0x80000000u));
-}
+SIGMAX_FN float with_sign(float magnitude, float sign) { return __builtin_copysignf(magnitude, sign); }
 
 /// max(x, bound) and min(x, bound) that keep a NaN in x. Which zero comes back from a tie of -0 and +0 is not
-/// defined: machines differ.
-SIGMAX_FN float at_least(float x, float bound) { return x < bound ? bound : x; }
-SIGMAX_FN float at_most(float x, float bound) { return bound < x ? bound : x; }
+/// defined: machines differ. One instruction since sm_80, of two zeros the positive and the negative one.
+SIGMAX_FN float at_least(float x, float bound) {
+#if defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 800
+  float y;
+  asm("max.NaN.f32 %0, %1, %2;" : "=f"(y) : "f"(x), "f"(bound));
+  return y;
+#else
+  return x < bound ? bound : x;
+#endif
+}
+SIGMAX_FN float at_most(float x, float bound) {
+#if defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 800
+  float y;
+  asm("min.NaN.f32 %0, %1, %2;" : "=f"(y) : "f"(x), "f"(bound));
+  return y;
+#else
+  return bound < x ? bound : x;
+#endif
+}
 
 /// With t = 1.5 * 2^23 + k for an integer k (|k| < 2^22), the low bits of t are k in two's complement.
 /// 2^(k - 127), for k in [1, 254].

@@ -25,7 +25,7 @@ __global__ void add(const float* y, std::uint64_t first, std::uint64_t stride, s
 }
 
 __global__ void sweep(unsigned long long* newton, unsigned long long* reference, std::uint32_t* first_bits) {
-  constexpr std::uint64_t begin = 0x3f800000u, end = begin + (25ull << 23);
+  constexpr std::uint64_t begin = 0x3f800000u, end = begin + (126ull << 23);
   for (std::uint64_t u = begin + first_number(); u < end; u += number_of_threads()) {
     const float d = __uint_as_float(static_cast<std::uint32_t>(u));
     // Right, because 53 >= 2 * 24 + 2 (Figueroa, When is double rounding innocuous?, SIGNUM Newsletter 30, 1995).

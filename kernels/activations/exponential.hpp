@@ -202,13 +202,14 @@ struct squareplus_op {
   static constexpr parameter_info params[] = {{"b", 4, 0x1p-40f, 0x1p40f}};
   static constexpr float bound = 2, bound_fast = 3;
   float b = params[0].default_value;
-  /// sqrt(x^2 + b) for a = |x|; beyond 2^60 that is |x| itself and the square would overflow.
+  /// sqrt(x^2 + b) for a = |x|; beyond 2^60 that is |x| itself and the square would overflow. `low`: twice what its
+  /// rounding left out.
   template <class V>
   SIGMAX_FN V root(V a, V& low) const {
     V c = at_most(a, V(0x1p60f));
     V s = fma(c, c, V(b));
     V r = sqrt(s);
-    low = fma_exact(negate(r), r, s) * divide(V(0.5f), r);
+    low = fma_exact(negate(r), r, s) * reciprocal(r);
     return select(a > V(0x1p60f), a, r);
   }
   template <class V>
@@ -216,7 +217,7 @@ struct squareplus_op {
     V a = abs(x), r_low(0.0f);
     V r = root(a, r_low);
     V h = fma(V(0.5f), a, V(0.5f) * r);
-    V h_low = fma(V(0.5f), r_low, fma(V(0.5f), a, fma(V(0.5f), r, negate(h))));
+    V h_low = fma(V(0.25f), r_low, fma(V(0.5f), a, fma(V(0.5f), r, negate(h))));
     h_low = select(a < V(0x1p60f), h_low, V(0.0f));
     V y = divide(V(0.25f * b), h);
     V y_low = (fma_exact(negate(y), h, V(0.25f * b)) - y * h_low) * (y * V(4.0f / b));

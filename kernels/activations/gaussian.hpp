@@ -27,8 +27,9 @@ struct gelu_op {
   };
   template <class V>
   SIGMAX_FN tail<V> decompose(V a) const {
-    V s = a * a;
-    V s_low = fma_exact(a, a, negate(s));
+    V half = V(0.5f) * a;
+    V s = half * a;
+    V s_low = fma_exact(half, a, negate(s));
     V d = a + V(shift);
     V d_low = a - (d - V(shift));
     V y = reciprocal(d);
@@ -48,7 +49,7 @@ struct gelu_op {
     V q = fma(p, u, V(c0_high));
     V q_low = fma_exact(p, u, V(c0_high) - q) + V(c0_low);
     V slope = fma(V(2 * c2), u, V(c1));  // P'(u) to 15 %: it only scales a correction
-    return {math::decay(V(0.5f) * s, V(0.5f) * s_low), y, g, g_low, q, fma(slope, u_low, q_low)};
+    return {math::decay(s, s_low), y, g, g_low, q, fma(slope, u_low, q_low)};
   }
   template <class V>
   SIGMAX_FN V operator()(V x) const {

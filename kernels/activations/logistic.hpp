@@ -40,8 +40,10 @@ struct sigmoid_op {
     return divide(V(1.0f), math::exp_plus(math::reduce(negate(c)), V(1.0f)));
   }
   template <class V>
-  SIGMAX_FN V derivative(V x) const {  // s (1 - s) = 1 / (2 cosh(x / 2))^2
-    return math::sech_squared(V(0.5f) * abs(x), V(0.0f)) * V(0.25f);
+  SIGMAX_FN V derivative(V x) const {  // s (1 - s) = e / (1 + e)^2, e = e^-|x|
+    auto l = math::logistic(at_most(abs(x), V(math::decayed)), V(0.0f));
+    V q = l.e.scale * (l.y * l.y);
+    return fma(q, l.e.m + (l.residual + l.residual), q) * V(math::down);
   }
 };
 
@@ -122,11 +124,11 @@ struct gelu_tanh_op {
   SIGMAX_FN math::logistic_tail<V> tail(V a) const {
     V s = a * a;
     V s_low = fma_exact(a, a, negate(s));
-    V u = s * V(c3_high);
-    V u_low = fma(s, V(c3_low), fma(s_low, V(c3_high), fma_exact(s, V(c3_high), negate(u))));
-    V w = u + V(c1_high);
-    V b = w - u;
-    V w_low = ((V(c1_high) - b) + (u - (w - b))) + (u_low + V(c1_low));
+    V u = s * V(-c3_high);  // negated: nvcc would multiply once more for negate(u)
+    V u_low = fma(s, V(c3_low), fma(s_low, V(c3_high), fma_exact(s, V(c3_high), u)));
+    V w = V(c1_high) - u;
+    V b = w + u;
+    V w_low = ((V(c1_high) - b) - (u + (w - b))) + (u_low + V(c1_low));
     V z = a * w;
     return math::logistic(z, fma(a, w_low, fma_exact(a, w, negate(z))));
   }
@@ -140,10 +142,10 @@ struct gelu_tanh_op {
     V c = at_least(x, V(-10.05f)), b = at_most(c, V(10.0f));  // z is 88.5 down there, c / inf = -0
     V s = b * b;
     V s_low = fma_exact(b, b, negate(s));
-    V u = s * V(c3_high);
-    V u_low = fma(s, V(c3_low), fma_exact(s, V(c3_high), negate(u)));
-    V w = u + V(c1_high);
-    V w_low = (u - (w - V(c1_high))) + fma(s_low, V(c3_high), u_low + V(c1_low));
+    V u = s * V(-c3_high);
+    V u_low = fma(s, V(c3_low), fma_exact(s, V(c3_high), u));
+    V w = V(c1_high) - u;
+    V w_low = fma(s_low, V(c3_high), u_low + V(c1_low)) - (u + (w - V(c1_high)));
     auto e = math::reduce_product(negate(b), w);
     e.r = fma(negate(b), w_low, e.r);
     return divide(c, math::exp_plus(e, V(1.0f)));
@@ -190,8 +192,9 @@ struct softcap_op {
   float cap = params[0].default_value;
   template <class V>
   SIGMAX_FN V operator()(V x) const {
-    V a = abs(x);
-    return with_sign(math::scaled_tanh(a, divide(a, V(cap)), V(cap)), x);
+    V a = abs(x), c = at_most(divide(a, V(cap)), V(10.0f));
+    V large = V(cap) - divide(V(cap) + V(cap), math::exp_twice_plus_1(c));
+    return with_sign(math::scaled_tanh(a, c, large), x);
   }
   template <class V>
   SIGMAX_FN V fast(V x) const {
@@ -237,7 +240,8 @@ struct tanhshrink_op {
     V q_low = fma_exact(p, s, V(third) - q);
     V small = fma(cube, q, fma(cube_low, q, cube * q_low));
     V e = math::exp(at_most(a + a, V(80.0f)));
-    V y = select(a < V(1.0f), small, (a - V(1.0f)) + divide(V(2.0f), e + V(1.0f)));
+    V r = reciprocal(e + V(1.0f));
+    V y = select(a < V(1.0f), small, (a - V(1.0f)) + (r + r));
     return with_sign(y, x);
   }
   template <class V>
@@ -245,8 +249,8 @@ struct tanhshrink_op {
     V a = abs(x);
     V c = at_most(a, V(1.0f));
     V s = c * c;
-    V e_plus_1 = math::exp_plus(math::reduce(at_most(a + a, V(40.0f))), V(1.0f));
-    V large = (a - V(1.0f)) + divide(V(2.0f), e_plus_1);
+    V r = reciprocal(math::exp_plus(math::reduce(at_most(a + a, V(40.0f))), V(1.0f)));
+    V large = (a - V(1.0f)) + (r + r);
     return with_sign(select(a < V(1.0f), (c * s) * fma(rest(s), s, V(third)), large), x);
   }
   template <class V>
