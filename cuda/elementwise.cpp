@@ -39,16 +39,20 @@ status cuda_run_elementwise(const elementwise_call& call, const options& how) no
   if (status s = count_multiprocessors(multiprocessors); !s) return s;
   if (is_contiguous(call)) {
     const std::int64_t size = size_of(call.out_type);
-    const auto address = [&](const void* base) {
-      return reinterpret_cast<std::uintptr_t>(base) + static_cast<std::uintptr_t>(work.begin * size);
-    };
-    std::uintptr_t in[2] = {};
-    for (int v = 0; v < call.inputs; ++v) in[v] = address(call.in[v]);
-    auto arguments = cut_into_vectors(in, call.inputs, address(call.out), size, work.end - work.begin);
-    const launch_shape shape = shape_of(arguments.vectors, most_vectors / call.inputs, multiprocessors);
-    arguments.per_thread = shape.per_thread;
-    arguments.tiles = shape.tiles;
-    return launch(kernel_of(contiguous_table(call.out_type), call), shape, how, arguments, call.p);
+    for (std::int64_t begin = work.begin; begin < work.end; begin += most_elements) {
+      const auto address = [&](const void* base) {
+        return reinterpret_cast<std::uintptr_t>(base) + static_cast<std::uintptr_t>(begin * size);
+      };
+      std::uintptr_t in[2] = {};
+      for (int v = 0; v < call.inputs; ++v) in[v] = address(call.in[v]);
+      const std::int64_t n = work.end - begin < most_elements ? work.end - begin : most_elements;
+      auto arguments = cut_into_vectors(in, call.inputs, address(call.out), size, n);
+      const launch_shape shape = shape_of(arguments.vectors, most_vectors / call.inputs, multiprocessors);
+      cut_into_tiles(arguments, shape);
+      if (status s = launch(kernel_of(contiguous_table(call.out_type), call), shape, how, arguments, call.p); !s)
+        return s;
+    }
+    return {};
   }
   std::int64_t element_bytes[3] = {};
   for (int v = 0; v < call.inputs; ++v) element_bytes[v] = size_of(call.in_type[v]);

@@ -144,67 +144,62 @@ SIGMAX_FN vector evaluate_16_bits(const Op& op, Type type, const Inputs (&... x)
   }
 }
 
-/// Each thread takes per_thread vectors of each of its block's tiles. All loads of a tile are issued before the first
-/// is used; then one vector at a time is computed by f, packed, and stored, so that f is compiled once. Vectors at the
-/// ends of the memory go through the same f.
+/// Each block takes a tile, each thread per_thread vectors of it. All loads are issued before the first is used; then
+/// one vector at a time is computed by f, packed, and stored, so that f is compiled once. Most tiles are plain: whole
+/// vectors, where one question, which a block's threads answer alike, takes the place of those for each vector. Those
+/// at the ends of the memory, or misaligned, go through the same f.
 template <class T, int inputs, class F>
 SIGMAX_FN void map(const contiguous_arguments& a, F f) {
   constexpr int size = per_vector<T>, most = inputs == 1 ? most_vectors : most_vectors / 2;
-  const std::uint32_t tile_vectors = blockDim.x * static_cast<std::uint32_t>(a.per_thread);
-  const std::uintptr_t element_0 = a.out + static_cast<std::uintptr_t>(a.head) * sizeof(T);
   wait_for_previous_kernel();
-  for (std::int64_t tile = blockIdx.x; tile < a.tiles; tile += gridDim.x) {
-    const std::int64_t first = tile * tile_vectors;
-    const auto within = [&](std::int64_t v) {  // as a vector of this tile
-      const std::int64_t d = v - first;
-      return static_cast<std::uint32_t>(d < 0 ? 0 : d > tile_vectors ? tile_vectors : d);
-    };
-    // Most tiles consist of whole vectors, of which one answer takes the place of those for each vector.
-    bool plain = first >= a.whole_begin && first + tile_vectors <= a.whole_end;
-    std::uint32_t begin = 0, end = tile_vectors, count = tile_vectors;
-    if (!plain) begin = within(a.whole_begin), end = within(a.whole_end), count = within(a.vectors);
-    const auto whole = [&](std::uint32_t v) { return v - begin < end - begin; };
-    for (int i = 0; i < inputs; ++i) plain = plain && a.shift[i] == 0;
-    vector loaded[most][inputs];
-    const auto load_each = [&](auto load_one) {
+  const std::uintptr_t place =
+      static_cast<std::uintptr_t>(blockIdx.x) * a.tile_bytes + threadIdx.x * std::uint32_t{vector_bytes};
+  const auto word = [&](std::uintptr_t base) { return reinterpret_cast<vector*>(base + place); };
+  vector* out = word(a.out);
+  const auto number = [&](int u) {
+    return (out - reinterpret_cast<vector*>(a.out)) + static_cast<std::int64_t>(u) * blockDim.x;
+  };
+  const bool plain = blockIdx.x - a.plain_begin < a.plain_tiles;
+  vector loaded[most][inputs];
+  const auto load_each = [&](auto load_one) {
 #pragma unroll
-      for (int u = 0; u < most; ++u)
+    for (int u = 0; u < most; ++u)
 #pragma unroll
-        for (int i = 0; i < inputs; ++i)
-          if (u < a.per_thread)
-            load_one(u, i,
-                     reinterpret_cast<const vector*>(a.in[i]) + first + threadIdx.x +
-                         static_cast<std::uint32_t>(u) * blockDim.x);
-    };
-    if (plain)
-      load_each([&](int u, int i, const vector* p) { loaded[u][i] = load(p); });
-    else
-      load_each([&](int u, int i, const vector* p) {
-        if (!whole(static_cast<std::uint32_t>(u) * blockDim.x + threadIdx.x)) return;
-        loaded[u][i] = a.shift[i] == 0 ? load(p) : load_shifted(p, a.shift[i]);
-      });
+      for (int i = 0; i < inputs; ++i)
+        if (u == 0 || u < a.per_thread) load_one(u, i, word(a.in[i]) + static_cast<std::uint32_t>(u) * blockDim.x);
+  };
+  int turns = most == 1 ? 1 : a.per_thread;
+  const auto within = [&](std::int64_t v) { return a.whole_begin <= v && v < a.whole_end; };
+  bool whole = true;  // of a tile of one vector a thread; of more it is asked again, which takes fewer instructions
+  if (plain) {
+    load_each([&](int u, int i, const vector* p) { loaded[u][i] = load(p); });
+  } else {
+    turns = 0;
+    if constexpr (most == 1) whole = within(number(0));
+    load_each([&](int u, int i, const vector* p) {
+      if (i == 0 && number(u) < a.vectors) ++turns;
+      if (within(number(u))) loaded[u][i] = a.shift[i] == 0 ? load(p) : load_shifted(p, a.shift[i]);
+    });
+    if (turns == 0) return;
+  }
 #pragma unroll 1
-    for (std::uint32_t v = threadIdx.x; v < count; v += blockDim.x) {
-      const auto element = [&] { return (first + v) * size - a.head; };
-      if (!whole(v)) {
+  for (;;) {
+    if (most == 1 ? !whole : !plain && !within(number(0))) {
 #pragma unroll
-        for (int i = 0; i < inputs; ++i)
-          loaded[0][i] =
-              load_partial<T>(a.in[i] + a.shift[i] + static_cast<std::uintptr_t>(a.head) * sizeof(T), element(), a.n);
-      }
-      float x[inputs][size];
-#pragma unroll
-      for (int i = 0; i < inputs; ++i) unpack(loaded[0][i], x[i], T{});
-      const vector result = f(x);
-      if (whole(v))
-        store(reinterpret_cast<vector*>(a.out) + first + v, result);
-      else
-        store_partial<T>(element_0, element(), a.n, result);
-#pragma unroll
-      for (int u = 1; u < most; ++u)
-#pragma unroll
-        for (int i = 0; i < inputs; ++i) loaded[u - 1][i] = loaded[u][i];
+      for (int i = 0; i < inputs; ++i) loaded[0][i] = load_partial<T>(a.first_in[i], number(0) * size - a.head, a.n);
     }
+    float x[inputs][size];
+#pragma unroll
+    for (int i = 0; i < inputs; ++i) unpack(loaded[0][i], x[i], T{});
+    const vector result = f(x);
+    if (most == 1 ? whole : plain || within(number(0)))
+      store(out, result);
+    else
+      store_partial<T>(a.first_out, number(0) * size - a.head, a.n, result);
+    if (most == 1 || --turns == 0) break;
+    out += blockDim.x;
+#pragma unroll
+    for (int i = 0; i < inputs; ++i) loaded[0][i] = loaded[most - 1][i];
   }
   let_next_kernel_start();
 }
@@ -223,7 +218,7 @@ template <class Op, class T, accuracy tier>
 __global__ void __launch_bounds__(most_threads, least_blocks<T>) forward(contiguous_arguments a, parameters p) {
   const Op op = make<Op>(p);
   map<T, 1>(a, [op](const float(&x)[1][per_vector<T>]) {
-    if constexpr (sizeof(T) == 2 && tier == accuracy::high)
+    if constexpr (sizeof(T) == 2)
       return evaluate_16_bits(op, T{}, x[0]);
     else
       return evaluate_vector<tier>(op, T{}, x[0]);

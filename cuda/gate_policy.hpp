@@ -16,7 +16,7 @@ struct row_arguments {
   std::int64_t vectors, tiles;
   dtype type;
   bool narrow;  ///< every vector's number is below 2^31
-  bool plain;   ///< every row of every view is made of whole vectors
+  bool plain;   ///< every row of every view is made of whole vectors, and narrow, and 32 bits hold each pitch
   divider by;   ///< if narrow, for row_vectors
 };
 
@@ -52,14 +52,16 @@ constexpr row_arguments<inputs + outputs> cut_rows(const std::uintptr_t* data, c
   a.type = type;
   a.columns = columns;
   a.row_bytes = columns * size;
-  a.plain = a.row_bytes % vector_bytes == 0;
-  for (int v = 0; v < inputs + outputs; ++v)
-    a.plain = a.plain && data[v] % vector_bytes == 0 && (rows == 1 || a.pitch[v] % vector_bytes == 0);
   const bool alike = rows == 1 || a.pitch[inputs] % vector_bytes == 0;
   const auto lead = alike ? static_cast<std::int64_t>(data[inputs] % vector_bytes) : vector_bytes - size;
   a.row_vectors = divide_up(lead + a.row_bytes, vector_bytes);
   a.vectors = rows * a.row_vectors;
   a.narrow = a.vectors <= std::int64_t{1} << 31;
+  a.plain = a.narrow && a.row_bytes % vector_bytes == 0;
+  for (int v = 0; v < inputs + outputs; ++v) {
+    const bool plain_pitch = a.pitch[v] % vector_bytes == 0 && a.pitch[v] >= 0 && a.pitch[v] >> 32 == 0;
+    a.plain = a.plain && data[v] % vector_bytes == 0 && (rows == 1 || plain_pitch);
+  }
   if (a.narrow && a.row_vectors > 1) a.by = divider_of(static_cast<std::uint32_t>(a.row_vectors));
   return a;
 }

@@ -31,12 +31,6 @@ SIGMAX_FN vector_place<inputs, outputs> locate(const row_arguments<inputs + outp
 #pragma unroll
   for (int v = 0; v < inputs + outputs; ++v) at.row[v] = a.data[v] + static_cast<std::uintptr_t>(row * a.pitch[v]);
   at.first = (n - row * a.row_vectors) * vector_bytes;
-  if (a.plain) {
-    at.whole = true;
-#pragma unroll
-    for (int i = 0; i < inputs; ++i) at.shift[i] = 0;
-    return at;
-  }
   at.first -= static_cast<std::int64_t>(at.row[inputs] % vector_bytes);
   at.whole = at.first >= 0 && at.first + vector_bytes <= a.row_bytes;
 #pragma unroll
@@ -49,42 +43,76 @@ SIGMAX_FN vector_place<inputs, outputs> locate(const row_arguments<inputs + outp
   return at;
 }
 
-/// f(x, y, dtype) makes a packed vector of each output from one of each input. Each thread takes a vector of each input, in
-/// tiles of a block; all loads are issued before the first is used.
+/// Where plain vector `n` lies in each view.
+template <int views>
+SIGMAX_FN void locate_plain(const row_arguments<views>& a, std::uint32_t n, std::uintptr_t (&at)[views]) {
+  std::uint32_t row = n;
+  if (a.row_vectors > 1)
+    row = static_cast<std::uint32_t>(static_cast<std::uint64_t>(n) * a.by.multiplier >> 32) >> a.by.shift;
+  const std::uint32_t column = n - row * static_cast<std::uint32_t>(a.row_vectors);
+#pragma unroll
+  for (int v = 0; v < views; ++v)
+    at[v] = a.data[v] + static_cast<std::uintptr_t>(column) * vector_bytes +
+            static_cast<std::uintptr_t>(row) * static_cast<std::uint32_t>(a.pitch[v]);
+}
+
+/// f(x, y, dtype) makes a packed vector of each output from one of each input. Each thread takes a vector of each
+/// input, in tiles of a block, of which there is one where vectors are plain; all loads are issued before the first is
+/// used.
 template <class T, int inputs, int outputs, class F>
 SIGMAX_FN void map_rows(const row_arguments<inputs + outputs>& a, F f) {
   constexpr int size = per_vector<T>;
   wait_for_previous_kernel();
-  for (std::int64_t tile = blockIdx.x; tile < a.tiles; tile += gridDim.x) {
-    const std::int64_t n = tile * blockDim.x + threadIdx.x;
-    if (n >= a.vectors) break;
-    const auto at = locate<inputs, outputs>(a, n);
-    if (!a.plain && at.first >= a.row_bytes) continue;
-    const std::int64_t element = at.first / static_cast<std::int64_t>(sizeof(T));
+  std::int64_t tile = blockIdx.x;
+  do {
+    const auto located = [&] { return locate<inputs, outputs>(a, tile * blockDim.x + threadIdx.x); };
+    std::uintptr_t place[inputs + outputs];
     vector loaded[inputs];
+    bool whole = true;
+    if (a.plain) {
+      const std::uint32_t n = blockIdx.x * blockDim.x + threadIdx.x;
+      if (n >= a.vectors) break;
+      locate_plain(a, n, place);
 #pragma unroll
-    for (int i = 0; i < inputs; ++i) {
-      const vector* p =
-          reinterpret_cast<const vector*>(at.row[i] + static_cast<std::uintptr_t>(at.first) - at.shift[i]);
-      if (!at.whole)
-        loaded[i] = load_partial<T>(at.row[i], element, a.columns);
-      else
-        loaded[i] = a.plain || at.shift[i] == 0 ? load(p) : load_shifted(p, at.shift[i]);
+      for (int i = 0; i < inputs; ++i) loaded[i] = load(reinterpret_cast<const vector*>(place[i]));
+    } else {
+      if (tile * blockDim.x + threadIdx.x >= a.vectors) break;
+      const auto at = located();
+      if (at.first >= a.row_bytes) continue;
+      whole = at.whole;
+#pragma unroll
+      for (int v = 0; v < inputs + outputs; ++v) place[v] = at.row[v] + static_cast<std::uintptr_t>(at.first);
+#pragma unroll
+      for (int i = 0; i < inputs; ++i) {
+        const vector* p = reinterpret_cast<const vector*>(place[i] - at.shift[i]);
+        if (!whole)
+          loaded[i] = load_partial<T>(at.row[i], at.first / static_cast<std::int64_t>(sizeof(T)), a.columns);
+        else
+          loaded[i] = at.shift[i] == 0 ? load(p) : load_shifted(p, at.shift[i]);
+      }
     }
     float x[inputs][size];
     vector y[outputs];
 #pragma unroll
     for (int i = 0; i < inputs; ++i) unpack(loaded[i], x[i], a.type);
     f(x, y, a.type);
+    const auto store_whole = [&] {
 #pragma unroll
-    for (int o = 0; o < outputs; ++o) {
-      const std::uintptr_t row = at.row[inputs + o];
-      if (at.whole)
-        store(reinterpret_cast<vector*>(row + static_cast<std::uintptr_t>(at.first)), y[o]);
-      else
-        store_partial<T>(row, element, a.columns, y[o]);
+      for (int o = 0; o < outputs; ++o) store(reinterpret_cast<vector*>(place[inputs + o]), y[o]);
+    };
+    if (a.plain) {
+      store_whole();
+      break;
     }
-  }
+    if (whole) {
+      store_whole();
+    } else {  // located once more, rather than kept in registers
+      const auto at = located();
+#pragma unroll
+      for (int o = 0; o < outputs; ++o)
+        store_partial<T>(at.row[inputs + o], at.first / static_cast<std::int64_t>(sizeof(T)), a.columns, y[o]);
+    }
+  } while ((tile += gridDim.x) < a.tiles);
   let_next_kernel_start();
 }
 
@@ -99,7 +127,7 @@ struct gate_value {
   }
   template <int size>
   SIGMAX_FN void operator()(const float (&x)[2][size], vector (&y)[1], dtype type) const {
-    if constexpr (size == per_vector<std::uint16_t> && tier == accuracy::high)
+    if constexpr (size == per_vector<std::uint16_t>)
       y[0] = evaluate_16_bits(gate, type, x[0], x[1]);
     else
       y[0] = evaluate_vector<tier>(gate, type, x[0], x[1]);
@@ -131,11 +159,12 @@ struct gate_gradient {
 /// and what needs few would take more.
 template <class Gate, class T, accuracy tier>
 inline constexpr int least_gate_blocks =
-    tier == accuracy::high && has_short_form<Gate, float, float> ? least_blocks<T> : 0;
+    tier == accuracy::high&& has_short_form<Gate, float, float> ? least_blocks<T> : 0;
 
 /// T: float, or std::uint16_t for both 16-bit dtypes.
 template <class Gate, class T, accuracy tier>
-__global__ void __launch_bounds__(most_threads, least_gate_blocks<Gate, T, tier>) gated(row_arguments<3> a, parameters p) {
+__global__ void __launch_bounds__(most_threads, least_gate_blocks<Gate, T, tier>)
+    gated(row_arguments<3> a, parameters p) {
   map_rows<T, 2, 1>(a, gate_value<Gate, tier>{make<Gate>(p)});
 }
 template <class Gate, class T>

@@ -53,12 +53,15 @@ constexpr launch_shape shape_of(std::int64_t items, int per_thread, int multipro
 /// addresses are multiples of 16. The first vector may begin before element 0, the last end after element n - 1;
 /// vectors [whole_begin, whole_end) do neither, and what is loaded for them lies within the inputs.
 struct contiguous_arguments {
-  std::uintptr_t in[2];    ///< the 16-byte word in which the first byte of vector 0 lies
-  std::uint32_t shift[2];  ///< and how many bytes into it
-  std::uintptr_t out;      ///< vector 0
-  std::int32_t head;       ///< elements of vector 0 that come before element 0
+  std::uintptr_t in[2];                   ///< the 16-byte word in which the first byte of vector 0 lies
+  std::uintptr_t out;                     ///< vector 0
+  std::uintptr_t first_in[2], first_out;  ///< element 0
+  std::uint32_t shift[2];                 ///< how many bytes into its word vector 0 begins
+  std::int32_t head;                      ///< elements of vector 0 that come before element 0
   std::int32_t per_thread;
-  std::int64_t n, vectors, whole_begin, whole_end, tiles;
+  std::uint32_t tile_bytes;
+  std::uint32_t plain_begin, plain_tiles;  ///< tiles of whole vectors, where no input is shifted
+  std::int64_t n, vectors, whole_begin, whole_end;
 };
 
 constexpr contiguous_arguments cut_into_vectors(const std::uintptr_t* in, int inputs, std::uintptr_t out,
@@ -69,10 +72,12 @@ constexpr contiguous_arguments cut_into_vectors(const std::uintptr_t* in, int in
   a.head = static_cast<std::int32_t>(static_cast<std::int64_t>(out % vector_bytes) / size);
   const std::uintptr_t lead = static_cast<std::uintptr_t>(a.head) * static_cast<std::uintptr_t>(size);
   a.out = out - lead;
+  a.first_out = out;
   a.vectors = n > 0 ? divide_up(n + a.head, per_vector) : 0;
   a.whole_begin = a.head > 0;
   a.whole_end = (n + a.head) / per_vector;
   for (int i = 0; i < inputs; ++i) {
+    a.first_in[i] = in[i];
     const std::uintptr_t first = in[i] - lead;  // of vector 0, before the input if there is a head
     a.shift[i] = static_cast<std::uint32_t>(first % vector_bytes);
     a.in[i] = first - a.shift[i];
@@ -87,6 +92,20 @@ constexpr contiguous_arguments cut_into_vectors(const std::uintptr_t* in, int in
   }
   if (a.whole_end <= a.whole_begin) a.whole_begin = a.whole_end = 0;
   return a;
+}
+
+/// What one launch takes at most: tiles, one a block, are 1024 elements or more where there are so many.
+inline constexpr std::int64_t most_elements = std::int64_t{1} << 40;
+
+/// The tiles that a launch cuts such memory into.
+constexpr void cut_into_tiles(contiguous_arguments& a, const launch_shape& shape) noexcept {
+  const std::int64_t tile = std::int64_t{shape.threads} * shape.per_thread;
+  a.per_thread = shape.per_thread;
+  a.tile_bytes = static_cast<std::uint32_t>(tile * vector_bytes);
+  const std::int64_t begin = divide_up(a.whole_begin, tile),
+                     end = a.shift[0] == 0 && a.shift[1] == 0 ? a.whole_end / tile : 0;
+  a.plain_begin = static_cast<std::uint32_t>(begin);
+  a.plain_tiles = end > begin ? static_cast<std::uint32_t>(end - begin) : 0;
 }
 
 /// Division of numbers below 2^31 by a constant: n / d = (n m) >> (32 + shift). With l = ceil(log2 d) and m =

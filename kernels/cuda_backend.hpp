@@ -8,6 +8,12 @@ namespace sigmax {
 /// Null if the CUDA backend can be used, else why not. Asks the driver, once.
 const char* cuda_missing_because() noexcept;
 
+/// The tier of elementwise results there. Those of 16 bits have one: the accurate ones come from forms of their own,
+/// which are shorter than the fast form and two roundings.
+constexpr accuracy tier_on_cuda(accuracy wanted, dtype result) noexcept {
+  return result == dtype::f32 ? wanted : accuracy::high;
+}
+
 /// A validated elementwise call on memory that the device reaches, of at least one element.
 struct elementwise_call;
 

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "cuda_backend.hpp"
+
 namespace sigmax {
 
 elementwise_call describe_call(const elementwise_function& f, const const_view* const* views, extent_of_call extent,
@@ -9,7 +11,7 @@ elementwise_call describe_call(const elementwise_function& f, const const_view* 
   elementwise_call call;  // filled below, as the CPU's plan
   const int inputs = f.inputs();
   call.op = static_cast<activation>(f.index);
-  call.tier = how.accuracy;
+  call.tier = tier_on_cuda(how.accuracy, views[inputs]->type);
   call.p = f.p;
   call.inputs = inputs;
   call.out_type = views[inputs]->type;
@@ -28,7 +30,7 @@ void describe_gated(gated_call& call, const elementwise_function& f, const const
                     extent_of_call extent, const options& how) noexcept {
   const int count = f.inputs() + f.outputs();
   call.f = f;
-  call.tier = how.accuracy;
+  call.tier = tier_on_cuda(how.accuracy, views[f.inputs()]->type);
   for (int v = 0; v < count; ++v) {
     call.data[v] = static_cast<std::byte*>(const_cast<void*>(views[v]->data));
     call.type[v] = views[v]->type;

@@ -92,7 +92,8 @@ status explain_call(elementwise_form form, Function function, const named_view (
   if (status s = prepare(form, function, views, how, f, extent, c); !s) return s;
   out = {};
   tell(c, views[n - 1].view->where, out);
-  if (describe(function).bound_fast) out.accuracy = how.accuracy;
+  if (describe(function).bound_fast)
+    out.accuracy = c.where == backend::cuda ? tier_on_cuda(how.accuracy, views[n - 1].view->type) : how.accuracy;
   if (extent.count == 0) return {};
   const const_view* all[n];
   for (std::size_t i = 0; i < n; ++i) all[i] = views[i].view;

@@ -39,6 +39,8 @@ TEST_P(cuda_op, has_the_bits_of_the_cpu) {
         same.run_with({n}, {row_of(t, n), row_of(t, n)}, {numbers(t, n, 7), x}, row_of(t, n));
       else
         same.run_with({n}, {row_of(t, n)}, {x}, row_of(t, n));
+      if (f == form::fast && t != dtype::f32)  // one tier in the strided kernel, too
+        same.run_with({n}, {row_of(t, n)}, {x}, {.type = t, .strides = {2}, .size = 2 * n});
       if (HasFatalFailure()) return;
     }
   }
@@ -170,6 +172,10 @@ TEST(cuda_dispatch, explain_tells_what_runs) {
   half.data = memory.data() + 2048;
   ASSERT_TRUE(explain(activation::gelu, y, half, {}, e).ok());
   EXPECT_STREQ(e.kernel, "strided");
+  for (const view& out : {y, half}) {
+    ASSERT_TRUE(explain(activation::gelu, y, out, {.accuracy = accuracy::fast}, e).ok());
+    EXPECT_EQ(e.accuracy, out.type == dtype::f32 ? accuracy::fast : accuracy::high);
+  }
 }
 
 TEST(cuda_dispatch, where_memory_lives_decides) {
@@ -226,13 +232,39 @@ TEST(cuda_layout, blocks_take_several_tiles) {
   device.most_blocks = 2;
   for (activation op : some)
     for (dtype t : types) {
-      const comparison same(op, form::high), slope(op, form::derivative);
+      const comparison same(op, form::high);
       const std::int64_t n = 20000;
-      same.run({n}, {row_of(t, n, 1)}, row_of(t, n, 2));
-      slope.run({n}, {row_of(t, n, 1), row_of(t, n, 1)}, row_of(t, n, 1));
       same.run({20, 1000}, {{.type = t, .strides = {1, 20}, .size = n}}, {.type = t, .strides = {1000, 1}, .size = n});
     }
   device.most_blocks = 0x7fffffff;
+}
+
+// Of contiguous memory a block takes one tile, and beyond 2^40 elements there are several launches.
+TEST(cuda_layout, launches_take_what_one_cannot) {
+  constexpr std::uintptr_t x = std::uintptr_t{1} << 45, y = std::uintptr_t{1} << 46;
+  for (dtype t : types) {
+    const auto size = static_cast<std::int64_t>(bytes_of(t)), n = (std::int64_t{2} << 40) + 5;
+    std::vector<recorded_launch> launches;
+    device.recorded = &launches;
+    const auto at = [&](std::uintptr_t address) {
+      view v(reinterpret_cast<float*>(address), n);
+      v.type = t;
+      return on_device(v);
+    };
+    const status s = activate(activation::relu, at(x + 16), at(y + 16 - static_cast<std::uintptr_t>(size)));
+    device.recorded = nullptr;
+    ASSERT_TRUE(s.ok()) << s.message;
+    ASSERT_EQ(launches.size(), 3u);
+    std::int64_t taken = 0;
+    for (const recorded_launch& one : launches) {
+      ASSERT_EQ(one.blocks, one.tiles);
+      ASSERT_GE(one.tiles * one.tile_bytes, one.n * size);
+      ASSERT_EQ(one.first_in, x + 16 + static_cast<std::uintptr_t>(taken * size));
+      ASSERT_EQ(one.first_out, y + 16 + static_cast<std::uintptr_t>((taken - 1) * size));
+      taken += one.n;
+    }
+    ASSERT_EQ(taken, n);
+  }
 }
 
 #endif

@@ -56,6 +56,19 @@ void expect_cut(std::uintptr_t in, std::uintptr_t out, std::int64_t size, std::i
     }
   for (std::int64_t v = 0; v < std::min<std::int64_t>(a.vectors, 4); ++v)
     ASSERT_EQ(whole(v), v >= a.whole_begin && v < a.whole_end);
+  for (int multiprocessors : {1, 132}) {
+    const launch_shape shape = shape_of(a.vectors, 2, multiprocessors);
+    contiguous_arguments cut = a;
+    cut_into_tiles(cut, shape);
+    const std::int64_t tile = std::int64_t{shape.threads} * shape.per_thread;
+    ASSERT_EQ(cut.tile_bytes, tile * 16);
+    const std::int64_t begin = cut.plain_begin, end = begin + cut.plain_tiles;
+    for (std::int64_t t : {std::int64_t{0}, std::int64_t{1}, begin, end - 1, end, shape.tiles - 2, shape.tiles - 1})
+      if (t >= 0 && t < shape.tiles) {
+        const bool plain = a.shift[0] == 0 && t * tile >= a.whole_begin && (t + 1) * tile <= a.whole_end;
+        ASSERT_EQ(static_cast<std::uint32_t>(t) - cut.plain_begin < cut.plain_tiles, plain) << t;
+      }
+  }
 }
 
 TEST(cuda_policy, vectors_lie_within_the_views) {

@@ -2,6 +2,8 @@
 // that the public calls go through dispatch, policy and the kernels on the CPU. Its device memory is the host's.
 #include "emulator.hpp"
 
+#include <tuple>
+
 #include "../../cuda/launch.hpp"
 #include "../../kernels/cuda_backend.hpp"
 #include "cuda_backend.hpp"
@@ -31,6 +33,13 @@ status launch(void (*kernel)(Arguments...), const launch_shape& shape, const opt
   ++sigmax_test::device.launches;
   if (sigmax_test::runtime.calls++ == sigmax_test::runtime.fails_at)
     return failure(status_code::backend_error, "CUDA launch: refused by the test");
+  if constexpr ((std::is_same_v<Arguments, contiguous_arguments> || ...))
+    if (sigmax_test::device.recorded != nullptr) {
+      const auto& a = std::get<contiguous_arguments&>(std::tie(arguments...));
+      sigmax_test::device.recorded->push_back(
+          {shape.blocks, shape.tiles, a.tile_bytes, a.n, a.first_in[0], a.first_out});
+      return {};
+    }
   const auto work = [=] {
     const sigmax_test::emulated_device& device = sigmax_test::device;
     const unsigned most = device.most_blocks / shape.cluster * shape.cluster;

@@ -48,7 +48,8 @@ enum class backend : std::int32_t { automatic, cpu, cuda };
 
 /// How exact f32 results are. Both tiers use exactly rounded operations only, so both give the same bits on every ISA
 /// with FMA. `high`: `activation_info::bound_f32`. `fast`: `bound_fast` where the activation has a second, shorter
-/// form, else the same form as `high`; results below 2^-126 may become 0. Softmax tells its own.
+/// form, else the same form as `high`; results below 2^-126 may become 0. On CUDA elementwise results of 16 bits are
+/// those of `high`. Softmax tells its own.
 enum class accuracy : std::int32_t { high, fast };
 
 /// Where a view's bytes live. `managed` is CUDA managed memory, which both sides can reach.
