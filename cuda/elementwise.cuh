@@ -151,6 +151,7 @@ SIGMAX_FN vector evaluate_16_bits(const Op& op, Type type, const Inputs (&... x)
 template <class T, int inputs, class F>
 SIGMAX_FN void map(const contiguous_arguments& a, F f) {
   constexpr int size = per_vector<T>, most = inputs == 1 ? most_vectors : most_vectors / 2;
+  static_assert(most <= 2);  // of the vectors that wait, one moves up
   wait_for_previous_kernel();
   const std::uintptr_t place =
       static_cast<std::uintptr_t>(blockIdx.x) * a.tile_bytes + threadIdx.x * std::uint32_t{vector_bytes};
