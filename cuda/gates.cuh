@@ -167,8 +167,15 @@ __global__ void __launch_bounds__(most_threads, least_gate_blocks<Gate, T, tier>
     gated(row_arguments<3> a, parameters p) {
   map_rows<T, 2, 1>(a, gate_value<Gate, tier>{make<Gate>(p)});
 }
+/// Of gradients those that without a bound take so many registers that a block less fits: in f32 the short ones, in 16
+/// bits the long ones.
 template <class Gate, class T>
-__global__ void __launch_bounds__(most_threads) gated_gradient(row_arguments<5> a, parameters p) {
+inline constexpr int least_gradient_blocks = sizeof(T) == 4 ? (has_short_form<Gate, float, float> ? 0 : resident_blocks)
+                                                            : (has_short_form<Gate, float, float> ? 4 : 0);
+
+template <class Gate, class T>
+__global__ void __launch_bounds__(most_threads, least_gradient_blocks<Gate, T>)
+    gated_gradient(row_arguments<5> a, parameters p) {
   map_rows<T, 3, 2>(a, gate_gradient<Gate>{make<Gate>(p)});
 }
 

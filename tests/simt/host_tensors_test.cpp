@@ -1,5 +1,6 @@
 // Host tensors on CUDA, over a runtime whose streams may be late: every call must have the CPU's bits whenever the work
 // is done, no call may allocate, each call of the runtime may fail, and a wait that is left out must show.
+#include <functional>
 #include <numeric>
 
 #include "../../kernels/host_chunks.hpp"
@@ -287,24 +288,39 @@ TEST_F(host_tensors, every_fault_of_the_runtime_is_told_and_leaves_no_work_behin
   ASSERT_TRUE(warm_up(small).ok());
   const std::vector<float> x = ramp(60000);
   std::vector<float> y(x.size()), expected(x.size());
-  const const_view in(x.data(), 60000);
-  ASSERT_TRUE(activate(activation::silu, in, view(expected.data(), 60000)).ok());
-  bool good = false;
-  int faults = 0;
-  for (int at = 0; !good; ++at, ++faults) {
-    runtime.calls = 0;
-    runtime.fails_at = at;
-    const status s = activate(activation::silu, in, view(y.data(), 60000), on_cuda);
-    good = s.ok();
-    if (good) break;
-    EXPECT_EQ(s.code, status_code::backend_error);
-    EXPECT_NE(std::string(s.message).find("refused by the test"), std::string::npos) << s.message;
-    EXPECT_TRUE(idle()) << at;
-    runtime.fails_at = -1;
-    ASSERT_TRUE(activate(activation::silu, in, view(y.data(), 60000), on_cuda).ok());
-    EXPECT_EQ(differences(y, expected), 0) << at;
+  const const_view in(x.data(), 60000), rows(x.data(), dtype::f32, {200, 300}), a(x.data(), dtype::f32, {100, 300}),
+      b(x.data() + 30000, dtype::f32, {100, 300});
+  const std::function<status(float*, const options&)> calls[] = {
+      [&](float* to, const options& how) { return activate(activation::silu, in, view(to, 60000), how); },
+      [&](float* to, const options& how) {
+        return activation_gradient(activation::silu, in, in, view(to, 60000), how);
+      },
+      [&](float* to, const options& how) {
+        return activate_gated(gate::swiglu, a, b, view(to, dtype::f32, {100, 300}), how);
+      },
+      [&](float* to, const options& how) {
+        return softmax(rows, view(to, dtype::f32, {200, 300}), -1, how);
+      },
+  };
+  for (const auto& call : calls) {
+    ASSERT_TRUE(call(expected.data(), {}).ok());
+    y = expected;
+    int faults = 0;
+    for (int at = 0;; ++at, ++faults) {
+      runtime.calls = 0;
+      runtime.fails_at = at;
+      const status s = call(y.data(), on_cuda);
+      runtime.fails_at = -1;
+      if (s.ok()) break;
+      EXPECT_EQ(s.code, status_code::backend_error);
+      EXPECT_NE(std::string(s.message).find("refused by the test"), std::string::npos) << s.message;
+      EXPECT_TRUE(idle()) << at;
+      std::fill_n(y.begin(), 30000, -7.0f);  // what all of them write
+      ASSERT_TRUE(call(y.data(), on_cuda).ok());
+      EXPECT_EQ(differences(y, expected), 0) << at;
+    }
+    EXPECT_GT(faults, 4 * staging_slots);  // copy, launch, copy and wait of each chunk
   }
-  EXPECT_GT(faults, 4 * staging_slots);  // copy, launch, copy and wait of each chunk
 }
 
 TEST_F(host_tensors, warm_up_that_fails_leaves_nothing) {
