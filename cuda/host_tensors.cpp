@@ -67,7 +67,7 @@ status fill(staging_area& area, const staging_memory& memory) noexcept {
   if (area.slot_bytes < least_slot)
     return failure(status_code::invalid_argument, "warm_up: %lld bytes of pinned memory; %d slots need %lld and more",
                    static_cast<long long>(memory.bytes), staging_slots,
-                   static_cast<long long>(staging_slots * least_slot + staging_align));
+                   static_cast<long long>(staging_slots) * least_slot + staging_align);
   if (memory.pinned == nullptr) {
     if (status s = allocate_pinned(staging_slots * area.slot_bytes, area.allocated); !s) return s;
     area.pinned = static_cast<std::byte*>(area.allocated);
@@ -96,7 +96,7 @@ void copy_on_cpu(std::byte* to, const std::byte* from, std::int64_t bytes, const
     std::byte* to;
     const std::byte* from;
   } const both{to, from};
-  constexpr std::int64_t grain = 4096, smallest = 256 * 1024;  // bytes; a page, and some 20 us of copying
+  constexpr std::int64_t grain = 4096, smallest = 64 * grain;  // bytes; a page, and some 20 us of copying
   options whole = how;
   whole.slice = 0, whole.slices = 1;
   run_split(

@@ -1,5 +1,7 @@
 // Host tensors on CUDA, over a runtime whose streams may be late: every call must have the CPU's bits whenever the work
 // is done, no call may allocate, each call of the runtime may fail, and a wait that is left out must show.
+#include <array>
+#include <bit>
 #include <functional>
 #include <numeric>
 
@@ -137,8 +139,9 @@ std::int64_t wrong_gates(gate op, inputs how, dtype type, std::int64_t rows, std
     EXPECT_TRUE(s.ok()) << s.message;
   }
   EXPECT_TRUE(activate_gated(op, in.a, in.b, view(expected.data(), type, {rows, columns})).ok());
+  const auto bytes = [](T v) { return std::bit_cast<std::array<std::byte, sizeof(T)>>(v); };
   std::int64_t count = 0;
-  for (std::size_t i = 0; i < y.size(); ++i) count += std::memcmp(&y[i], &expected[i], sizeof(T)) != 0;
+  for (std::size_t i = 0; i < y.size(); ++i) count += bytes(y[i]) != bytes(expected[i]);
   return count;
 }
 
