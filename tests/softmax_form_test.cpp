@@ -1,64 +1,19 @@
 // What is fused around a softmax: against the same softmax over scores that are formed step by step, to the bit;
-// against the oracle where nothing equal can be called; masks, parts of rows, and what is wrong with a form.
+// against the oracle where nothing equal can be called; masks, and what is wrong with a form.
 #include <algorithm>
 #include <array>
 #include <cmath>
 #include <random>
 
-#include "harness.hpp"
 #include "pools.hpp"
 #include "reference.hpp"
+#include "softmax_tensor.hpp"
 
 namespace sigmax_test {
 namespace {
 
 namespace reference = sigmax_reference;
-constexpr float inf = INFINITY;
-constexpr int last = 3;
 
-/// batch x head x query x key, one dense row-major tensor, or with keys outermost.
-struct tensor {
-  std::int64_t shape[4];
-  std::int64_t strides[4];
-  std::vector<float> data;
-
-  tensor(std::int64_t n, bool transposed, float fill = 0) : shape{2, 3, 5, n} {
-    const std::int64_t dense[] = {15 * n, 5 * n, n, 1}, keys_first[] = {15, 5, 1, 30};
-    std::copy_n(transposed ? keys_first : dense, 4, strides);
-    data.assign(static_cast<std::size_t>(30 * n), fill);
-  }
-  float& at(std::int64_t b, std::int64_t h, std::int64_t q, std::int64_t k) {
-    return data[static_cast<std::size_t>(b * strides[0] + h * strides[1] + q * strides[2] + k * strides[3])];
-  }
-  std::int64_t columns() const { return shape[3]; }
-  operator const_view() const { return {data.data(), dtype::f32, shape, strides}; }
-  operator view() { return {data.data(), dtype::f32, shape, strides}; }
-};
-
-template <class F>
-void for_each_row(F f) {
-  for (std::int64_t b = 0; b < 2; ++b)
-    for (std::int64_t h = 0; h < 3; ++h)
-      for (std::int64_t q = 0; q < 5; ++q) f(b, h, q);
-}
-
-tensor random_tensor(std::int64_t n, bool transposed, float deviation, unsigned seed) {
-  tensor t(n, transposed);
-  std::mt19937 random(seed);
-  std::normal_distribution<float> normal(0, deviation);
-  for_each_row([&](auto b, auto h, auto q) {
-    for (std::int64_t k = 0; k < n; ++k) t.at(b, h, q, k) = normal(random);
-  });
-  return t;
-}
-
-/// One value for each of the 30 rows, in their order.
-struct row_values {
-  std::vector<float> data = std::vector<float>(30);
-  std::int64_t shape[4] = {2, 3, 5, 1};
-  operator const_view() const { return {data.data(), dtype::f32, shape}; }
-  operator view() { return {data.data(), dtype::f32, shape}; }
-};
 std::size_t number(std::int64_t b, std::int64_t h, std::int64_t q) {
   return static_cast<std::size_t>((b * 3 + h) * 5 + q);
 }
@@ -342,54 +297,6 @@ TEST(softmax_form, output_scales_down_to_the_smallest) {
       }
 }
 
-TEST(softmax_form, logsumexp_needs_no_output) {
-  const tensor x = random_tensor(1000, false, 3, 6);
-  row_values whole, alone;
-  tensor y = x;
-  softmax_form form;
-  form.lse = whole;
-  ASSERT_TRUE(softmax_fused(x, y, last, form).ok());
-  form.lse = alone;
-  ASSERT_TRUE(softmax_partial(x, last, form).ok());
-  EXPECT_EQ(whole.data, alone.data);
-  // The same row over and over: an input may have zero strides.
-  const std::int64_t repeat[] = {0, 0, 0, 1};
-  ASSERT_TRUE(softmax_partial(const_view(x.data.data(), dtype::f32, x.shape, repeat), last, form).ok());
-  for (float v : alone.data) EXPECT_EQ(v, whole.data[0]);
-}
-
-TEST(softmax_form, nothing_but_minus_infinity_is_the_state_of_no_scores) {
-  for (const isa_info& row : usable_isas())
-    for (std::int64_t n : {1, 70, 9000}) {
-      const tensor x(n, false, -inf);
-      row_values max, sum, lse;
-      softmax_form form{.max = max, .sum = sum, .lse = lse};
-      ASSERT_TRUE(softmax_partial(x, last, form, on(row)).ok());
-      for (std::size_t r = 0; r < sum.data.size(); ++r) {
-        EXPECT_TRUE(max.data[r] == -inf && sum.data[r] == 0 && lse.data[r] == -inf);
-        const softmax_state a{3, 1.5f}, b = merge(a, {max.data[r], sum.data[r]});
-        EXPECT_TRUE(b.max == a.max && b.sum == a.sum);
-      }
-      form.nan_if_masked = true;
-      ASSERT_TRUE(softmax_partial(x, last, form, on(row)).ok());
-      for (float v : lse.data) EXPECT_TRUE(std::isnan(v));
-    }
-}
-
-TEST(softmax_form, empty_rows) {
-  const std::int64_t shape[] = {2, 3, 5, 0};
-  row_values max, sum, lse;
-  sum.data.assign(30, 7);
-  softmax_form form;
-  form.max = max, form.sum = sum, form.lse = lse;
-  ASSERT_TRUE(softmax_partial(const_view(nullptr, dtype::f32, shape), last, form).ok());
-  for (std::size_t i = 0; i < 30; ++i) {
-    EXPECT_EQ(max.data[i], -inf);
-    EXPECT_EQ(sum.data[i], 0);
-    EXPECT_EQ(lse.data[i], -inf);
-  }
-}
-
 TEST(softmax_form, masked_rows_are_zeros_or_nan) {
   for (const isa_info& row : usable_isas())
     for (std::int64_t n : {1, 70, 9000})
@@ -455,85 +362,6 @@ TEST(softmax_form, poison_under_a_mask_stays_there) {
     for (float poison : {static_cast<float>(NAN), inf, -inf})
       for (std::int64_t n : {50, 100, 700, 5000})
         for (bool logarithm : {false, true}) check_poison(row, n, poison, logarithm);
-}
-
-TEST(softmax_form, parts_merge_to_the_whole) {
-  std::mt19937 random(11);
-  for (const isa_info& row : usable_isas())
-    for (std::int64_t n : {1, 10, 1000, 20000})
-      for (float deviation : {3.0f, 30.0f}) {
-        std::vector<float> x = random_tensor(n, false, deviation, 12).data;
-        std::fill_n(x.begin(), n - n / 3, -inf);  // whole parts of the first row hold no score
-        const std::int64_t rows = 30, pitch[] = {n, 1}, row_shape[] = {rows, 1};
-        std::vector<softmax_state> state(static_cast<std::size_t>(rows));
-        std::vector<std::int64_t> cuts{0, n, n};  // an empty part, too
-        for (int i = 0; i < 5; ++i) cuts.push_back(static_cast<std::int64_t>(random() % static_cast<unsigned>(n)));
-        std::sort(cuts.begin(), cuts.end());
-        const auto part = [&](const float* base, std::size_t i, auto&& make) {
-          const std::int64_t shape[] = {rows, cuts[i + 1] - cuts[i]};
-          return make(base + cuts[i], shape);
-        };
-        for (std::size_t i = 0; i + 1 < cuts.size(); ++i) {
-          std::vector<float> max(static_cast<std::size_t>(rows)), sum(max);
-          softmax_form form;
-          form.max = view(max.data(), dtype::f32, row_shape), form.sum = view(sum.data(), dtype::f32, row_shape);
-          const status s = softmax_partial(
-              part(x.data(), i, [&](auto* p, auto& shape) { return const_view(p, dtype::f32, shape, pitch); }), 1, form,
-              on(row));
-          ASSERT_TRUE(s.ok()) << s.message;
-          for (std::size_t r = 0; r < max.size(); ++r) {
-            const softmax_state ab = merge(state[r], {max[r], sum[r]}), ba = merge({max[r], sum[r]}, state[r]);
-            ASSERT_TRUE(ab.max == ba.max && ab.sum == ba.sum);
-            state[r] = ab;
-          }
-        }
-        std::vector<float> y(x.size());
-        softmax_form form;
-        const std::int64_t interleaved[] = {2, 1};
-        form.max = view(&state[0].max, dtype::f32, row_shape, interleaved);
-        form.sum = view(&state[0].sum, dtype::f32, row_shape, interleaved);
-        for (std::size_t i = 0; i + 1 < cuts.size(); ++i) {
-          const status s = softmax_finish(
-              part(x.data(), i, [&](auto* p, auto& shape) { return const_view(p, dtype::f32, shape, pitch); }),
-              part(y.data(), i,
-                   [&](auto* p, auto& shape) { return view(const_cast<float*>(p), dtype::f32, shape, pitch); }),
-              1, form, on(row));
-          ASSERT_TRUE(s.ok()) << s.message;
-        }
-        for (std::int64_t r = 0; r < rows; ++r) {
-          const auto e = reference::softmax({x.begin() + r * n, x.begin() + (r + 1) * n});
-          for (std::int64_t k = 0; k < n; ++k)
-            if (const long double exact = e.probability[static_cast<std::size_t>(k)]; exact >= 0x1p-126L) {
-              ASSERT_LE(reference::ulp_error(y[static_cast<std::size_t>(r * n + k)], exact),
-                        2.5 + 2 * static_cast<double>(cuts.size()))
-                  << row.name << " n " << n;
-            }
-        }
-      }
-}
-
-TEST(softmax_form, merge) {
-  const softmax_state empty, a{3, 1.5f}, b{-4, 2}, nan{1, NAN};
-  for (const softmax_state& s : {a, b}) {
-    EXPECT_EQ(merge(s, empty).max, s.max);
-    EXPECT_EQ(merge(s, empty).sum, s.sum);
-    EXPECT_EQ(merge(empty, s).sum, s.sum);
-  }
-  EXPECT_EQ(merge(empty, empty).max, -inf);
-  EXPECT_EQ(merge(empty, empty).sum, 0);
-  EXPECT_TRUE(std::isnan(merge(a, nan).sum) && std::isnan(merge(nan, empty).sum) && std::isnan(merge(b, nan).sum));
-  std::mt19937 random(1);
-  std::uniform_real_distribution<float> at(-20, 20), of(1, 1e6f);
-  double worst = 0;
-  for (int i = 0; i < 100000; ++i) {
-    const softmax_state s{at(random), of(random)}, t{at(random), of(random)}, st = merge(s, t);
-    const long double max = std::max(s.max, t.max);
-    const long double exact = s.sum * std::exp(s.max - max) + t.sum * std::exp(t.max - max);
-    ASSERT_EQ(st.max, max);
-    worst = std::max(worst, reference::ulp_error(st.sum, exact));
-  }
-  std::printf("  merge: %.3g ULP\n", worst);
-  EXPECT_LE(worst, 2);
 }
 
 TEST(softmax_form, what_is_wrong_is_said_before_a_byte_is_written) {
