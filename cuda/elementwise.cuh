@@ -215,6 +215,11 @@ inline constexpr int resident_blocks = 4;
 template <class T>
 inline constexpr int least_blocks = sizeof(T) == 2 ? resident_blocks : 0;
 
+/// Of results that are Element; void: of any, where 16 bits are never fast. Those have one tier (tier_on_cuda).
+template <class Function, class Element>
+inline constexpr accuracy fast_tier =
+    std::is_same_v<Element, float> || std::is_void_v<Element> ? fastest<Function> : accuracy::high;
+
 template <class Op, class T, accuracy tier>
 __global__ void __launch_bounds__(most_threads, least_blocks<T>) forward(contiguous_arguments a, parameters p) {
   const Op op = make<Op>(p);
@@ -245,7 +250,7 @@ SIGMAX_FN void locate(const strided_views<inputs, outputs>& a, Number n, std::in
     Number index = n;
     if (d > 0) {
       if constexpr (sizeof(Number) == 4)
-        n = static_cast<Number>(std::uint64_t{n} * a.by[d].multiplier >> 32) >> a.by[d].shift;
+        n = quotient(n, a.by[d]);
       else
         n = n / static_cast<Number>(a.extent[d]);
       index -= n * static_cast<Number>(a.extent[d]);

@@ -11,11 +11,6 @@ namespace {
 using element = SIGMAX_CUDA_ELEMENT;
 using table = std::conditional_t<std::is_void_v<element>, cuda_gate_strided, cuda_gate_rows>;
 
-/// 16-bit results have one tier (tier_on_cuda).
-template <class Gate>
-inline constexpr accuracy fast_tier =
-    std::is_same_v<element, float> || std::is_void_v<element> ? fastest<Gate> : accuracy::high;
-
 template <class Gate, accuracy tier>
 constexpr table::forward_kernel forward_kernel() {
   if constexpr (std::is_void_v<element>)
@@ -40,7 +35,7 @@ extern constinit const table SIGMAX_JOIN(cuda_gates_, SIGMAX_CUDA_TABLE){
 #undef SIGMAX_GATE
      },
      {
-#define SIGMAX_GATE(name) forward_kernel<name##_gate, fast_tier<name##_gate>>(),
+#define SIGMAX_GATE(name) forward_kernel<name##_gate, fast_tier<name##_gate, element>>(),
 #include "sigmax/gates.def"
 #undef SIGMAX_GATE
      }},

@@ -23,7 +23,7 @@ SIGMAX_FN vector_place<inputs, outputs> locate(const row_arguments<inputs + outp
   std::int64_t row = n;
   if (a.row_vectors > 1) {
     if (a.narrow)
-      row = static_cast<std::uint32_t>(static_cast<std::uint64_t>(n) * a.by.multiplier >> 32) >> a.by.shift;
+      row = quotient(static_cast<std::uint32_t>(n), a.by);
     else
       row = static_cast<std::int64_t>(static_cast<std::uint64_t>(n) / static_cast<std::uint64_t>(a.row_vectors));
   }
@@ -46,9 +46,7 @@ SIGMAX_FN vector_place<inputs, outputs> locate(const row_arguments<inputs + outp
 /// Where plain vector `n` lies in each view.
 template <int views>
 SIGMAX_FN void locate_plain(const row_arguments<views>& a, std::uint32_t n, std::uintptr_t (&at)[views]) {
-  std::uint32_t row = n;
-  if (a.row_vectors > 1)
-    row = static_cast<std::uint32_t>(static_cast<std::uint64_t>(n) * a.by.multiplier >> 32) >> a.by.shift;
+  const std::uint32_t row = a.row_vectors > 1 ? quotient(n, a.by) : n;
   const std::uint32_t column = n - row * static_cast<std::uint32_t>(a.row_vectors);
 #pragma unroll
   for (int v = 0; v < views; ++v)
@@ -159,7 +157,7 @@ struct gate_gradient {
 /// and what needs few would take more.
 template <class Gate, class T, accuracy tier>
 inline constexpr int least_gate_blocks =
-    tier == accuracy::high&& has_short_form<Gate, float, float> ? least_blocks<T> : 0;
+    tier == accuracy::high && has_short_form<Gate, float, float> ? least_blocks<T> : 0;
 
 /// T: float, or std::uint16_t for both 16-bit dtypes.
 template <class Gate, class T, accuracy tier>

@@ -11,11 +11,6 @@ namespace {
 using element = SIGMAX_CUDA_ELEMENT;
 using arguments = std::conditional_t<std::is_void_v<element>, strided_arguments, contiguous_arguments>;
 
-/// 16-bit results have one tier (tier_on_cuda).
-template <class Op>
-inline constexpr accuracy fast_tier =
-    std::is_same_v<element, float> || std::is_void_v<element> ? fastest<Op> : accuracy::high;
-
 template <class Op, accuracy tier>
 constexpr cuda_kernels<arguments>::kernel forward_kernel() {
   if constexpr (std::is_void_v<element>)
@@ -40,7 +35,7 @@ extern constinit const cuda_kernels<arguments> SIGMAX_JOIN(cuda_kernels_, SIGMAX
 #undef SIGMAX_ACTIVATION
      },
      {
-#define SIGMAX_ACTIVATION(name) forward_kernel<name##_op, fast_tier<name##_op>>(),
+#define SIGMAX_ACTIVATION(name) forward_kernel<name##_op, fast_tier<name##_op, element>>(),
 #include "sigmax/activations.def"
 #undef SIGMAX_ACTIVATION
      }},

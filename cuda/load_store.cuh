@@ -11,6 +11,11 @@
 namespace sigmax {
 namespace {
 
+/// n / d, where `by` is divider_of(d).
+SIGMAX_FN std::uint32_t quotient(std::uint32_t n, const divider& by) {
+  return static_cast<std::uint32_t>(std::uint64_t{n} * by.multiplier >> 32) >> by.shift;
+}
+
 struct alignas(vector_bytes) vector {
   std::uint32_t word[4];
 };

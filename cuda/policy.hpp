@@ -108,9 +108,8 @@ constexpr void cut_into_tiles(contiguous_arguments& a, const launch_shape& shape
   a.plain_tiles = end > begin ? static_cast<std::uint32_t>(end - begin) : 0;
 }
 
-/// Division of numbers below 2^31 by a constant: n / d = (n m) >> (32 + shift). With l = ceil(log2 d) and m =
-/// floor(2^(31
-/// + l) / d) + 1 the quotient is exact (Granlund and Montgomery, PLDI 1994, theorem 4.2 for 31 bits).
+/// Division of numbers below 2^31 by a constant: n / d = (n m) >> (32 + shift). The quotient is exact with l =
+/// ceil(log2 d) and m = floor(2^(31 + l) / d) + 1 (Granlund and Montgomery, PLDI 1994, theorem 4.2 for 31 bits).
 struct divider {
   std::uint32_t multiplier, shift;
 };

@@ -18,8 +18,7 @@ SIGMAX_DEVICE std::int64_t row_offset(const row_nest<operands>& rows, std::int64
   for (int d = rows.rank - 1; d > 0; --d) {
     std::int64_t next;
     if (rows.narrow)
-      next = static_cast<std::uint32_t>((static_cast<std::uint64_t>(row) * rows.by[d].multiplier) >> 32) >>
-             rows.by[d].shift;
+      next = quotient(static_cast<std::uint32_t>(row), rows.by[d]);
     else
       next = row / rows.extent[d];
     offset += (row - next * rows.extent[d]) * rows.stride[which][d];
