@@ -157,7 +157,7 @@ struct gate_gradient {
 /// and what needs few would take more.
 template <class Gate, class T, accuracy tier>
 inline constexpr int least_gate_blocks =
-    tier == accuracy::high && has_short_form<Gate, float, float> ? least_blocks<T> : 0;
+    tier == accuracy::fast || !has_short_form<Gate, float, float> ? 0 : least_blocks<T>;
 
 /// T: float, or std::uint16_t for both 16-bit dtypes.
 template <class Gate, class T, accuracy tier>
