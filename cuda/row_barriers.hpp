@@ -4,7 +4,7 @@
 
 namespace sigmax {
 
-enum class row_barrier { none, copies, cluster_start, maximum, total, row_amax, row_amax_read };
+enum class row_barrier { none, copies, passing_copies, cluster_start, maximum, total, row_amax, row_amax_read };
 
 #if defined(SIGMAX_SIMT_EMULATOR)
 inline row_barrier missing_barrier = row_barrier::none;

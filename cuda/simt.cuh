@@ -39,6 +39,18 @@ __device__ __forceinline__ void wait_for_copies() {
   asm volatile("cp.async.wait_all;" ::: "memory");
 #endif
 }
+/// This thread's copies since the last time become a group; and all but the last n groups are there.
+__device__ __forceinline__ void close_copies() {
+#if __CUDA_ARCH__ >= 800
+  asm volatile("cp.async.commit_group;" ::: "memory");
+#endif
+}
+template <int n>
+__device__ __forceinline__ void wait_for_copies() {
+#if __CUDA_ARCH__ >= 800
+  asm volatile("cp.async.wait_group %0;" ::"n"(n) : "memory");
+#endif
+}
 
 // Clusters need sm_90; kernels that use them are never launched below, where these bodies are empty.
 __device__ __forceinline__ unsigned cluster_rank() {
@@ -99,6 +111,7 @@ __device__ __forceinline__ void store_remote(T* mine, unsigned rank, T value) {
   type(&name)[count] = simt::shared<type[count], name##_tag>()
 
 namespace sigmax {
+using simt::close_copies;
 using simt::cluster_arrive;
 using simt::cluster_rank;
 using simt::cluster_size;

@@ -43,7 +43,9 @@ std::int64_t words_of(const softmax_call& call) noexcept {
 softmax_choice choose(const softmax_call& call, const device_limits& device) noexcept {
   if (!is_contiguous(call)) return {softmax_tier::columns, 0, 1, call.columns, 0};
   softmax_choice choice{};
-  if (is_of_words(call) && choose_words(words_of(call), size_of(call.type[operand_x]), device, choice)) return choice;
+  if (is_of_words(call) &&
+      choose_words(words_of(call), size_of(call.type[operand_x]), call.rows.count(), device, choice))
+    return choice;
   return choose_softmax(call.columns, device);
 }
 
@@ -61,6 +63,7 @@ softmax_arguments arguments_of(const softmax_call& call, const work_split& work,
   a.x_stride = call.x_stride;
   a.y_stride = call.y_stride;
   a.span = choice.span;
+  a.held = choice.held;
   a.staged = choice.tier == softmax_tier::staged;
   a.logarithm = call.logarithm;
   a.partial = call.pass == softmax_pass::partial;
@@ -108,7 +111,12 @@ status cuda_softmax_kernel(const softmax_call& call, const char*& name) noexcept
     case softmax_tier::rows: {
       const int lanes =
           choice.tier == softmax_tier::words ? staged_configs[choice.config].lanes : row_configs[choice.config].lanes;
-      name = choice.cluster > 1 ? "cluster" : lanes <= 32 ? "lanes" : "block";
+      const bool passing = choice.tier == softmax_tier::words && choice.config == passing_config;
+      name = passing
+                 ? choice.cluster > 1 ? "cluster, a part of the row at a time" : "block, a part of the row at a time"
+             : choice.cluster > 1 ? "cluster"
+             : lanes <= 32        ? "lanes"
+                                  : "block";
     }
   }
   return {};

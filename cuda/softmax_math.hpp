@@ -20,8 +20,9 @@ SIGMAX_FN factors reciprocal_of(const exact_total& total) {
   return {y * unit, y * (fma(negate(y), t.high, 1.0f) - y * t.low) * unit};
 }
 
-/// 2^power / total for numerators of at most 2^power, added in two pieces; a carried total, or one of fewer than 2^20
-/// values in units of 2^(power - 44). In one way, for the same bits.
+inline constexpr std::int64_t most_units = 1 << 20;
+/// 2^power / total for numerators of at most 2^power, added in two pieces; a carried total, or one of fewer than
+/// most_units values in units of 2^(power - 44). In one way, for the same bits.
 template <int power>
 SIGMAX_FN float reciprocal_of_two(std::uint64_t units, bool large = false) {
   constexpr float unit = exact_sum<power>::units;

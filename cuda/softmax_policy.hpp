@@ -1,7 +1,7 @@
 // How a softmax call becomes a launch: the tier of a row, the threads that share it, and the numbers a kernel needs.
 // Plain arithmetic; nothing here touches memory or the CUDA runtime, so tests/simt/softmax_policy_test.cpp holds all of
-// it. A tier follows from the length of a row and from the device, never from the number of rows: a row's bits do not
-// depend on its batch (nor, with cuda/exact_sum.hpp, on the tier).
+// it. A tier follows from the length of a row and from the device; the number of rows says at most how many blocks have
+// one. A row's bits depend on neither (cuda/exact_sum.hpp).
 #pragma once
 
 #include <span>
@@ -38,15 +38,20 @@ inline constexpr int most_lanes = 512;
 
 /// The kernels whose rows wait in shared memory as they are: the lanes that share one, and words of 16 bytes for which
 /// they are chosen, 8 a lane. With more of them shared memory would leave room for too few warps, with fewer what is
-/// done once a row would cost more; both were slower on an H200. Longer rows than the last may have a cluster.
+/// done once a row would cost more; both were slower on an H200. Longer rows than the last but one may have a cluster;
+/// of the last one's rows only a part waits.
 struct staged_config {
   int lanes, words, threads;
   constexpr explicit staged_config(int l) noexcept : lanes(l), words(8 * l), threads(l <= 32 ? 128 : l) {}
 };
-inline constexpr staged_config staged_configs[] = {staged_config{2},   staged_config{4},   staged_config{8},
-                                                   staged_config{16},  staged_config{32},  staged_config{64},
-                                                   staged_config{128}, staged_config{256}, staged_config{512}};
+inline constexpr staged_config staged_configs[] = {
+    staged_config{2},  staged_config{4},   staged_config{8},   staged_config{16},  staged_config{32},
+    staged_config{64}, staged_config{128}, staged_config{256}, staged_config{512}, staged_config{512}};
+inline constexpr int passing_config = static_cast<int>(std::size(staged_configs)) - 1;
 inline constexpr int most_staged_lanes = 512;  ///< such rows may have a cluster
+/// Of a longer row than shared memory holds a thread has so many words on their way: 48 KiB a block, which CUB's
+/// DeviceTransform wants of an H200 (cub/device/dispatch/tuning).
+inline constexpr int ring_slots = 6;
 /// Numbers that a thread adds up at most: exact_sum.hpp.
 inline constexpr int most_summands = 512;
 
@@ -77,6 +82,7 @@ struct softmax_choice {
   int cluster;                ///< blocks that share a row
   std::int64_t span;          ///< columns of each of them; for `words` words
   std::int64_t shared_bytes;  ///< dynamic, of a block
+  std::int64_t held = 0;      ///< words of each thread that stay in shared memory, for `words`
 };
 
 /// A step of the kernel for long rows has its place in shared memory, whole.
@@ -102,19 +108,27 @@ constexpr bool choose_config(std::int64_t columns, std::span<const row_config> c
   return false;
 }
 
-/// A row that lies in so many words of 16 bytes, of elements of so many bytes, if shared memory can hold it.
-constexpr bool choose_words(std::int64_t words, std::int64_t size, const device_limits& device,
+/// A row that lies in so many words of 16 bytes, of elements of so many bytes, unless a thread would have too many. Of
+/// few rows more blocks take one each, as long as there are multiprocessors and two words for each of their threads.
+constexpr bool choose_words(std::int64_t words, std::int64_t size, std::int64_t rows, const device_limits& device,
                             softmax_choice& choice) noexcept {
-  const int last = static_cast<int>(std::size(staged_configs)) - 1;
+  constexpr int last = passing_config - 1;
   int config = 0, cluster = 1;
   while (config < last && words > staged_configs[config].words) ++config;
   const staged_config& c = staged_configs[config];
   const int most = config == last && device.architecture >= cluster_architecture ? most_cluster : 1;
-  while (cluster < most && words > std::int64_t{cluster} * c.words) cluster *= 2;
-  const std::int64_t span = divide_up(words, cluster), slots = divide_up(span, c.lanes);
-  const std::int64_t bytes = slots * c.threads * vector_bytes;
-  choice = {softmax_tier::words, config, cluster, span, bytes};
-  return bytes <= device.shared_bytes - exchange_bytes && slots * (vector_bytes / size) <= most_summands;
+  const auto idle = [&] { return rows * cluster * 2 <= device.multiprocessors && words > cluster * 4 * c.lanes; };
+  while (cluster < most && (words > std::int64_t{cluster} * c.words || idle())) cluster *= 2;
+  const std::int64_t span = divide_up(words, cluster), each = divide_up(span, c.lanes), turn = c.threads * vector_bytes;
+  const std::int64_t room = (device.shared_bytes - exchange_bytes) / turn;
+  const bool passing = each > room;
+  choice = {softmax_tier::words,
+            passing ? passing_config : config,
+            cluster,
+            span,
+            turn * (passing ? room : each),
+            passing ? room - ring_slots : each};
+  return each * (vector_bytes / size) <= most_summands;
 }
 /// A row of so many elements along a contiguous axis.
 constexpr softmax_choice choose_softmax(std::int64_t columns, const device_limits& device) noexcept {
@@ -167,6 +181,7 @@ struct softmax_arguments {
   dtype type[softmax_operands];
   std::int64_t columns, x_stride, y_stride, mask_stride;  ///< along the axis, in elements
   std::int64_t span;                                      ///< columns of each block of a cluster
+  std::int64_t held;                                      ///< words of a thread that stay in shared memory
   bool logarithm, scored, partial, finish;
   bool precise;  ///< numerators as good as f32: for all but results of 16 bits alone, since codes are those of f32
   bool near;     ///< of those: probabilities, which no scale makes larger

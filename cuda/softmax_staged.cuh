@@ -95,21 +95,22 @@ struct largest_of_words {
 template <numerator_form form>
 using form_of = std::integral_constant<numerator_form, form>;
 
-/// Threads that a multiprocessor must have room for: registers are held to 40 each, to 64 with what goes with a row.
-SIGMAX_FN constexpr int resident_threads(bool fused) {
+/// Threads that a multiprocessor must have room for: registers are held to 40 each, to 64 with what goes with a row or
+/// passes by.
+SIGMAX_FN constexpr int resident_threads(bool more) {
 #if defined(__CUDA_ARCH__) && __CUDA_ARCH__ < 800
   return 1024;
 #else
-  return fused ? 1024 : 1536;
+  return more ? 1024 : 1536;
 #endif
 }
 
 template <class T, int config, bool fused>
 __global__ void __launch_bounds__(staged_configs[config].threads,
-                                  resident_threads(fused) / staged_configs[config].threads)
+                                  resident_threads(fused || config == passing_config) / staged_configs[config].threads)
     softmax_staged(softmax_arguments a) {
   constexpr int size = per_vector<T>, lanes = staged_configs[config].lanes;
-  constexpr bool precise = sizeof(T) == 4, clusters = lanes == most_staged_lanes;
+  constexpr bool precise = sizeof(T) == 4, clusters = lanes == most_staged_lanes, passing = config == passing_config;
   constexpr unsigned threads = staged_configs[config].threads, together = threads / lanes;
   using group_type = std::conditional_t<lanes <= 32, lane_group<lanes>, row_group<threads / 32, clusters>>;
   SIGMAX_ROW_EXCHANGE(places, lanes <= 32 ? 1 : clusters ? most_parts : lanes / 32);
@@ -138,14 +139,49 @@ __global__ void __launch_bounds__(staged_configs[config].threads,
       const int last = (w.end + size - 1) / size;
       read_end = last < end ? last : end;
     }
-    const unsigned turns =
-        read_begin < read_end ? static_cast<unsigned>(read_end - read_begin + lanes - 1) / unsigned{lanes} : 0;
-    vector* const last_slot = read_slot + turns * threads;
-    // Work on them, each with its slot.
-    const auto for_read = [&](auto work) {
+    const auto turns_from = [](int from, int to) {
+      return from < to ? static_cast<unsigned>(to - from + lanes - 1) / unsigned{lanes} : 0;
+    };
+    // Those before `held` stay in their slots.
+    const int held = begin + static_cast<int>(a.held) * lanes;
+    const int held_end = !passing || read_end < held ? read_end : held;
+    vector* const last_slot = read_slot + turns_from(read_begin, held_end) * threads;
+    const auto fetch = [&](int word, vector& slot) {
+      if (w.within(word * size, w.begin, w.end))
+        copy_to_shared(&slot, w.x + word);
+      else if (w.is_read(word * size))
+        slot = w.load_some(word);
+    };
+    // Work on words from `word` on that come by a few at a time; only this thread touches its slots.
+    const auto for_passing = [&](int word, int to, auto work) {
+      vector* const ring = slots + a.held * threads;
+      int ahead = word;
+      const auto next = [&](vector& slot) {
+        if (ahead < to) fetch(ahead, slot);
+        close_copies();
+        ahead += lanes;
+      };
+#pragma unroll 1
+      for (int i = 0; i < ring_slots; ++i) next(ring[i * threads]);
+      vector* slot = ring;
+#pragma unroll 1
+      for (; word < to; word += lanes) {
+        if (SIGMAX_BARRIER_IS_THERE(passing_copies)) wait_for_copies<ring_slots - 1>();
+        work(word, *slot);
+        next(*slot);
+        slot = slot == ring + (ring_slots - 1) * threads ? ring : slot + threads;
+      }
+    };
+    // Work on those that are read, each with its slot.
+    const auto for_held = [&](auto work) {
       int word = read_begin;
 #pragma unroll 1
       for (vector* slot = read_slot; slot != last_slot; slot += threads, word += lanes) work(word, *slot);
+      return word;
+    };
+    const auto for_read = [&](auto work) {
+      const int word = for_held(work);
+      if constexpr (passing) for_passing(word, read_end, work);
     };
     const auto scores = [&](int word, const vector& v, float(&t)[size]) {
       unpack(v, t, T{});
@@ -162,14 +198,9 @@ __global__ void __launch_bounds__(staged_configs[config].threads,
     };
 
     if (!fused && w.whole)
-      for_read([&](int word, vector& slot) { copy_to_shared(&slot, w.x + word); });
+      for_held([&](int word, vector& slot) { copy_to_shared(&slot, w.x + word); });
     else
-      for_read([&](int word, vector& slot) {
-        if (w.within(word * size, w.begin, w.end))
-          copy_to_shared(&slot, w.x + word);
-        else if (w.is_read(word * size))
-          slot = w.load_some(word);
-      });
+      for_held(fetch);
     if (SIGMAX_BARRIER_IS_THERE(copies)) wait_for_copies();
     float most = no_score;
     if constexpr (fused) {
@@ -191,7 +222,7 @@ __global__ void __launch_bounds__(staged_configs[config].threads,
     }
     const row_scale s = scale_of<fused>(a, r, group.largest(most));
     const bool near = !precise && s.form == numerator_form::near, first = lane == 0 && rank == 0;
-    const std::uint32_t count = turns * size;
+    const std::uint32_t count = turns_from(read_begin, read_end) * size;
     // Each form has its loop.
     const auto add_up = [&](auto form) {
       numerator_sum sum;
@@ -208,7 +239,7 @@ __global__ void __launch_bounds__(staged_configs[config].threads,
                               : near  ? add_up(form_of<numerator_form::near>{})
                                       : add_up(form_of<numerator_form::apart>{});
     row_result result;
-    if (!fused && group.everywhere(near)) {
+    if (!fused && group.everywhere(near) && (!passing || a.columns < most_units)) {
       result = finish_near<fused>(a, reciprocal_of_two<near_power>(group.add(sum.units_of_two<near_power>(count))));
     } else {
       const numerator_form form = precise ? numerator_form::precise : s.form;
@@ -221,22 +252,26 @@ __global__ void __launch_bounds__(staged_configs[config].threads,
     if constexpr (fused)
       a.logarithm ? finish_logarithms(result, precise, unread) : finish_numerators<fused>(result, precise, unread);
     const auto write = [&](auto whole, auto work) {
-      const vector* slot = slots;
-#pragma unroll 1
-      for (int word = begin; word < end; word += lanes, slot += threads) {
+      const auto one = [&](int word, const vector& slot, bool kept) {
         float t[size];
         if (fused && !w.is_read(word * size)) {
 #pragma unroll
           for (int i = 0; i < size; ++i) t[i] = unread[0];
         } else {
-          work(word, *slot, t);
+          work(word, slot, t, kept);
         }
         w.store(word, t, whole.value);
-      }
+      };
+      const vector* slot = slots;
+      const int last = passing && held < end ? held : end;
+      int word = begin;
+#pragma unroll 1
+      for (; word < last; word += lanes, slot += threads) one(word, *slot, true);
+      if constexpr (passing) for_passing(word, end, [&](int i, const vector& v) { one(i, v, false); });
     };
     const auto write_numerators = [&](auto whole, auto form) {
-      write(whole, [&](int word, const vector& slot, float(&t)[size]) {
-        if constexpr (precise) {
+      write(whole, [&](int word, const vector& slot, float(&t)[size], bool kept) {
+        if (precise && kept) {
           unpack(slot, t, T{});
         } else {
           scores(word, slot, t);
@@ -256,7 +291,7 @@ __global__ void __launch_bounds__(staged_configs[config].threads,
     else if (!a.logarithm)
       write_numerators(any, form_of<numerator_form::apart>{});
     else
-      write(any, [&](int word, const vector& slot, float(&t)[size]) {
+      write(any, [&](int word, const vector& slot, float(&t)[size], bool) {
         scores(word, slot, t);
         finish_logarithms(result, precise, t);
       });

@@ -33,29 +33,32 @@ TEST(softmax_policy, every_row_fits_its_tier) {
 
 TEST(softmax_policy, words_of_a_row_have_their_slots) {
   for (const device_limits& device : {hopper, turing, ada, blackwell_consumer})
-    for (std::int64_t size : {2, 4}) {
-      bool held = true;
-      for (std::int64_t n = 1; n < std::int64_t{1} << 40; n += 1 + n / 37) {
-        softmax_choice c{};
-        const bool fits = choose_words(n, size, device, c);
-        EXPECT_TRUE(held || !fits) << "what does not fit at " << n << " must not fit beyond";
-        held = fits;
-        if (!fits) continue;
-        const staged_config& config = staged_configs[c.config];
-        const std::int64_t slots = c.shared_bytes / (config.threads * vector_bytes);
-        EXPECT_GE(c.span * c.cluster, n);
-        EXPECT_GE(slots * config.lanes, c.span);
-        EXPECT_LE(slots * vector_bytes / size, most_summands);
-        EXPECT_LE(c.shared_bytes + exchange_bytes, device.shared_bytes);
-        EXPECT_TRUE(c.cluster == 1 || (config.lanes == most_staged_lanes && device.architecture >= 90));
+    for (std::int64_t size : {2, 4})
+      for (std::int64_t rows : {std::int64_t{1}, std::int64_t{20}, std::int64_t{1} << 40}) {
+        bool held = true;
+        for (std::int64_t n = 1; n < std::int64_t{1} << 40; n += 1 + n / 37) {
+          softmax_choice c{};
+          const bool fits = choose_words(n, size, rows, device, c);
+          EXPECT_TRUE(held || !fits) << "what does not fit at " << n << " must not fit beyond";
+          held = fits;
+          if (!fits) continue;
+          const staged_config& config = staged_configs[c.config];
+          const std::int64_t slots = c.shared_bytes / (config.threads * vector_bytes),
+                             each = divide_up(c.span, config.lanes);
+          EXPECT_GE(c.span * c.cluster, n);
+          EXPECT_EQ(c.held, each <= slots ? each : slots - ring_slots);
+          EXPECT_GT(c.held, 0);
+          EXPECT_LE(each * vector_bytes / size, most_summands);
+          EXPECT_LE(c.shared_bytes + exchange_bytes, device.shared_bytes);
+          EXPECT_TRUE(c.cluster == 1 || (config.lanes == most_staged_lanes && device.architecture >= 90));
+        }
       }
-    }
 }
 
 TEST(softmax_policy, tiers_by_length) {
-  const auto words = [](std::int64_t n, const device_limits& d) {
+  const auto words = [](std::int64_t n, const device_limits& d, std::int64_t rows = 1000) {
     softmax_choice c{};
-    EXPECT_TRUE(choose_words(n, 2, d, c)) << n;
+    EXPECT_TRUE(choose_words(n, 2, rows, d, c)) << n;
     return c;
   };
   const auto lanes = [&](std::int64_t n) { return staged_configs[words(n, hopper).config].lanes; };
@@ -72,9 +75,16 @@ TEST(softmax_policy, tiers_by_length) {
   EXPECT_EQ(words(32768, hopper).cluster, 8);
   EXPECT_EQ(words(100000, hopper).cluster, 8);
   EXPECT_EQ(words(3000, turing).cluster, 1);
+  EXPECT_EQ(words(4096, turing).held, 1) << "a part of the row";
+  EXPECT_EQ(words(110592, hopper).held, 27);
+  EXPECT_EQ(words(110593, hopper).held, 21);
+  EXPECT_EQ(words(3000, hopper, 66).cluster, 2) << "few rows have more blocks";
+  EXPECT_EQ(words(3000, hopper, 67).cluster, 1);
+  EXPECT_EQ(words(8192, hopper, 1).cluster, 4);
+  EXPECT_EQ(words(8193, hopper, 1).cluster, 8);
+  EXPECT_EQ(words(8193, ada, 1).cluster, 1);
   softmax_choice c{};
-  EXPECT_FALSE(choose_words(110593, 2, hopper, c));
-  EXPECT_FALSE(choose_words(4096, 2, turing, c));
+  EXPECT_FALSE(choose_words(262145, 2, 1, hopper, c)) << "too many numbers for a thread";
   EXPECT_EQ(choose_softmax(1025, hopper).cluster, 1);
   EXPECT_EQ(choose_softmax(65536, hopper).cluster, 8);
   EXPECT_EQ(choose_softmax(65537, hopper).tier, softmax_tier::staged);

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <memory>
+#include <numeric>
 #include <random>
 #include <sstream>
 #include <vector>
@@ -107,6 +108,7 @@ struct cuda_thread {
   unsigned mask = 0, source = 0, ballot = 0;
   std::uint64_t given = 0, taken = 0;
   std::vector<std::pair<void*, const void*>> copies;  // on their way
+  std::vector<std::size_t> groups;                    // the first so many of them are closed in groups of so many
   const char* file = "";
   int line = 0;
 };
@@ -486,8 +488,20 @@ void copy_to_shared(void* to, const void* from) {
   current->now->copies.emplace_back(to, from);
 }
 void wait_for_copies() {
-  for (const auto& [to, from] : current->now->copies) std::memcpy(to, from, 16);
-  current->now->copies.clear();
+  close_copies();
+  wait_for_copies_but(0);
+}
+void close_copies() {
+  cuda_thread& t = *current->now;
+  t.groups.push_back(t.copies.size() - std::accumulate(t.groups.begin(), t.groups.end(), std::size_t{0}));
+}
+void wait_for_copies_but(std::size_t n) {
+  cuda_thread& t = *current->now;
+  for (; t.groups.size() > n; t.groups.erase(t.groups.begin())) {
+    const auto end = t.copies.begin() + static_cast<std::ptrdiff_t>(t.groups.front());
+    for (auto c = t.copies.begin(); c != end; ++c) std::memcpy(c->first, c->second, 16);
+    t.copies.erase(t.copies.begin(), end);
+  }
 }
 
 void* dynamic_shared_memory() { return current->blocks[current->now->block].shared.get(); }

@@ -65,6 +65,13 @@ void* remote(void* mine, unsigned rank, const char* file, int line);
 /// 16 bytes that arrive when the thread waits for them, not before.
 void copy_to_shared(void* to, const void* from);
 void wait_for_copies();
+/// What was copied since the last time is a group; all but the last `n` groups arrive.
+void close_copies();
+void wait_for_copies_but(std::size_t n);
+template <int n>
+void wait_for_copies() {
+  wait_for_copies_but(n);
+}
 
 void* shared_variable(const void* key, std::size_t bytes);
 void* dynamic_shared_memory();

@@ -109,6 +109,11 @@ TEST_F(softmax_faults, a_missing_barrier) {
 TEST_F(softmax_faults, nobody_waits_for_the_copies) {
   missing_barrier = row_barrier::copies;
   for (std::int64_t n : {100, 3000, 40000}) EXPECT_TRUE(shows(softmax_call(n, false))) << n;
+  device.shared_bytes = 64 * 1024;  // which holds a part of the row
+  missing_barrier = row_barrier::none;
+  EXPECT_FALSE(shows(softmax_call(150000, false)));
+  missing_barrier = row_barrier::passing_copies;
+  EXPECT_TRUE(shows(softmax_call(150000, false)));
 }
 
 TEST_F(softmax_faults, what_only_clusters_have) {
