@@ -4,7 +4,10 @@
 # needs no more than this.
 set -eu
 cd "$(dirname "$0")/.."
-[ $# -ge 1 ] || { echo "usage: bench/gate.sh BASE_REF [options of 'sigmax-bench gate']" >&2; exit 2; }
+case ${1:--} in -*)
+  echo "usage: bench/gate.sh BASE_REF [options of 'sigmax-bench gate']" >&2
+  exit 2 ;;
+esac
 ref=$1 preset=${SIGMAX_PRESET:-release}
 shift
 folder=$(mktemp -d)

@@ -39,6 +39,8 @@ foreach(architecture IN LISTS CMAKE_CUDA_ARCHITECTURES)
 endforeach()
 set(CMAKE_CUDA_ARCHITECTURES ${architectures})
 enable_language(CUDA)
+# The target is older than that list; generators but Ninja ask each of its languages for one.
+set_target_properties(sigmax PROPERTIES CUDA_ARCHITECTURES "${CMAKE_CUDA_ARCHITECTURES}")
 if(NOT CMAKE_CUDA20_STANDARD_COMPILE_OPTION)  # CMake 3.25 does not know how to ask nvcc 13 for C++20
   set(CMAKE_CUDA20_STANDARD_COMPILE_OPTION -std=c++20)
   set(CMAKE_CUDA20_EXTENSION_COMPILE_OPTION -std=c++20)

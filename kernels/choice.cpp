@@ -13,9 +13,13 @@ struct environment {
   const char* isa;
   const char* backend;
 };
-/// Read once, at the first call.
+/// Read once, at the first call. An empty one is as good as none.
 const environment& environment_variables() noexcept {
-  static const environment e{std::getenv("SIGMAX_ISA"), std::getenv("SIGMAX_BACKEND")};
+  const auto value_of = [](const char* name) noexcept -> const char* {
+    const char* const v = std::getenv(name);
+    return v != nullptr && *v != '\0' ? v : nullptr;
+  };
+  static const environment e{value_of("SIGMAX_ISA"), value_of("SIGMAX_BACKEND")};
   return e;
 }
 

@@ -113,13 +113,17 @@ bool loop_nest::contiguous() const noexcept {
 
 loop_nest make_nest(const const_view* const* views, int count, int leader, int skipped) noexcept {
   const const_view& output = *views[leader];
+  // Views without elements lead nowhere, and nobody has looked at their strides.
+  bool empty[max_views];
+  for (int v = 0; v < count; ++v) empty[v] = element_count(*views[v]) == 0;
+  const auto stride = [&](int v, int i) { return empty[v] ? 0 : views[v]->strides[i]; };
+  const auto distance = [&](int i) { return std::abs(stride(leader, i)); };
   int order[max_rank];  // by falling stride, ties in the order of the indices; std::stable_sort would allocate
   int n = 0;
   for (int i = 0; i < output.rank; ++i) {
     if (i == skipped || output.shape[i] == 1) continue;
     int place = n++;
-    for (; place > 0 && std::abs(output.strides[order[place - 1]]) < std::abs(output.strides[i]); --place)
-      order[place] = order[place - 1];
+    for (; place > 0 && distance(order[place - 1]) < distance(i); --place) order[place] = order[place - 1];
     order[place] = i;
   }
   loop_nest nest;  // filled up to its rank
@@ -129,14 +133,14 @@ loop_nest make_nest(const const_view* const* views, int count, int leader, int s
     const int i = order[k];
     int last = nest.rank - 1;
     bool merges = last >= 0;
-    for (int v = 0; merges && v < count; ++v) merges = nest.stride[v][last] == views[v]->strides[i] * output.shape[i];
+    for (int v = 0; merges && v < count; ++v) merges = nest.stride[v][last] == stride(v, i) * output.shape[i];
     if (merges) {
       nest.extent[last] *= output.shape[i];
     } else {
       last = nest.rank++;
       nest.extent[last] = output.shape[i];
     }
-    for (int v = 0; v < count; ++v) nest.stride[v][last] = views[v]->strides[i];
+    for (int v = 0; v < count; ++v) nest.stride[v][last] = stride(v, i);
   }
   if (nest.rank == 0) nest.make_dense(1, count);
   return nest;

@@ -188,6 +188,8 @@ status top_k_gating(const const_view& x, const view& weights, const view& expert
 }
 
 softmax_state merge(softmax_state a, softmax_state b) noexcept {
+  constexpr float nan = std::numeric_limits<float>::quiet_NaN();
+  if (a.max != a.max || b.max != b.max) return {nan, nan};
   if (b.max > a.max) std::swap(a, b);
   if (b.max == a.max) return {a.max, a.sum + b.sum};  // both may be -inf
   return {a.max, fma(b.sum, math::exp(b.max - a.max), a.sum)};

@@ -66,6 +66,17 @@ status validate_view(const char* name, const const_view& v, std::int64_t& count,
   return {};
 }
 
+/// That v, an operand named `name`, has the shape `wanted`, of which `whose` tells what it is.
+status has_shape(const char* name, const const_view& v, const const_view& wanted, const char* whose) noexcept {
+  if (v.rank != wanted.rank)
+    return failure(status_code::shape_mismatch, "%s has rank %d, not the %d of %s", name, v.rank, wanted.rank, whose);
+  for (int i = 0; i < v.rank; ++i)
+    if (v.shape[i] != wanted.shape[i])
+      return failure(status_code::shape_mismatch, "%s.shape[%d] is %lld, not the %lld of %s", name, i,
+                     static_cast<long long>(v.shape[i]), static_cast<long long>(wanted.shape[i]), whose);
+  return {};
+}
+
 status same_shape(const named_view& a, const named_view& b) noexcept {
   if (a.view->rank != b.view->rank)
     return failure(status_code::shape_mismatch, "%s has rank %d, %s has rank %d", a.name, a.view->rank, b.name,
@@ -87,14 +98,15 @@ struct part {
   role wanted = role::tensor;
 };
 template <std::size_t n>
-status validate_parts(const part (&parts)[n], const char* other_shape = "one value a row") noexcept {
+status validate_parts(const part (&parts)[n], const char* other_shape = "x with 1 along the axis") noexcept {
   using enum status_code;
   const const_view& x = *parts[0].view;
   std::int64_t count = 0;
   for (const part& p : parts) {
     if (p.view->data == nullptr && (p.as == part::optional || p.as == part::optional_output)) continue;
     if (status s = validate_view(p.name, *p.view, count, p.wanted); !s) return s;
-    if (status s = same_shape({p.name, p.view}, {p.shape == &x ? parts[0].name : other_shape, p.shape}); !s) return s;
+    const char* const whose = p.shape == &x ? parts[0].name : other_shape;
+    if (status s = has_shape(p.name, *p.view, *p.shape, whose); !s) return s;
     if (p.view->where != x.where)
       return failure(invalid_argument, "%s and %s live in different kinds of memory", parts[0].name, p.name);
     if (p.as == part::needed || p.as == part::optional || count == 0) continue;
@@ -167,6 +179,7 @@ status validate_views(const named_view* views, int n, extent_of_call& extent, in
 }
 
 status resolve_axis(const const_view& x, int& axis) noexcept {
+  if (x.rank == 0) return failure(status_code::invalid_argument, "axis %d: x has rank 0, and so no axis", axis);
   if (axis < -x.rank || axis >= x.rank)
     return failure(status_code::invalid_argument, "axis %d is not in [%d, %d)", axis, -x.rank, x.rank);
   if (axis < 0) axis += x.rank;
@@ -194,8 +207,9 @@ status validate_form(const const_view& x, const const_view* y, int& axis, const 
   const_view row_shape = x;
   row_shape.shape[axis] = 1;
   const const_view max = form.max, sum = form.sum, lse = form.lse;
+  const bool rows = element_count(row_shape) > 0;  // else data may be null
   if (reads_state) {
-    if (max.data == nullptr || sum.data == nullptr)
+    if (rows && (max.data == nullptr || sum.data == nullptr))
       return failure(invalid_argument, "form.%s, the state to finish with, has no data",
                      max.data == nullptr ? "max" : "sum");
     if (max.type != dtype::f32 || sum.type != dtype::f32)
@@ -203,7 +217,7 @@ status validate_form(const const_view& x, const const_view* y, int& axis, const 
                      max.type != dtype::f32 ? "max" : "sum");
     if (lse.data != nullptr) return failure(invalid_argument, "form.lse is not computed from a given state");
     if (form.sinks.data != nullptr) return failure(invalid_argument, "form.sinks: the given state must hold them");
-  } else if (y == nullptr && max.data == nullptr && sum.data == nullptr && lse.data == nullptr) {
+  } else if (rows && y == nullptr && max.data == nullptr && sum.data == nullptr && lse.data == nullptr) {
     return failure(invalid_argument, "form.max, form.sum and form.lse have no data: nothing to do");
   }
   if (codes != nullptr)
@@ -297,7 +311,7 @@ status validate_gating(const const_view& x, const const_view& weights, const con
                         {"form.bias", &form.bias, &x, part::optional},
                         {"weights", &weights, &chosen, part::output},
                         {"experts", &experts, &chosen, part::output, role::indices}};
-  if (status s = validate_parts(parts, "weights"); !s) return s;
+  if (status s = validate_parts(parts, "x with those of weights along the axis"); !s) return s;
   const auto k = static_cast<long long>(chosen.shape[axis]), n = static_cast<long long>(x.shape[axis]);
   if (k > n) return failure(invalid_argument, "weights: %lld of %lld experts", k, n);
   if (n > most_experts)

@@ -34,13 +34,13 @@ status validate_form(const const_view& x, const const_view* y, int& axis, const 
 status validate_quantised(const named_view* inputs, int n, const const_view& y, int& axis,
                           const quantisation& codes) noexcept;
 
-/// The same for a loss. `dloss` and `y` (loss or dx) as named; with `gradient` form.lse is an input.
+/// The same for a loss. `dloss` and `y` (loss or dx) as named; with `dloss` form.lse is an input.
 status validate_cross_entropy(const const_view* dloss, const const_view& x, const const_view& targets,
                               const const_view& y, int& axis, const cross_entropy_form& form) noexcept;
 /// That every target is a class or form.ignore_index. Reads them: only for memory that the CPU reaches.
 status validate_targets(const const_view& targets, std::int64_t classes, const cross_entropy_form& form) noexcept;
 
-/// The same for a gate.
+/// The same for top-k gating.
 status validate_gating(const const_view& x, const const_view& weights, const const_view& experts, int& axis,
                        const gating_form& form) noexcept;
 

@@ -93,8 +93,27 @@ TEST(hostile, names_and_numbers_in_the_queries) {
   EXPECT_EQ(describe(static_cast<activation>(INT_MIN)).name, "unknown");
   EXPECT_EQ(describe(static_cast<activation>(INT_MAX)).name, "unknown");
   // Infinities, NaN and the sum that overflows stay numbers.
-  EXPECT_TRUE(std::isnan(merge({NAN, 1}, {0, 1}).max) || std::isnan(merge({NAN, 1}, {0, 1}).sum));
+  for (const softmax_state& s : {merge({NAN, 1}, {0, 1}), merge({0, 1}, {NAN, 1})})
+    EXPECT_TRUE(std::isnan(s.max) && std::isnan(s.sum));
   EXPECT_EQ(merge({0, 3e38f}, {0, 3e38f}).sum, INFINITY);
+}
+
+// Nobody looks at the strides of a tensor without elements, which may still have rows.
+TEST(hostile, strides_of_what_is_empty_along_the_axis) {
+  const std::int64_t shape[] = {3, 2, 0}, steps[] = {INT64_MAX, INT64_MIN, 1};
+  const const_view x(nullptr, dtype::f32, shape, steps);
+  float max[6], sum[6], amax[6];
+  std::int8_t code = 0;
+  softmax_form form;
+  form.max = view(max, dtype::f32, {3, 2, 1}), form.sum = view(sum, dtype::f32, {3, 2, 1});
+  EXPECT_TRUE(softmax_partial(x, 2, form).ok());
+  EXPECT_TRUE(std::ranges::all_of(max, [](float v) { return v == -INFINITY; }));
+  EXPECT_TRUE(std::ranges::all_of(sum, [](float v) { return v == 0; }));
+  EXPECT_TRUE(softmax_fused(x, view(nullptr, dtype::f32, shape, steps), 2, form).ok());
+  EXPECT_TRUE(softmax_finish(x, view(nullptr, dtype::f32, shape, steps), 2, form).ok());
+  const view y(&code, dtype::i8, shape, steps);
+  EXPECT_TRUE(softmax_quantised(x, y, 2, {}, {.amax = view(amax, dtype::f32, {3, 2, 1})}).ok());
+  EXPECT_TRUE(activate_quantised(activation::relu, x, y, 2, {.amax = view(amax, dtype::f32, {3, 2, 1})}).ok());
 }
 
 // As many slices as there can be, of few elements: each element once.

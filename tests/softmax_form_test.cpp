@@ -404,6 +404,11 @@ TEST(softmax_form, what_is_wrong_is_said_before_a_byte_is_written) {
   expect(invalid_argument, "nothing to do", softmax_partial(x, last, {}));
   expect(invalid_argument, "axis", softmax_fused(x, y, 4, {}));
   expect(invalid_argument, "no data", softmax_finish(x, y, last, {}));
+  const view none(nullptr, dtype::f32, {0, 8}), no_rows(nullptr, dtype::f32, {0, 1});
+  form = {};
+  form.max = no_rows, form.sum = no_rows;
+  EXPECT_TRUE(softmax_partial(none, 1, form).ok() && softmax_finish(none, none, 1, form).ok());
+  expect(invalid_argument, "rank 0, and so no axis", softmax_partial(const_view(x.data.data(), dtype::f32, {}), 0, {}));
   form = {};
   form.max = rows, form.sum = rows;
   form.lse = rows;

@@ -63,3 +63,9 @@ if command -v dpkg-deb >/dev/null; then
   for package in "$scratch"/*.deb; do dpkg-deb --info "$package" && dpkg-deb --contents "$package"; done
   [[ $(dpkg-deb --contents "$scratch"/libsigmax-dev_*.deb | grep -c '\.\(h\|hpp\|a\|pc\|cmake\)$') -ge 8 ]]
 fi
+
+# CMake's default generator asks for more than Ninja does, where there is nvcc; configuring shows it.
+if command -v make >/dev/null; then
+  cmake -S "$here" -B "$scratch/make" -G 'Unix Makefiles' -DSIGMAX_SOURCE="$top" -DCMAKE_PREFIX_PATH="$top/.deps/usr" \
+    >/dev/null
+fi

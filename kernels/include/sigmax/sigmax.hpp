@@ -8,12 +8,14 @@
 #pragma once
 
 #include <concepts>
+#include <cstddef>
 #include <cstdint>
 #include <initializer_list>
 #include <limits>
 #include <optional>
 #include <span>
 #include <string_view>
+#include <type_traits>
 
 #if defined(_WIN32) || !defined(SIGMAX_SHARED)
 #define SIGMAX_API
@@ -115,6 +117,11 @@ struct basic_view {
       : basic_view(elements, *dtype_of<std::remove_const_t<T>>, {count}) {}
 
   /// A dense row-major tensor. More than max_rank extents give rank max_rank + 1, which every call refuses.
+  template <class T>
+  requires(dtype_of<std::remove_const_t<T>>.has_value() &&
+           std::convertible_to<T*, Pointer>) constexpr basic_view(T* elements,
+                                                                  std::initializer_list<std::int64_t> extents) noexcept
+      : basic_view(elements, *dtype_of<std::remove_const_t<T>>, extents) {}
   constexpr basic_view(Pointer first, dtype t, std::initializer_list<std::int64_t> extents) noexcept
       : basic_view(first, t, std::span(extents.begin(), extents.size())) {}
   constexpr basic_view(Pointer first, dtype t, std::span<const std::int64_t> extents) noexcept
@@ -240,7 +247,8 @@ struct gate_views {
 /// The views of a and b in `packed`; an axis below 0 counts from the end. An odd extent, an axis that is not there or
 /// an unknown layout gives views of rank max_rank + 1, which every call refuses.
 template <class Pointer>
-constexpr gate_views<Pointer> split(const basic_view<Pointer>& packed, gate_layout layout, int axis = -1) noexcept {
+[[nodiscard]] constexpr gate_views<Pointer> split(const basic_view<Pointer>& packed, gate_layout layout,
+                                                  int axis = -1) noexcept {
   gate_views<Pointer> parts{packed, packed};
   const int i = axis < 0 ? axis + packed.rank : axis;
   const bool known = layout >= gate_layout::halves && layout <= gate_layout::interleaved;
@@ -256,7 +264,11 @@ constexpr gate_views<Pointer> split(const basic_view<Pointer>& packed, gate_layo
   else
     distance *= static_cast<std::uint64_t>(n);
   if (packed.data != nullptr) {
-    const std::uint64_t size = packed.type == dtype::f32 ? 4 : 2;
+    const dtype t = packed.type;
+    const std::uint64_t size = t == dtype::i64                       ? 8
+                               : t == dtype::f32 || t == dtype::i32  ? 4
+                               : t == dtype::f16 || t == dtype::bf16 ? 2
+                                                                     : 1;
     const auto address = reinterpret_cast<std::uintptr_t>(packed.data) + distance * size;
     (layout == gate_layout::swapped_halves ? parts.a : parts.b).data = reinterpret_cast<Pointer>(address);
   }
@@ -266,9 +278,9 @@ constexpr gate_views<Pointer> split(const basic_view<Pointer>& packed, gate_layo
 /// y[i] = op(a[i], b[i]), the IEEE product of an activation of one and the other as `describe(op).formula` tells: so
 /// NaN in either gives NaN, 0 inf is NaN, and signs multiply, those of zeros too. Only swiglu_oai's factor u + 1 is not
 /// rounded by itself, and its clamps keep infinities out. f(-inf) is the activation's limit, -0.
-/// Shapes must be equal; dtypes may differ; strides are free, so that any layout is a pair of views (`split`), but
-/// alternating ones are fast where a comes first and they are dense, and not on CUDA. In place: y identical with a or
-/// with b; any other overlap is refused. Synchronous on the CPU.
+/// Shapes must be equal; dtypes may differ; strides are free, so that any layout is two views (`split`). Interleaved
+/// ones are fast on the CPU if a comes first and the pairs are dense; on CUDA they take the kernel for any strides. In
+/// place: y identical with a or with b; any other overlap is refused. Synchronous on the CPU.
 [[nodiscard]] SIGMAX_API status activate_gated(gate op, const const_view& a, const const_view& b, const view& y,
                                                const options& how = {}) noexcept;
 
@@ -318,7 +330,7 @@ struct softmax_form {
   bool nan_if_masked = false;
   float output_scale = 1;  ///< y = output_scale * softmax; finite, must be 1 with `logarithm`
 
-  view max{};  ///< out: the largest score, the sink's included; -inf if there is none
+  view max{};  ///< out: the largest score that is not NaN, the sink's included; -inf if there is none
   view sum{};  ///< out: sum of exp(t - max)
   view lse{};  ///< out: max + log(sum); -inf for an empty row
 };
@@ -343,7 +355,8 @@ struct softmax_state {
   float max = -std::numeric_limits<float>::infinity();
   float sum = 0;
 };
-/// The state of two parts together. Commutative to the bit; sums within 2 ULP, so n merges stay within 2 n. NaN stays.
+/// The state of two parts together. Commutative to the bit; sums within 2 ULP, so n merges stay within 2 n. A NaN in
+/// either makes the sum NaN.
 [[nodiscard]] SIGMAX_API softmax_state merge(softmax_state a, softmax_state b) noexcept;
 
 /// dx = scale y (dy - sum(dy y)) along `axis`: the backward pass of y = softmax(scale x). Within 2.5 ULP of that and
@@ -510,7 +523,7 @@ struct staging_memory {
 ///
 /// From then on `activate`, `activation_gradient`, `activate_gated`, `softmax` and `log_softmax` take dense host
 /// tensors on CUDA (`backend::cuda`), `activate_gated` also a and b that share dense memory, as halves of rows or
-/// alternating. A row of softmax, or of halves with its results, must fit a third of `bytes`. They go in chunks that
+/// interleaved. A row of softmax, or of halves with its results, must fit a third of `bytes`. They go in chunks that
 /// are copied in, computed and copied out, so that these overlap, with the results of device tensors. Such a call is
 /// synchronous: the CPU copies to and from the pinned memory, on options.threads, and the result is in y when it
 /// returns. It runs on streams of its own, waits for nothing on options.stream, and may not be made while this thread
