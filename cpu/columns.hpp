@@ -121,13 +121,13 @@ struct row_numerators<accuracy::fast> {
   }
 };
 
-/// A row with no more than one value for each virtual lane; with half of the lanes, no more than two.
+/// A row of no more than a turn, each of whose values or, `together`, sums of two is a lane.
 template <class Score, class F>
 SIGMAX_FN void exp_short(const float* x, float* y, std::int64_t n, float max, Score score, F numerator_of,
                          float* lane) {
-  constexpr int used = F::halved ? softmax_lanes / 2 : softmax_lanes;
+  constexpr int used = F::together ? softmax_lanes : softmax_turn;
 #pragma GCC unroll 16
-  for (int at = 0; at < softmax_lanes; at += lanes) {
+  for (int at = 0; at < softmax_turn; at += lanes) {
     const std::int64_t count = n - at;
     vec e(0.0f);
     if (count >= lanes) {
@@ -153,9 +153,11 @@ __attribute__((noinline)) void exp_sum_rows_of(const float* x, std::int64_t x_st
                                                const score_terms* terms, double* total,
                                                const outgoing_rows* before) noexcept {
   constexpr float unit = numerator<tier, false>::unit, start = numerators_start * unit;
-  constexpr int used = numerator<tier, false>::halved ? softmax_lanes / 2 : softmax_lanes;
+  constexpr int used = numerator<tier, false>::together ? softmax_lanes : softmax_turn;
   const row_numerators<tier> numerators(max, rows);
   softmax_sum sum[side_by_side];
+  alignas(64) float lane[side_by_side][softmax_turn];  // of short rows
+  const bool is_short = n <= softmax_turn;
   const auto sums = [&](auto with_offset) __attribute__((always_inline)) {
     for (int r = 0; r < rows; ++r) {
       const float* const in = x + r * x_stride;
@@ -163,7 +165,7 @@ __attribute__((noinline)) void exp_sum_rows_of(const float* x, std::int64_t x_st
       const auto e = numerators.template of<with_offset.value>(r);
       const outgoing_rows* const drained = draining ? before : nullptr;
       const Score score = score_of<Score>(terms, r);
-      if (n > softmax_lanes) {
+      if (!is_short) {
         exp_sum_draining<tier, to_l1>(in, out, next + r * x_stride, n, max[r], score, e, sum[r], &start, drained, r);
         continue;
       }
@@ -174,7 +176,7 @@ __attribute__((noinline)) void exp_sum_rows_of(const float* x, std::int64_t x_st
               drain(i);
             }
           });
-      exp_short(in, out, n, max[r], score, e, sum[r].high);
+      exp_short(in, out, n, max[r], score, e, lane[r]);
     }
   };
   if (numerators.offset)
@@ -182,8 +184,8 @@ __attribute__((noinline)) void exp_sum_rows_of(const float* x, std::int64_t x_st
   else
     sums(std::false_type{});
   for (int r = 0; r < rows; ++r)
-    total[r] = (n <= softmax_lanes ? lanes_total<used>(sum[r].high, nullptr, 0)
-                                   : lanes_total<used>(sum[r].high, sum[r].low, start)) *
+    total[r] = (is_short ? lanes_total<used>(lane[r], nullptr, 0)
+                         : lanes_total<softmax_lanes>(sum[r].high, sum[r].low, start)) *
                static_cast<double>(1 / unit);
 }
 
@@ -200,20 +202,21 @@ void exp_sum_rows(const float* x, std::int64_t x_stride, float* y, std::int64_t 
       });
 }
 
-/// For one chunk: row_total of the same 64 virtual lanes, each of which is a vector here.
+/// For one chunk: row_total of the same virtual lanes, each of which is a vector here.
 template <accuracy tier>
 void exp_sum_columns(const float* t, float* e, std::int64_t n, const float* max, double* total) noexcept {
   constexpr float unit = numerator<tier, true>::unit, start = numerators_start * unit;
-  const int used = n < softmax_lanes ? static_cast<int>(n) : softmax_lanes;
-  alignas(64) float high[softmax_lanes * side_by_side], low[softmax_lanes * side_by_side];
+  const bool is_short = n <= softmax_turn;
+  const int used = is_short ? static_cast<int>(n) : softmax_lanes;
+  alignas(64) float high[softmax_turn * side_by_side], low[softmax_turn * side_by_side];
   for (int v = 0; v < side_by_side; v += lanes) {
     const numerator<tier, true> numerator_of(vec::load_unaligned(max + v));
     for (std::int64_t c = 0; c < n; ++c) {
       const vec y = numerator_of(vec::load_unaligned(t + c * side_by_side + v));
       if (e != nullptr) y.store_unaligned(e + c * side_by_side + v);
-      const std::int64_t at = c % softmax_lanes * side_by_side + v;
+      const std::int64_t at = c % (is_short ? softmax_turn : softmax_lanes) * side_by_side + v;
       vec h = y, l(0.0f);
-      if (n > softmax_lanes) {
+      if (!is_short) {
         h = c < used ? vec(start) : vec::load_aligned(high + at);
         if (c >= used) l = vec::load_aligned(low + at);
         add<true>(h, l, y);
@@ -222,15 +225,15 @@ void exp_sum_columns(const float* t, float* e, std::int64_t n, const float* max,
       l.store_aligned(low + at);
     }
   }
-  alignas(64) double sum[softmax_lanes * side_by_side];
+  alignas(64) double sum[softmax_turn * side_by_side];
   for (int at = 0; at < used * side_by_side; at += lanes) {
-    auto h = xsimd::widen(vec::load_aligned(high + at) - vec(n > softmax_lanes ? start : 0.0f));
-    const auto rest = xsimd::widen(n > softmax_lanes ? vec::load_aligned(low + at) : vec(0.0f));
+    auto h = xsimd::widen(vec::load_aligned(high + at) - vec(is_short ? 0.0f : start));
+    const auto rest = xsimd::widen(is_short ? vec(0.0f) : vec::load_aligned(low + at));
     for (std::size_t i = 0; i < 2; ++i) h[i] = h[i] + rest[i];
     h[0].store_aligned(sum + at);
     h[1].store_aligned(sum + at + lanes / 2);
   }
-  for (int half = softmax_lanes / 2; half > 0; half /= 2)
+  for (int half = softmax_turn / 2; half > 0; half /= 2)
     for (int l = 0; l < half && l + half < used; ++l)
       for (int r = 0; r < side_by_side; ++r) sum[l * side_by_side + r] += sum[(l + half) * side_by_side + r];
   for (int r = 0; r < side_by_side; ++r) total[r] = sum[r] * static_cast<double>(1 / unit);

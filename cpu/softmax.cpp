@@ -47,7 +47,7 @@ double sum_direct_row(const softmax_plan& plan, const float* x, float* e, const 
   // Where the rows' ends differ, what leaves meanwhile does so in whole turns of the lanes, and the rest before e takes
   // its place.
   std::int64_t together = before.rows == 0 ? 0 : before.columns;
-  if (together != n) together = std::min(together, n) / softmax_lanes * softmax_lanes;
+  if (together != n) together = std::min(together, n) / softmax_turn * softmax_turn;
   double total = 0;
   softmax_sum sum;
   for (std::int64_t i = 0, in_chunk = 0; i < n;) {

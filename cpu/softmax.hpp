@@ -15,7 +15,7 @@ namespace {
 template <accuracy tier, bool offset>
 struct numerator {
   static constexpr float unit = math::numerator_up;
-  static constexpr bool rare = offset, halved = false;
+  static constexpr bool rare = offset, together = false;
   math::row_maximum<vec> row;
   explicit SIGMAX_FN numerator(vec max) : row(math::reduce_maximum(max)) {}
   explicit SIGMAX_FN numerator(const math::row_maximum<vec>& reduced) : row(reduced) {}
@@ -24,7 +24,7 @@ struct numerator {
 template <bool offset>
 struct numerator<accuracy::fast, offset> {
   static constexpr float unit = 1;
-  static constexpr bool rare = false, halved = true;
+  static constexpr bool rare = false, together = true;
   vec max;
   explicit SIGMAX_FN numerator(vec m) : max(m) {}
   SIGMAX_FN vec operator()(vec x) const { return math::exp_below_fast(x, max); }
@@ -81,10 +81,7 @@ SIGMAX_FN void exp_sum(const float* x, float* y, const float* next, std::int64_t
     }
     add_pair(v);
   };
-  if constexpr (F::halved)
-    sum_row_halved(n, sum, begin, value);
-  else
-    sum_row<true>(n, sum, begin, value);
+  sum_row<true, F::together>(n, sum, begin, value);
 }
 
 /// The last step of a row's elements: of logarithms or of numerators.

@@ -18,7 +18,7 @@ struct gradient_tile {
   gradient_tile(const softmax_gradient_plan& p, const nest_cursor& c, int n, float* buffer) noexcept
       : plan(p), cursor(c), rows(n), scratch(buffer) {
     const std::int64_t room = scratch_floats / 2 / rows;
-    piece = plan.direct || holds_rows() ? plan.columns : room / softmax_lanes * softmax_lanes;
+    piece = plan.direct || holds_rows() ? plan.columns : room / softmax_turn * softmax_turn;
   }
   /// Whether what was gathered for the sum is still there when the row is written.
   bool holds_rows() const noexcept { return plan.split.parts == 1 && plan.columns <= scratch_floats / 2 / rows; }

@@ -48,69 +48,49 @@ struct lane_pair {
   }
 };
 
-/// Adds value(i, count), the `count` values from i on, for all n of a chunk. Beyond `count` a pair must hold zeros.
-/// `begin`: the sum is yet to begin, at *begin, and n is more than softmax_lanes.
-template <bool started, class F>
+/// Adds value(i, count, add), which adds the `count` values from i on, for all n of a chunk. Beyond `count` a pair must
+/// hold zeros. `together`: what is half a turn apart is added before it goes to its lane. `begin`: the sum is yet to
+/// begin, at *begin.
+template <bool started, bool together, class F>
 SIGMAX_FN void sum_row(std::int64_t n, softmax_sum& sum, const float* begin, F value) {
-  const auto lanes_from = [&](int l) __attribute__((always_inline)) {
-    return begin != nullptr ? lane_pair(vec(*begin)) : lane_pair(sum, l);
-  };
-  const auto adding_to = [](lane_pair & t) __attribute__((always_inline)) {
-    return [&](pair v) __attribute__((always_inline)) { t.template take<started>(v); };
-  };
-  if constexpr (softmax_lanes == 2 * pair_size) {  // all lanes stay in registers
-    lane_pair even = lanes_from(0), odd = lanes_from(pair_size);
-    std::int64_t i = 0;
-    for (; i + softmax_lanes <= n; i += softmax_lanes) {
-      value(i, std::int64_t{pair_size}, adding_to(even));
-      value(i + pair_size, std::int64_t{pair_size}, adding_to(odd));
-    }
-    if (i < n) value(i, std::min<std::int64_t>(n - i, pair_size), adding_to(even));
-    if (i + pair_size < n) value(i + pair_size, n - i - pair_size, adding_to(odd));
-    even.keep(sum, 0);
-    odd.keep(sum, pair_size);
-    return;
-  }
+  static_assert(softmax_lanes % pair_size == 0);
+  constexpr std::int64_t pair_count = pair_size;
+  constexpr bool in_registers = softmax_lanes == pair_size;  // all lanes
   // A piece of the row that stays in the L1 cache, and of that one pair of lanes after the other.
   for (std::int64_t start = 0; start < n; start += softmax_block) {
-    const std::int64_t end = start + softmax_block < n ? start + softmax_block : n;
+    const std::int64_t end = in_registers || start + softmax_block >= n ? n : start + softmax_block;
     for (int l = 0; l < softmax_lanes && start + l < end; l += pair_size) {
-      lane_pair t = start == 0 ? lanes_from(l) : lane_pair(sum, l);
-      std::int64_t i = start + l;
-      for (; i + pair_size <= end; i += softmax_lanes) value(i, std::int64_t{pair_size}, adding_to(t));
-      if (i < end) value(i, end - i, adding_to(t));
-      t.keep(sum, l);
-    }
-  }
-}
-
-/// The same with half of the lanes: what is half a turn apart is added before it goes to its lane.
-template <class F>
-SIGMAX_FN void sum_row_halved(std::int64_t n, softmax_sum& sum, const float* begin, F value) {
-  constexpr int half = softmax_lanes / 2;
-  static_assert(half % pair_size == 0);
-  for (std::int64_t start = 0; start < n; start += softmax_block) {
-    const std::int64_t end = half > pair_size && start + softmax_block < n ? start + softmax_block : n;
-    for (int l = 0; l < half && start + l < end; l += pair_size) {
       lane_pair t = start == 0 && begin != nullptr ? lane_pair(vec(*begin)) : lane_pair(sum, l);
+      const auto add = [&](pair v) __attribute__((always_inline)) { t.template take<started>(v); };
       pair a, b;
-      std::int64_t i = start + l;
       const auto take_a = [&](pair v) __attribute__((always_inline)) { a = v; };
       const auto take_b = [&](pair v) __attribute__((always_inline)) { b = v; };
-      for (; i + half + pair_size <= end; i += softmax_lanes) {
-        value(i, std::int64_t{pair_size}, take_a);
-        value(i + half, std::int64_t{pair_size}, take_b);
-        t.template take<true>({a.first + b.first, a.second + b.second});
+      std::int64_t i = start + l;
+      for (; i + softmax_lanes + pair_size <= end; i += softmax_turn) {
+        if constexpr (together) {
+          value(i, pair_count, take_a);
+          value(i + softmax_lanes, pair_count, take_b);
+          add({a.first + b.first, a.second + b.second});
+        } else {
+          value(i, pair_count, add);
+          value(i + softmax_lanes, pair_count, add);
+        }
       }
-      if (i < end) {
-        b = {vec(0.0f), vec(0.0f)};
-        value(i, std::min<std::int64_t>(end - i, pair_size), take_a);
-        if (i + half < end) value(i + half, end - i - half, take_b);
-        t.template take<true>({a.first + b.first, a.second + b.second});
+      const std::int64_t next = i + softmax_lanes, first = std::min(end - i, pair_count);
+      if constexpr (together) {
+        if (i < end) {
+          b = {vec(0.0f), vec(0.0f)};
+          value(i, first, take_a);
+          if (next < end) value(next, end - next, take_b);
+          add({a.first + b.first, a.second + b.second});
+        }
+      } else {
+        if (i < end) value(i, first, add);
+        if (next < end) value(next, end - next, add);
       }
       t.keep(sum, l);
     }
-    if (half == pair_size) break;  // that was all
+    if (in_registers) break;
   }
 }
 
@@ -126,7 +106,7 @@ SIGMAX_FN auto met(F v) {
     return met<count, 2 * left, at>(v) + met<count, 2 * left, at + left>(v);
 }
 
-/// Lane l of `used` meets l + 32, l + 16, ... l + 1, in double; the low parts do so in float as far as 16 lanes, which
+/// Lane l of `used` meets l + used / 2 ... l + 1, in double; the low parts do so in float as far as 16 lanes, which
 /// rounds what is 2^-24 of the whole. `low` null: each lane is a value, and started at none.
 template <int used>
 SIGMAX_FN double lanes_total(const float* high, const float* low, float start) {
@@ -159,7 +139,7 @@ double row_total(const softmax_sum& sum, float start) noexcept {
 
 /// With b null, of a alone. What the products lose to rounding is added, too.
 void row_dot(const float* a, const float* b, std::int64_t n, softmax_sum& sum) noexcept {
-  sum_row<false>(
+  sum_row<false, false>(
       n, sum, nullptr, [=](std::int64_t i, std::int64_t count, auto&& add_pair) __attribute__((always_inline)) {
         const auto part = [&](const float* p) __attribute__((always_inline)) {
           return count == pair_size ? load(p + i) : load_partial(p + i, count);

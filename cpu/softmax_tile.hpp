@@ -30,7 +30,7 @@ struct row_tile {
       begin = std::min(begin, state[r].begin);
       end = std::max(end, state[r].end);
     }
-    begin = begin < end ? begin / softmax_lanes * softmax_lanes : 0;  // lanes count from the first column of a chunk
+    begin = begin < end ? begin / softmax_turn * softmax_turn : 0;  // lanes count from the first column of a chunk
     end = std::max(begin, end);
     const std::int64_t span = end - begin, room = scratch_floats / rows;
     const bool rests = plan.direct_output && plan.pass == softmax_pass::all && plan.rests_in_cache(span);
@@ -111,13 +111,13 @@ struct row_tile {
   }
 
   /// Then its numerators are added in double, which the row's length decides, and not how much of it is looked at.
-  bool short_row() const noexcept { return plan.columns <= softmax_lanes; }
+  bool short_row() const noexcept { return plan.columns <= softmax_turn; }
 
   /// Short rows in one step, if their scores lie evenly.
   bool sum_together(row_sums* out) noexcept {
     const std::int64_t count = end - begin;
     if (!whole || rows == 1 || count == 0 || plan.split.chunks != 1 || count > direct_columns) return false;
-    if ((count <= softmax_lanes) != short_row()) return false;
+    if ((count <= softmax_turn) != short_row()) return false;
     const float* const scores = scores_of(0, begin, count);
     const std::int64_t step = scores_of(1, begin, count) - scores;
     float shift[side_by_side];

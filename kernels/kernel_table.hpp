@@ -62,7 +62,7 @@ struct softmax_steps {
 
   /// t[i] = the score of x[i]. Returns the largest of bound and all t that are not NaN.
   float (*scores)(const float* x, float* t, std::int64_t n, const score_terms& terms, float bound) noexcept;
-  /// y[i] = e^(score - max) unit, y may be null; adds them to sum. n is a multiple of softmax_lanes unless the chunk
+  /// y[i] = e^(score - max) unit, y may be null; adds them to sum. n is a multiple of softmax_turn unless the chunk
   /// ends. `next` is what will be read soon: it is asked for on the way. Any address will do. Rows `before`, if not
   /// null, are streamed out on the way, at most as many: memory takes them while the next ones are computed. They may
   /// come from where y is.

@@ -1,9 +1,10 @@
 // The denominator of a softmax row while it is summed up. The order of the additions is fixed by the row length alone,
 // so that the result has the same bits for every vector width, thread count, batch and position. A row is cut into
-// chunks; element i of a chunk goes to virtual lane i % 64, a lane adds its values in order, and at the end lane l
-// meets l + 32, l + 16, ... l + 1 (under accuracy::fast values 32 apart are added first, then to lane i % 32). What
-// each addition loses to rounding is kept in the lane's low part, so the sum is good to about 2^-46: next to a
-// dominating maximum log_softmax needs that. The sums of the chunks are added in double, in order.
+// chunks; element i of a chunk goes to virtual lane i % 32, a lane adds its values in order, and at the end lane l
+// meets l + 16, l + 8, ... l + 1. Under accuracy::fast elements i and i + 32 of a turn of 64 are added first. What each
+// addition to a lane loses to rounding is kept in the lane's low part, so the sum is good to about 2^-46: next to a
+// dominating maximum log_softmax needs that. Of rows up to one turn each value is a lane of its own (under
+// accuracy::fast each sum of two), and they meet in double. The sums of the chunks are added in double, in order.
 #pragma once
 
 #include <cstdint>
@@ -12,9 +13,10 @@
 
 namespace sigmax {
 
-inline constexpr int softmax_lanes = 64;
-/// Chunks are summed a piece at a time; any multiple of softmax_lanes gives the same bits.
-inline constexpr int softmax_block = 8 * softmax_lanes;
+inline constexpr int softmax_lanes = 32;
+inline constexpr int softmax_turn = 2 * softmax_lanes;
+/// Chunks are summed a piece at a time; any multiple of softmax_turn gives the same bits.
+inline constexpr int softmax_block = 8 * softmax_turn;
 
 /// Where a lane of numerators starts, if the largest is 1: above each of them, so that the sum is the larger operand of
 /// every addition and its error takes three operations (Dekker's Fast2Sum) instead of six. It is taken off again,
