@@ -91,7 +91,16 @@ void direct_rows(const softmax_plan& plan, const nest_cursor& cursor, int rows, 
 
   std::int64_t n = plan.columns;
   const score_terms* const scored = plan.scored ? terms : nullptr;
-  for (int r = 0; r < rows && plan.form != nullptr; ++r) {
+  const bool own = plan.form != nullptr && !plan.alike;  // rows have terms or results of their own
+  if (plan.alike) {
+    const bool masked = plan.data[operand_mask] != nullptr;
+    const float* mask = masked ? reinterpret_cast<const float*>(row_of(plan, cursor, operand_mask, 0)) : nullptr;
+    for (int r = 0; r < rows; ++r, mask += masked ? step(operand_mask) : 0) {
+      terms[r].scale = plan.form->scale, terms[r].scaled = plan.form->scale != 1;
+      terms[r].mask = mask;
+    }
+  }
+  for (int r = 0; r < rows && own; ++r) {
     begin_row(plan, cursor, r, state[r]);
     terms[r].scale = state[r].terms.scale, terms[r].scaled = state[r].terms.scaled;
     terms[r].mask = reinterpret_cast<const float*>(state[r].mask);
@@ -115,7 +124,9 @@ void direct_rows(const softmax_plan& plan, const nest_cursor& cursor, int rows, 
     }
     x = y, x_step = y_step;
   }
-  for (int r = 0; r < rows && plan.form != nullptr; ++r) {
+  if (plan.alike && zeros_without_scores(plan))
+    for (int r = 0; r < rows; ++r) max[r] = max[r] == no_score ? 0.0f : max[r];
+  for (int r = 0; r < rows && own; ++r) {
     state[r].max = max[r];
     settle_max(plan, state[r]);
     max[r] = state[r].shift;
@@ -136,7 +147,7 @@ void direct_rows(const softmax_plan& plan, const nest_cursor& cursor, int rows, 
   double numerator = 1;
   if (plan.form != nullptr) {
     numerator = static_cast<double>(plan.form->output_scale);
-    for (int r = 0; r < rows; ++r) {
+    for (int r = 0; r < rows && own; ++r) {
       state[r].sum.exponentials = total[r];
       settle_sum(plan, cursor, r, state[r]);
       total[r] = state[r].sum.exponentials;
@@ -259,6 +270,9 @@ softmax_plan plan_softmax(const kernel_table& table, softmax_pass pass, bool log
     if (i != axis) rows *= x.shape[i];
   plan.narrow = form == nullptr && plan.columns <= narrow_columns && rows >= narrow_rows_least;
   plan.direct = plan.direct_input && plan.direct_output && (form == nullptr || costs_little(plan));
+  plan.alike = plan.direct && form != nullptr && !form->causal && plan.data[operand_row_scale] == nullptr &&
+               plan.data[operand_sinks] == nullptr && plan.data[operand_max] == nullptr &&
+               plan.data[operand_sum] == nullptr && plan.data[operand_lse] == nullptr;
   const bool in_scratch = !plan.direct && !(plan.direct_output && pass == softmax_pass::all);  // not in y, see row_tile
   plan.tile = plan.narrow ? side_by_side : rows_together(plan.x_stride, plan.columns, in_scratch, scratch_floats);
   const std::int64_t cache = cache_share_bytes();

@@ -143,12 +143,16 @@ float numerator_of(const softmax_plan& plan, float score, float shift) noexcept 
   return numerator;
 }
 
-/// The largest score is known.
-void settle_max(const softmax_plan& plan, row_state& row) noexcept {
+/// Whether a row without scores becomes zeros, and not NaN.
+bool zeros_without_scores(const softmax_plan& plan) noexcept {
   const bool masks = plan.form != nullptr &&
                      (plan.form->causal || plan.data[operand_mask] != nullptr || plan.data[operand_sinks] != nullptr);
   const bool part = plan.pass == softmax_pass::partial && plan.loss == nullptr;
-  const bool zeros = plan.columns == 0 || ((masks || part) && !plan.form->nan_if_masked);
+  return plan.columns == 0 || ((masks || part) && !plan.form->nan_if_masked);
+}
+/// The largest score is known.
+void settle_max(const softmax_plan& plan, row_state& row) noexcept {
+  const bool zeros = zeros_without_scores(plan);
   if (row.sink > row.max) row.max = row.sink;
   row.shift = row.max == no_score && (zeros || row.ignored) ? 0.0f : row.max;
 }
