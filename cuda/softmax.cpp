@@ -74,7 +74,9 @@ softmax_arguments arguments_of(const softmax_call& call, const work_split& work,
     a.code_scale = call.codes->scale;
   }
   a.precise = a.partial || call.codes != nullptr || call.type[operand_y] == dtype::f32 || has_row_results(call);
-  a.near = !a.precise && !a.logarithm && (call.form == nullptr || std::fabs(call.form->output_scale) <= 1);
+  // What a sum of 2^40 leaves of a smaller scale might be no normal number.
+  const float shrunk = call.form != nullptr ? std::fabs(call.form->output_scale) : 1;
+  a.near = !a.precise && !a.logarithm && shrunk >= 0x1p-60f && shrunk <= 1;
   a.scored = call.scored;
   a.scale = a.output_scale = 1;
   a.zeros = call.columns == 0;

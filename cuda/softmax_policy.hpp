@@ -38,14 +38,15 @@ inline constexpr int most_lanes = 512;
 
 /// The kernels whose rows wait in shared memory as they are: the lanes that share one, and words of 16 bytes for which
 /// they are chosen, 8 a lane. With more of them shared memory would leave room for too few warps, with fewer what is
-/// done once a row would cost more; both were slower on an H200. Longer rows than the last but one may have a cluster;
-/// of the last one's rows only a part waits.
+/// done once a row would cost more; both were slower on an H200. A lane alone has no more than two, or neighbouring
+/// lanes would be too far apart. Longer rows than the last but one may have a cluster; of the last one's rows only a
+/// part waits.
 struct staged_config {
   int lanes, words, threads;
-  constexpr explicit staged_config(int l) noexcept : lanes(l), words(8 * l), threads(l <= 32 ? 128 : l) {}
+  constexpr explicit staged_config(int l) noexcept : lanes(l), words(l == 1 ? 2 : 8 * l), threads(l <= 32 ? 128 : l) {}
 };
 inline constexpr staged_config staged_configs[] = {
-    staged_config{2},  staged_config{4},   staged_config{8},   staged_config{16},  staged_config{32},
+    staged_config{1},  staged_config{2},   staged_config{4},   staged_config{8},   staged_config{16}, staged_config{32},
     staged_config{64}, staged_config{128}, staged_config{256}, staged_config{512}, staged_config{512}};
 inline constexpr int passing_config = static_cast<int>(std::size(staged_configs)) - 1;
 inline constexpr int most_staged_lanes = 512;  ///< such rows may have a cluster

@@ -241,8 +241,8 @@ SIGMAX_DEVICE float target_gradient(const softmax_arguments& a, const softmax_ro
 template <bool fused>
 SIGMAX_DEVICE row_result finish_near(const softmax_arguments& a, float reciprocal) {
   row_result result{};
-  result.before = reciprocal;
-  result.factor.high = fused ? a.output_scale : reciprocal;
+  result.before = 1;
+  result.factor.high = fused ? reciprocal * a.output_scale : reciprocal;
   return result;
 }
 

@@ -203,17 +203,17 @@ __global__ void __launch_bounds__(staged_configs[config].threads,
       for_held(fetch);
     if (SIGMAX_BARRIER_IS_THERE(copies)) wait_for_copies();
     float most = no_score;
-    if constexpr (fused) {
+    if (!fused || (r.scale > 0 && r.scale < infinity)) {  // which keeps their order; what is not read is -inf
+      largest_of_words<T> words;
+      for_read([&](int, vector& slot) { words.add(slot); });
+      most = words.value() * (fused ? r.scale : 1.0f);
+    } else {
       for_read([&](int word, vector& slot) {
         float t[size];
         scores(word, slot, t);
 #pragma unroll
         for (int i = 0; i < size; ++i) most = largest_or_nan(most, t[i]);
       });
-    } else {
-      largest_of_words<T> words;
-      for_read([&](int, vector& slot) { words.add(slot); });
-      most = words.value();
     }
     bool nan = most != most || (fused && r.sink != r.sink);
     if (!fused || !precise) {  // nobody asks for the largest score: infinity makes a row NaN, too
@@ -277,7 +277,7 @@ __global__ void __launch_bounds__(staged_configs[config].threads,
           scores(word, slot, t);
           numerators(s, form.value, t, t);
         }
-        finish_numerators<fused>(result, precise, t);
+        finish_numerators<fused && form.value != numerator_form::near>(result, precise, t);
       });
     };
     constexpr std::true_type whole{};

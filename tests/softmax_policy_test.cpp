@@ -62,7 +62,9 @@ TEST(softmax_policy, tiers_by_length) {
     return c;
   };
   const auto lanes = [&](std::int64_t n) { return staged_configs[words(n, hopper).config].lanes; };
-  EXPECT_EQ(lanes(1), 2);
+  EXPECT_EQ(lanes(1), 1);
+  EXPECT_EQ(lanes(2), 1);
+  EXPECT_EQ(lanes(3), 2);
   EXPECT_EQ(lanes(17), 4);
   EXPECT_EQ(lanes(128), 16);
   EXPECT_EQ(lanes(256), 32);
