@@ -3,15 +3,13 @@
 #include <algorithm>
 
 #include "../kernels/dispatch.hpp"
+#include "elementwise_blocks.hpp"
 #include "order_stores.hpp"
 
 namespace sigmax {
 namespace {
 
-constexpr std::int64_t block = 1024;           // 4 KiB a buffer: three of them leave most of a 32 KiB L1 free
-constexpr std::int64_t shortest_direct = 64;   // shorter rows are cheaper gathered into a block than called one by one
-constexpr std::int64_t grain = 64;             // elements: cuts never share a cache line of the output
-constexpr std::int64_t smallest_task = 16384;  // about 5 us of work, several times the cost of waking a thread
+constexpr std::int64_t shortest_direct = 64;  // shorter rows are cheaper gathered into a block than called one by one
 
 const std::byte* at(const void* base, dtype t, std::int64_t element) noexcept {
   return static_cast<const std::byte*>(base) + element * size_of(t);

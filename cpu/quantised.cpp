@@ -5,14 +5,12 @@
 
 #include "../kernels/dispatch.hpp"
 #include "../kernels/quantise.hpp"
+#include "elementwise_blocks.hpp"
 
 namespace sigmax {
 namespace {
 
-constexpr std::int64_t block = 1024;           // 4 KiB a buffer
-constexpr std::int64_t row_floats = 16384;     // 64 KiB: the width of most feed-forward layers
-constexpr std::int64_t grain = 64;             // elements: cuts never share a cache line of the output
-constexpr std::int64_t smallest_task = 16384;  // elements, as for other elementwise calls
+constexpr std::int64_t row_floats = 16384;  // 64 KiB: the width of most feed-forward layers
 
 struct quantised_job {
   const kernel_table& table;

@@ -58,7 +58,8 @@ struct softmax_steps {
   /// What e^0 is in all steps: 1, or a power of two that keeps numerators from being subnormal, which factors make up
   /// for. Totals are without it.
   float unit, per_unit;  ///< the latter 1 / unit
-  // `terms` of all others: of each row, in the order of scale and f32 mask alone, or null: scores are the elements.
+  // In every function below but `scores`, `terms` is one entry per row, of scale and f32 mask alone, in that order; or
+  // null: scores are the elements.
 
   /// t[i] = the score of x[i]. Returns the largest of bound and all t that are not NaN.
   float (*scores)(const float* x, float* t, std::int64_t n, const score_terms& terms, float bound) noexcept;
@@ -97,8 +98,7 @@ struct softmax_steps {
 /// The gates of a row, filled by cpu/gate_kernels.cpp.
 struct gate_table {
   /// y[i] = gate(a[i], b[i]), all of the same dtype, y contiguous, a and b either contiguous, and possibly identical
-  /// with y, or `alternate`: a[0] b[0] a[1] b[1] ... from a on. Who asks for
-  /// streaming orders the stores afterwards.
+  /// with y, or `alternate`: a[0] b[0] a[1] b[1] ... from a on. Who asks for streaming orders the stores afterwards.
   using forward_fn = void (*)(const void* a, const void* b, bool alternate, void* y, std::int64_t n,
                               const parameters& p, bool streaming) noexcept;
   forward_fn forward[accuracy_count][gate_count][dtype_count];

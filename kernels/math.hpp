@@ -74,8 +74,8 @@ SIGMAX_FN exponential<V> decay(V a) {
 /// max = k ln 2 + rest, x is reduced by a multiple of ln 2 itself and rest is subtracted from what is left.
 template <class V>
 struct row_maximum {
-  V offset;  // 0, or a max so large that x - max is exact (Sterbenz) wherever it matters; what follows is then that of
-             // 0
+  V offset;  // 0, or a max so large that x - max is exact (Sterbenz) wherever it matters. When non-zero, the members
+             // below describe a maximum of 0.
   V max, lowest, k, rest;
 };
 /// From 210 up that is so. Up to here k < 2^15, for which k * ln2_high is exact even without FMA.
@@ -233,9 +233,6 @@ SIGMAX_FN logistic_tail<V> logistic(V a, V low) {
   return {e, y, fma(negate(d_low), y, fma_exact(negate(d), y, V(1.0f)))};
 }
 
-// cap tanh(a / cap) for a >= 0, c = a / cap or 10 where that is larger. For c in [0, 0.625] an odd polynomial in c of
-// degree 11 (fit/tanh.sollya, relative error below 0.295 * 2^-24) that is applied to a itself, above cap - 2 cap /
-// (e^2c + 1).
 template <class V>
 SIGMAX_FN V exp_twice_plus_1(V c) {
   constexpr float bias = to_integer + 127;
@@ -245,6 +242,10 @@ SIGMAX_FN V exp_twice_plus_1(V c) {
   r = fma(k, V(-0.5f * ln2_low), r);
   return fma(exp_reduced(r + r), power_of_two(t), V(1.0f));
 }
+
+/// cap tanh(a / cap) for a >= 0, c = a / cap, or 10 where that is larger. For c in [0, 0.625) an odd polynomial in c of
+/// degree 11 (fit/tanh.sollya, relative error below 0.295 * 2^-24) that is applied to a itself, above it `large`, which
+/// is cap - 2 cap / (e^2c + 1).
 template <class V>
 SIGMAX_FN V scaled_tanh(V a, V c, V large) {
   V s = c * c;

@@ -341,8 +341,9 @@ status resolve(const activation_info& info, const parameters& given, parameters&
     const bool absent = values[i] != values[i];
     if (i >= info.parameters.size()) {
       if (!absent)
-        return failure(status_code::invalid_argument, "%.*s takes %zu parameters, but number %zu is given",
-                       static_cast<int>(info.name.size()), info.name.data(), info.parameters.size(), i + 1);
+        return failure(status_code::invalid_argument, "%.*s takes %zu parameter%s, but number %zu is given",
+                       static_cast<int>(info.name.size()), info.name.data(), info.parameters.size(),
+                       info.parameters.size() == 1 ? "" : "s", i + 1);
       *out[i] = 0;
       continue;
     }

@@ -105,7 +105,7 @@ TEST_F(bad_input, parameters) {
   expect(invalid_argument, activate(activation::relu, in, out, how), "0 parameters");
   expect(invalid_argument, softmax(in, out, 0, how), "parameters");
   how.parameters = {.first = 0.1f, .second = 1};
-  expect(invalid_argument, activate(activation::leaky_relu, in, out, how), "1 parameters");
+  expect(invalid_argument, activate(activation::leaky_relu, in, out, how), "1 parameter,");
   how.parameters = {.first = -INFINITY, .second = INFINITY};
   EXPECT_TRUE(activate(activation::clip, in, out, how).ok());
 }
