@@ -206,7 +206,7 @@ void add_accuracy(CLI::App& app, int& result) {
   };
   list("--op", w->ops, "gelu,silu:fast,silu:gradient,all,all:fast,all:gradient; all if not given");
   list("--dtype", w->dtypes, "f32,f16,bf16; f32 if not given");
-  list("--isa", w->isas, "rows of 'sigmax-bench info', all, best; all if not given");
+  list("--isa", w->isas, "ISAs of 'sigmax-bench info', all, best; all if not given");
   list("--vs", w->vs, "f32: the same for onednn,xnnpack,sleef,eigen,libmvec,libm, all; see 'info'");
   command->add_option("--stride", w->stride, "f32: every n-th bit pattern of the 2^32")
       ->check(CLI::Range(std::uint64_t{1}, std::uint64_t{1} << 31))

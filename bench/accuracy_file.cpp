@@ -2,6 +2,7 @@
 
 #include "arguments.hpp"
 #include "exit_code.hpp"
+#include "json_problem.hpp"
 
 #include <fmt/core.h>
 #include <nlohmann/json.hpp>
@@ -61,7 +62,7 @@ std::vector<accuracy_row> parse_accuracy(std::string_view text, const std::strin
     for (const json& j : all.at("accuracy")) rows.push_back(row_from(j));
     return rows;
   } catch (const json::exception& error) {
-    throw usage_error(fmt::format("'{}' is not a result of 'accuracy': {}", path, error.what()));
+    throw usage_error(fmt::format("'{}' is not a result of 'accuracy': {}", path, json_problem(error)));
   } catch (const usage_error& error) {
     throw usage_error(fmt::format("'{}' is not a result of 'accuracy': {}", path, error.what()));
   }

@@ -106,6 +106,9 @@ int parse_threads(std::string_view text) {
 namespace {
 
 constexpr std::string_view gradient = ":gradient", fast = ":fast";
+constexpr std::string_view no_options =
+    "takes no options: functions of rows do, one at a time, as softmax+scale or cross_entropy+lse ('sigmax-bench list' "
+    "shows which)";
 
 bool has_form(sigmax::activation function, std::string_view form) {
   return form != fast || sigmax::describe(function).bound_fast;
@@ -138,7 +141,7 @@ std::vector<operation> operations_of(std::string_view word) {
   }
   const auto gate = sigmax::find_gate(base);
   if (gate || base == "gates") {
-    if (!options.empty()) throw refuse("takes no options: they are for one softmax, as in softmax+scale");
+    if (!options.empty()) throw refuse(no_options);
     if (form == gradient) throw refuse("has no timed gradient");
     if (gate && form == fast && !sigmax::describe(*gate).bound_fast)
       throw refuse("has one form for both tiers of accuracy");
@@ -152,7 +155,7 @@ std::vector<operation> operations_of(std::string_view word) {
   const auto function = sigmax::find_activation(base);
   if (!function && base != "all")
     throw usage_error(fmt::format("unknown op '{}' ('sigmax-bench list' shows them all)", head));
-  if (!options.empty()) throw refuse("takes no options: they are for one softmax, as in softmax+scale");
+  if (!options.empty()) throw refuse(no_options);
   if (!function) return all_operations(kind, form, tier);
   if (!has_form(*function, form)) throw refuse("has one form for both tiers of accuracy");
   return {{kind, *function, tier}};

@@ -1,6 +1,7 @@
 #include "calibration_file.hpp"
 
 #include "exit_code.hpp"
+#include "json_problem.hpp"
 
 #include <sigmax/sigmax.hpp>
 
@@ -32,7 +33,7 @@ void apply_calibration(std::string_view text, const std::string& path, const std
     c.device_bytes_per_second = figures.at("device_bytes_per_second");
     c.launch_ns = figures.at("launch_ns");
   } catch (const json::exception& problem) {
-    throw usage_error(fmt::format("{}: no calibration: {}", path, problem.what()));
+    throw usage_error(fmt::format("{}: no calibration: {}", path, json_problem(problem)));
   }
   if (const sigmax::status s = sigmax::set_calibration(c); !s)
     throw usage_error(fmt::format("{}: {}", path, s.message));

@@ -60,7 +60,7 @@ void add_case_options(CLI::App& command, case_wishes& into) {
   list("--shape", into.shapes,
        "[BATCHx]ROWSxCOLS, for attention batch x queries x keys: 64x1024,4Kix32000,32x4096x4096");
   list("--backend", into.backends, "automatic,cpu,cuda");
-  list("--isa", into.isas, "rows of 'sigmax-bench info', all, best");
+  list("--isa", into.isas, "ISAs of 'sigmax-bench info', all, best");
   list("--threads", into.threads, "1,2,all");
   list("--cache", into.caches, "hot, cold (the tensors leave the caches before every call), or both");
   command.add_flag("--in-place", into.in_place, "the output overwrites the input");

@@ -64,6 +64,7 @@ std::vector<bench_case> cuda_cases(const cuda_arguments& a) {
 }
 
 void print_plan(const std::vector<bench_case>& cases) {
+  fmt::print("case bytes goal (of a copy, or us)\n");
   for (const bench_case& c : cases) {
     const cuda_goal* g = goal_of(c);
     const std::string goal = g == nullptr ? "-"
@@ -139,7 +140,9 @@ void add_cuda(CLI::App& app, int& result) {
   list("--vs", a->vs, "also time cudnn, or all that this machine has");
   command->add_flag("--misaligned", a->misaligned, "tensors begin one element past their alignment");
   command->add_flag("--plan", a->plan, "name each case, its bytes and its goal, measure nothing; needs no device");
-  command->add_option("--min-time", a->min_time, "seconds of each case on the device")->capture_default_str();
+  command->add_option("--min-time", a->min_time, "seconds of each case on the device")
+      ->check(CLI::Range(1e-6, 3600.0))
+      ->capture_default_str();
   command->add_option("--json,--out", a->json_file, "write the results to this file, too, after every case");
   command->footer(
       "Exit: 0 ok, 2 usage, 5 wrong results, 77 no device, 130 interrupted.\n"

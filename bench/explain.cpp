@@ -21,8 +21,10 @@ bench_case case_of(const wishes& w) {
   const std::vector<operation> ops = parse_operations({w.op});
   if (ops.size() != 1) throw usage_error("explain takes one op");
   c.op = ops.front();
-  if (c.op.by_rows() ? !c.op.plain_softmax() : c.op.takes_dy())
-    throw usage_error("the library explains activations, softmax and log_softmax: leave gradients and options out");
+  if (c.op.by_rows() ? !c.op.plain_softmax() : c.op.kind == op_kind::gradient)
+    throw usage_error(fmt::format(
+        "the library does not explain '{}', only activations, gates, softmax and log_softmax without options",
+        c.op.name()));
   c.type = parse_dtype(w.dtype);
   if (w.size.empty() == w.shape.empty()) throw usage_error("give either --size or --shape");
   c.size = w.shape.empty() ? extent{0, parse_size(w.size)} : parse_shape(w.shape);
@@ -33,19 +35,24 @@ bench_case case_of(const wishes& w) {
   return c;
 }
 
+/// Of views that name addresses only: nothing is touched.
+sigmax::status ask(const bench_case& c, sigmax::explanation& answer) {
+  const std::size_t bytes = static_cast<std::size_t>(c.size.elements() * size_of(c.type));
+  const mapped_pages x(bytes), b(c.op.of_gate() ? bytes : 1), y(bytes);
+  const sigmax::view in = view_of(c, x.data()), out = view_of(c, y.data());
+  if (c.op.by_rows()) return sigmax::explain_softmax(in, out, -1, options_of(c), answer);
+  if (c.op.of_gate()) return sigmax::explain_gated(c.op.gate, in, view_of(c, b.data()), out, options_of(c), answer);
+  return sigmax::explain(c.op.function, in, out, options_of(c), answer);
+}
+
 void explain(const wishes& w) {
   const bench_case c = case_of(w);
   if (w.calibration.empty())
     use_stored_calibration();
   else
     use_calibration(w.calibration);
-  const std::size_t bytes = static_cast<std::size_t>(c.footprint()) / 2;
-  const mapped_pages x(bytes), y(bytes);  // addresses only: nothing is touched
   sigmax::explanation answer;
-  const sigmax::view in = view_of(c, x.data()), out = view_of(c, y.data());
-  const sigmax::status s = c.op.by_rows() ? sigmax::explain_softmax(in, out, -1, options_of(c), answer)
-                                          : sigmax::explain(c.op.function, in, out, options_of(c), answer);
-  if (!s) throw usage_error(s.message);
+  if (const sigmax::status s = ask(c, answer); !s) throw usage_error(s.message);
   fmt::print("{:<10} {} {} {}, threads: {}\n", "call", c.op.name(), name_of(c.type), c.size.name(), c.threads);
   fmt::print("{:<10} {}\n", "backend", name_of(answer.where));
   fmt::print("{:<10} {}\n", "isa", *answer.isa != '\0' ? answer.isa : "does not apply");
@@ -62,12 +69,12 @@ void explain(const wishes& w) {
 void add_explain(CLI::App& app, int& /*result*/) {
   CLI::App* command = app.add_subcommand("explain", "Which backend, ISA, kernel and stores a call takes, and why");
   const auto w = std::make_shared<wishes>();
-  command->add_option("--op", w->op, "an activation, softmax or log_softmax")->required();
+  command->add_option("--op", w->op, "an activation, a gate (of two tensors), softmax or log_softmax")->required();
   command->add_option("--dtype", w->dtype, "f32, f16 or bf16")->capture_default_str();
   command->add_option("--size", w->size, "elements, for example 64Mi");
   command->add_option("--shape", w->shape, "ROWSxCOLS, for example 4096x32000");
   command->add_option("--backend", w->backend, "automatic, cpu or cuda")->capture_default_str();
-  command->add_option("--isa", w->isa, "a row of 'sigmax-bench info'");
+  command->add_option("--isa", w->isa, "an ISA of 'sigmax-bench info'");
   command->add_option("--threads", w->threads, "a number, or all")->capture_default_str();
   command->add_option("--calibration", w->calibration, "what 'run --calibrate --out FILE' wrote, for the estimates");
   command->footer(

@@ -4,6 +4,7 @@
 #include "gate_self_test.hpp"
 #include "instruction_count.hpp"
 #include "interrupt.hpp"
+#include "json_problem.hpp"
 #include "output_file.hpp"
 #include "process.hpp"
 
@@ -129,7 +130,8 @@ int gate(wishes& w) {
     try {
       return run_gate(w.base, w.candidate, w.baseline, lines, w.settings, shown);
     } catch (const nlohmann::json::exception& error) {  // a program that is another one, or much older
-      throw usage_error(fmt::format("one of the two answers with what 'gate' does not understand: {}", error.what()));
+      throw usage_error(
+          fmt::format("one of the two answers with what 'gate' does not understand: {}", json_problem(error)));
     }
   }();
   for (const std::string& path : w.out) write_text(path, text_of(result, form_of(path)));

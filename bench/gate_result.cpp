@@ -1,6 +1,7 @@
 #include "gate_result.hpp"
 
 #include "exit_code.hpp"
+#include "json_problem.hpp"
 #include "output_file.hpp"
 #include "table.hpp"
 
@@ -235,7 +236,7 @@ gate_baseline parse_baseline(std::string_view content, const std::string& path) 
       baseline.cases.push_back(std::move(c));
     }
   } catch (const json::exception& error) {
-    throw refuse(error.what());
+    throw refuse(json_problem(error));
   }
   if (baseline.cases.empty()) throw refuse("it has no cases");
   return baseline;

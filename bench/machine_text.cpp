@@ -11,7 +11,7 @@ using json = nlohmann::ordered_json;
 void add_device(std::string& text, const json& device) {
   for (const auto& [key, value] : device.items()) {
     const bool bytes = key.ends_with("_bytes");
-    text += fmt::format("{:<16} {}: {}\n", "cuda device", bytes ? key.substr(0, key.size() - 6) : key,
+    text += fmt::format("{:<18} {}: {}\n", "cuda device", bytes ? key.substr(0, key.size() - 6) : key,
                         bytes               ? fmt::format("{:.0f} MiB", value.get<double>() / 0x1p20)
                         : value.is_string() ? value.get<std::string>()
                                             : value.dump());
@@ -23,7 +23,7 @@ void add_device(std::string& text, const json& device) {
 std::string machine_text(const json& block) {
   std::string text;
   const auto line = [&](const std::string& key, const std::string& value) {
-    text += fmt::format("{:<16} {}\n", key, value);
+    text += fmt::format("{:<18} {}\n", key, value);
   };
   for (const auto& [key, value] : block.items()) {
     if (key == "caches") {
@@ -34,10 +34,10 @@ std::string machine_text(const json& block) {
     } else if (key == "isas") {
       for (const json& row : value) {
         const std::string name = row["name"];
-        line("isa row", fmt::format("{}: {} lanes, {}, {}{}", name, row["lanes"].get<int>(),
-                                    row["fma"].get<bool>() ? "fma" : "no fma",
-                                    row["usable"].get<bool>() ? "usable" : "not usable here",
-                                    block["isa"] == name ? ", chosen" : ""));
+        line("isa variant", fmt::format("{}: {} lanes, {}, {}{}", name, row["lanes"].get<int>(),
+                                        row["fma"].get<bool>() ? "fma" : "no fma",
+                                        row["usable"].get<bool>() ? "usable" : "not usable here",
+                                        block["isa"] == name ? ", chosen" : ""));
       }
     } else if (key == "simd_flags") {
       line("simd", fmt::format("{}", fmt::join(value.get<std::vector<std::string>>(), " ")));

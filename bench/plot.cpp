@@ -78,13 +78,13 @@ void add_plot(CLI::App& app, int& /*result*/) {
   const auto list = [&](const char* name, std::vector<std::string>& into, const char* text) {
     command->add_option(name, into, text)->delimiter(',')->allow_extra_args(false)->take_all();
   };
-  command->add_option("what", w->what, "functions, error, sweep, heat or compare")
+  command->add_option("figure", w->what, "functions, error, sweep, heat or compare")
       ->required()
       ->check(CLI::IsMember({"functions", "error", "sweep", "heat", "compare"}));
   command->add_option("files", w->files, "of sweep, heat and compare: results of 'run' (JSON)");
   command->add_option("--filter", w->filter, "cases whose name contains this regular expression; of functions, a name");
   list("--op", w->ops, "of error: gelu,silu:gradient,all");
-  list("--isa", w->isas, "of error: rows of 'sigmax-bench info', all, best");
+  list("--isa", w->isas, "of error: ISAs of 'sigmax-bench info', all, best");
   list("--vs", w->vs, "of error: libm, onednn, ..., all");
   command->add_option("--by", w->by, "of compare: as in 'compare'")->capture_default_str();
   command->add_option("--reference", w->reference, "of compare: as in 'compare'");

@@ -1,6 +1,7 @@
 #include "result_file.hpp"
 
 #include "exit_code.hpp"
+#include "json_problem.hpp"
 #include "output_file.hpp"
 #include "statistics.hpp"
 
@@ -153,12 +154,13 @@ result_file parse_results(std::string_view content, const std::string& path) {
   result_file file{path, std::filesystem::path(path).stem().string(), {}, {}, {}};
   try {
     const json all = json::parse(content);
+    if (!all.is_object()) throw usage_error("it has no 'context'");
     file.context = all.at("context");
     file.machine = file.context.value("machine", json::object());  // throws unless the context is an object
     require_machine(file.machine);
     file.rows = rows_of(all.at("benchmarks"));
   } catch (const json::exception& error) {
-    throw usage_error(fmt::format("'{}' is not a result of 'run': {}", path, error.what()));
+    throw usage_error(fmt::format("'{}' is not a result of 'run': {}", path, json_problem(error)));
   } catch (const usage_error& error) {
     throw usage_error(fmt::format("'{}' is not a result of 'run': {}", path, error.what()));
   }

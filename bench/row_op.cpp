@@ -54,6 +54,7 @@ const row_option_info& find_option(std::string_view word, const operation& op) {
     if (o.goes_with(op.kind)) fitting.push_back(o.word);
     if (o.word == word && o.goes_with(op.kind)) return o;
   }
+  if (fitting.empty()) throw usage_error(fmt::format("'{}' takes no options, so not '{}'", op.name(), word));
   const char* order = word.find(':') == word.npos ? "" : "; ':fast' and ':gradient' stand before the first '+'";
   throw usage_error(
       fmt::format("'{}' has no option '{}' (it has {}{})", op.name(), word, fmt::join(fitting, ", "), order));

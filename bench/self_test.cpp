@@ -2,6 +2,7 @@
 
 #include "exit_code.hpp"
 #include "gate_result.hpp"
+#include "json_problem.hpp"
 #include "table.hpp"
 
 #include <fmt/core.h>
@@ -190,7 +191,7 @@ self_test_record parse_self_test(std::string_view content, const std::string& pa
     }
     static_cast<void>(self_test_markdown(r));  // says what settings and machine must hold
   } catch (const std::exception& error) {
-    throw usage_error(fmt::format("'{}' is not a result of 'gate --self-test': {}", path, error.what()));
+    throw usage_error(fmt::format("'{}' is not a result of 'gate --self-test': {}", path, json_problem(error)));
   }
   return r;
 }

@@ -30,6 +30,11 @@ says() {
   grep -qF -e "$1" "$work/out" || { echo "not in the output: $1"; head -n 20 "$work/out"; failed=$((failed + 1)); }
 }
 
+# complains TEXT: the same of its complaint.
+complains() {
+  grep -qF -e "$1" "$work/err" || { echo "not on stderr: $1"; cat "$work/err"; failed=$((failed + 1)); }
+}
+
 # --- bad input ---
 echo '{"context": {}, "benchmarks": [' >"$work/cut.json"
 head -c 2000 /dev/urandom >"$work/noise.json"
@@ -43,6 +48,16 @@ for file in /nonexistent "$work" "$work/cut.json" "$work/noise.json"; do
 done
 is 2 "$bench"
 is 2 "$bench" nonsense
+complains "'nonsense'"
+is 2 "$bench" compare
+complains 'compare: no files given'
+echo '{"benchmarks": []}' >"$work/bare.json"
+is 2 "$bench" compare "$work/bare.json"
+complains "bare.json' is not a result of 'run': it has no 'context'"
+is 2 "$bench" run --op gelu+causal --size 1Ki
+is 2 "$bench" run --op swiglu+scale --size 1Ki
+is 2 "$bench" run --op top_k_gating+scale --shape 4x4
+complains 'takes no options'
 is 2 "$bench" run --size 1Mi:1Ki
 is 2 "$bench" run --size 1Ki:1Mi*1
 is 2 "$bench" run --cache warm
@@ -64,6 +79,7 @@ is 2 "$bench" cuda --op relu --shape 4x4
 is 2 "$bench" cuda --op softmax+mask --shape 4x4
 is 2 "$bench" cuda --op logsumexp --shape 4x4
 is 2 "$bench" cuda --op relu --size 1Ki --vs oneapi --plan
+is 2 "$bench" cuda --op relu --size 1Ki --min-time -1 --plan
 # Names, bytes and goals of cases need no device: 8 bytes an element, packed gates 6, their gradients 10.
 is 0 "$bench" cuda --op gelu,softmax --size 128Mi --shape 32768x1023,32768x1024,1x131072,64x64 --plan
 says 'gelu/f32/128Mi/cuda/1t 1073741824 0.97'
@@ -99,6 +115,11 @@ for file in /nonexistent "$work/cut.json" "$work/noise.json"; do
   is 2 "$bench" explain --op relu --size 1Mi --calibration "$file"
 done
 is 2 "$bench" run --calibrate --out /nonexistent/figures.json
+is 0 "$bench" explain --op swiglu:fast --shape 64x1024 --dtype bf16
+says 'swiglu:fast bf16 64x1024'
+is 2 "$bench" explain --op gelu:gradient --size 1Ki
+is 2 "$bench" explain --op softmax+scale --shape 4x4
+complains "'softmax+scale'"
 
 # --- from a measurement to every form of it ---
 cat >"$work/cases.txt" <<'END'
