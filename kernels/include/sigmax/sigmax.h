@@ -314,7 +314,7 @@ SIGMAX_API sigmax_status sigmax_top_k_gating(const sigmax_view* x, const sigmax_
                                              const sigmax_view* experts, int32_t axis, const sigmax_gating_form* form,
                                              const sigmax_options* options) SIGMAX_NOEXCEPT;
 
-/** y in 8 bits, as `codes` tells. Since 0.1, as are the next two. */
+/** y in 8 bits, as `codes` tells; so in the next two. */
 SIGMAX_API sigmax_status sigmax_activate_quantised(sigmax_activation op, const sigmax_view* x, const sigmax_view* y,
                                                    int32_t axis, const sigmax_quantisation* codes,
                                                    const sigmax_options* options) SIGMAX_NOEXCEPT;
@@ -353,9 +353,9 @@ SIGMAX_API sigmax_status sigmax_describe_gate(sigmax_gate op, sigmax_activation_
 SIGMAX_API sigmax_status sigmax_describe_gate_parameter(sigmax_gate op, int32_t index,
                                                         sigmax_parameter_info* out) SIGMAX_NOEXCEPT;
 
-/** How many CPU ISA rows this build has, best first. */
+/** How many CPU ISA variants this build has, best first. */
 SIGMAX_API int32_t sigmax_cpu_isa_count(void) SIGMAX_NOEXCEPT;
-/** Row `index`, and whether this machine can run it. */
+/** Number `index` of them, and whether this machine can run it. */
 SIGMAX_API sigmax_status sigmax_cpu_isa(int32_t index, sigmax_isa_info* out) SIGMAX_NOEXCEPT;
 
 /** Whether the CUDA backend can be used here; if not, sigmax_last_error tells why. */
@@ -381,15 +381,15 @@ typedef struct sigmax_calibration {
   double launch_ns;
 } sigmax_calibration;
 
-/** Set the defaults, as those above. Since 0.1.0. */
+/** Set the defaults, as those above. */
 SIGMAX_API void sigmax_staging_memory_init(sigmax_staging_memory* memory, size_t struct_size) SIGMAX_NOEXCEPT;
 SIGMAX_API void sigmax_calibration_init(sigmax_calibration* figures, size_t struct_size) SIGMAX_NOEXCEPT;
 
-/** Allocates, once, what host tensors on CUDA need; a null pointer means the defaults. Since 0.1.0. */
+/** Allocates, once, what host tensors on CUDA need; a null pointer means the defaults. */
 SIGMAX_API sigmax_status sigmax_warm_up(const sigmax_staging_memory* memory) SIGMAX_NOEXCEPT;
-/** Frees it. Since 0.1.0. */
+/** Frees it. */
 SIGMAX_API sigmax_status sigmax_cool_down(void) SIGMAX_NOEXCEPT;
-/** Lets sigmax_backend_automatic choose by estimates. Since 0.1.0. */
+/** Lets sigmax_backend_automatic choose by estimates. */
 SIGMAX_API sigmax_status sigmax_set_calibration(const sigmax_calibration* figures) SIGMAX_NOEXCEPT;
 
 /* NOLINTEND(modernize-use-using) */

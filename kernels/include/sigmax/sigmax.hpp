@@ -97,8 +97,8 @@ inline constexpr int max_rank = 8;
 
 /// A tensor in somebody else's memory. Strides count elements, may be zero or negative (not for outputs: no two
 /// elements of an output may share memory), and `data` points at the element whose indices are all zero. Any
-/// alignment of a whole element will do. A view of rank 0 is one element; a zero in `shape` makes an empty view,
-/// whose `data` may be null.
+/// alignment of a whole element will do. A view of rank 0 is one element, which calls along an axis refuse: they want
+/// rank 1 at least. A zero in `shape` makes an empty view, whose `data` may be null. Spans above 2^60 bytes are refused.
 template <class Pointer>
 struct basic_view {
   Pointer data = nullptr;
@@ -453,7 +453,7 @@ struct quantisation {
 /// What a call would do and why, without doing it.
 struct explanation {
   backend where = backend::cpu;
-  const char* isa = "";  ///< name of the ISA row; "" where none applies
+  const char* isa = "";  ///< the name of the ISA; "" where none applies
   /// Which loop: "contiguous", "interleaved", "blocks" or, on CUDA, "strided" (any strides and dtypes); "rows",
   /// "columns".
   const char* kernel = "";
@@ -482,7 +482,7 @@ struct activation_info {
   std::string_view formula;
   std::string_view source;  ///< where the formula comes from
   std::span<const parameter_info> parameters;
-  float bound_f32;  ///< largest error in ULP of a normal f32 result at default parameters, on rows with FMA
+  float bound_f32;  ///< largest error in ULP of a normal f32 result at default parameters, on ISAs with FMA
   /// The same under `accuracy::fast`, in ULP of max(|result|, 2^-20 min(1, |x|)); none: one form serves both tiers.
   std::optional<float> bound_fast;
 };
@@ -497,11 +497,11 @@ using gate_info = activation_info;
 [[nodiscard]] SIGMAX_API std::span<const gate> all_gates() noexcept;
 [[nodiscard]] SIGMAX_API std::optional<gate> find_gate(std::string_view name) noexcept;
 
-/// The CPU ISA rows of this build, best first; `usable` tells whether this machine can run one.
+/// The CPU ISA variants of this build, best first; `usable` tells whether this machine can run one.
 struct isa_info {
   const char* name;
   std::int32_t lanes;  ///< f32 values a vector
-  bool fma;            ///< bit-identical with every other row that says so
+  bool fma;            ///< bit-identical with every other ISA that says so
   bool usable;
 };
 [[nodiscard]] SIGMAX_API std::span<const isa_info> cpu_isas() noexcept;

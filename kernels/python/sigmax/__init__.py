@@ -408,7 +408,7 @@ def explain_softmax(x, out, axis=-1, **options):
 
 
 def cpu_isas():
-    """The ISA rows of the library, best first."""
+    """The ISA variants of the library, best first."""
     rows = []
     for i in range(library.sigmax_cpu_isa_count()):
         row = IsaInfo()
