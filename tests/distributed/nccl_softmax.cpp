@@ -1,6 +1,5 @@
 // mpi_softmax.cpp with the rows on GPUs, one a rank: softmax_partial, ncclAllGather and softmax_finish on one stream.
-// This file is compiled and was never run: the CUDA backend of softmax does not exist yet, so both calls return
-// status_code::unavailable. It holds the interface to what such a caller needs.
+// This file is compiled and has not run on GPUs yet. It holds the interface to what such a caller needs.
 #include <sigmax/sigmax.hpp>
 
 #include <cuda_runtime.h>
