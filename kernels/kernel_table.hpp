@@ -64,7 +64,7 @@ struct softmax_steps {
   /// t[i] = the score of x[i]. Returns the largest of bound and all t that are not NaN.
   float (*scores)(const float* x, float* t, std::int64_t n, const score_terms& terms, float bound) noexcept;
   /// y[i] = e^(score - max) unit, y may be null; adds them to sum. n is a multiple of softmax_turn unless the chunk
-  /// ends. `next` is what will be read soon: it is asked for on the way. Any address will do. Rows `before`, if not
+  /// ends. `next` is what will be read soon: it is prefetched on the way. Any address will do. Rows `before`, if not
   /// null, are streamed out on the way, at most as many: memory takes them while the next ones are computed. They may
   /// come from where y is.
   void (*exp_sum)(const float* x, float* y, const float* next, std::int64_t n, float max, const score_terms* terms,
@@ -182,7 +182,7 @@ struct isa_list {
 };
 const isa_list& cpu_isa_list() noexcept;
 
-/// Bytes of the last-level cache, at most 32 MiB; outputs beyond are written past the caches. See cpu/isa.cpp.
+/// Bytes of the last-level cache, at most 32 MiB; outputs beyond are written with non-temporal stores. See cpu/isa.cpp.
 std::int64_t cache_share_bytes() noexcept;
 
 }  // namespace sigmax
