@@ -52,6 +52,18 @@ SIGMAX_FN float chosen(std::uint32_t bit, const float (&v)[n]) {
   return one;
 }
 
+/// The number of a vector of 16-bit ones whose bit is `bit`.
+template <class Type>
+SIGMAX_FN float chosen(std::uint32_t bit, const vector& v, Type type) {
+  vector one{{v.word[0]}};
+#pragma unroll
+  for (int w = 1; w < 4; ++w) one.word[0] = (bit & 3u << 2 * w) != 0 ? v.word[w] : one.word[0];
+  one.word[0] = (bit & 0xaau) != 0 ? one.word[0] >> 16 : one.word[0];
+  float x[8];
+  unpack(one, x, type);
+  return x[0];
+}
+
 /// `op` for the long form of what is left open. On sm_100 gates would spill.
 template <int inputs, class Op>
 SIGMAX_FN Op for_long_form(const Op& op) {
@@ -61,16 +73,53 @@ SIGMAX_FN Op for_long_form(const Op& op) {
   return afresh(op);
 }
 
-/// A vector of results that an op's short form leaves open in a few numbers of a thousand: where both ends of what it
-/// returns round to one 16-bit number, that is the result. One question decides for the whole vector.
+/// Vectors of results that lie between numbers: where both round to one 16-bit number, that is the result. What that
+/// leaves open, a few in a thousand, is computed again one element at a time, so that the longer formula is in the code
+/// once: long_form(bit, y) sets the results of the element with that number. One question decides for all.
+template <int outputs, class Type, int n, class F>
+SIGMAX_FN void settle(const float (&from)[outputs][n], const float (&to)[outputs][n], Type type,
+                      vector (&result)[outputs], F long_form) {
+  std::uint32_t difference[n / 2], any = 0;
+#pragma unroll
+  for (int w = 0; w < n / 2; ++w) difference[w] = 0;
+#pragma unroll
+  for (int o = 0; o < outputs; ++o) {
+    result[o] = pack(from[o], type);
+    const vector other = pack(to[o], type);
+#pragma unroll
+    for (int w = 0; w < n / 2; ++w) any |= difference[w] |= result[o].word[w] ^ other.word[w];
+  }
+  if (any == 0) return;
+  std::uint32_t again = 0;
+#pragma unroll
+  for (int k = 0; k < n; ++k) again |= (difference[k / 2] & 0xffffu << k % 2 * 16) != 0 ? 1u << k : 0u;
+#pragma unroll 1
+  for (; again != 0; again &= again - 1) {
+    const std::uint32_t bit = again & (0u - again);
+    float y[outputs];
+    long_form(bit, y);
+#pragma unroll
+    for (int o = 0; o < outputs; ++o) {
+      const float first[n] = {y[o]};
+      const std::uint32_t one = pack(first, type).word[0] & 0xffffu;
+#pragma unroll
+      for (int k = 0; k < n; ++k) {
+        std::uint32_t& word = result[o].word[k / 2];
+        word = (bit & 1u << k) != 0 ? (word & ~(0xffffu << k % 2 * 16)) | one << k % 2 * 16 : word;
+      }
+    }
+  }
+}
+
+/// A vector of results by an op's short form, or close form.
 template <class Op, class Type, int n, class... Inputs>
 SIGMAX_FN vector evaluate_short_form(const Op& op, Type type, const Inputs (&... x)[n]) {
-  float from[n], to[n];
+  float from[1][n], to[1][n];
   const auto ends = [&](auto form) {
 #pragma unroll
     for (int k = 0; k < n; ++k) {
       const between y = form(x[k]...);
-      from[k] = y.from, to[k] = y.to;
+      from[0][k] = y.from, to[0][k] = y.to;
     }
   };
   if constexpr (!has_close_form<Op, Type>)
@@ -79,27 +128,11 @@ SIGMAX_FN vector evaluate_short_form(const Op& op, Type type, const Inputs (&...
     ends([&](float v) { return close_form(op, v, type); });
   else if constexpr (has_short_form<Op, Inputs...>)
     ends([own = afresh(op)](float v) { return short_form(own, v); });
-  vector result = pack(from, type);
-  const vector other = pack(to, type);
-  std::uint32_t difference[n / 2], any = 0;
-#pragma unroll
-  for (int w = 0; w < n / 2; ++w) any |= difference[w] = result.word[w] ^ other.word[w];
-  if (any == 0) return result;
-  std::uint32_t again = 0;
-#pragma unroll
-  for (int k = 0; k < n; ++k) again |= (difference[k / 2] & 0xffffu << k % 2 * 16) != 0 ? 1u << k : 0u;
-#pragma unroll 1
-  for (; again != 0; again &= again - 1) {
-    const std::uint32_t bit = again & (0u - again);
-    const float both[n] = {evaluate<accuracy::high>(for_long_form<sizeof...(Inputs)>(op), true, chosen(bit, x)...)};
-    const std::uint32_t one = pack(both, type).word[0] & 0xffffu;
-#pragma unroll
-    for (int k = 0; k < n; ++k) {
-      const std::uint32_t kept = result.word[k / 2] & ~(0xffffu << k % 2 * 16);
-      result.word[k / 2] = (bit & 1u << k) != 0 ? kept | one << k % 2 * 16 : result.word[k / 2];
-    }
-  }
-  return result;
+  vector result[1];
+  settle(from, to, type, result, [&](std::uint32_t bit, float(&y)[1]) {
+    y[0] = evaluate<accuracy::high>(for_long_form<sizeof...(Inputs)>(op), true, chosen(bit, x)...);
+  });
+  return result[0];
 }
 
 /// From the short form, or not rounded to odd but in the middle between two 16-bit numbers. What that leaves open, a
@@ -231,14 +264,33 @@ __global__ void __launch_bounds__(most_threads, least_blocks<T>) forward(contigu
   });
 }
 
+/// A vector of dy op'(x) of the 16-bit dtype T, with the bits of the long form.
+template <class Op, class T, int n>
+SIGMAX_FN vector gradient_16_bits(const Op& op, T type, const float (&dy)[n], const float (&x)[n]) {
+  float from[1][n], to[1][n];
+#pragma unroll
+  for (int k = 0; k < n; ++k) {
+    const between dx = slope_form(op, x[k]) * dy[k];
+    from[0][k] = dx.from, to[0][k] = dx.to;
+  }
+  vector result[1];
+  settle(from, to, type, result,
+         [&](std::uint32_t bit, float(&y)[1]) { y[0] = chosen(bit, dy) * afresh(op).derivative(chosen(bit, x)); });
+  return result[0];
+}
+
 template <class Op, class T>
 __global__ void __launch_bounds__(most_threads, least_blocks<T>) gradient(contiguous_arguments a, parameters p) {
   const Op op = make<Op>(p);
   map<T, 2>(a, [op](const float(&x)[2][per_vector<T>]) {
-    float y[per_vector<T>];
+    if constexpr (sizeof(T) == 2 && has_slope_form<Op>) {
+      return gradient_16_bits(op, T{}, x[0], x[1]);
+    } else {
+      float y[per_vector<T>];
 #pragma unroll
-    for (int k = 0; k < per_vector<T>; ++k) y[k] = x[0][k] * op.derivative(x[1][k]);
-    return pack(y, T{});
+      for (int k = 0; k < per_vector<T>; ++k) y[k] = x[0][k] * op.derivative(x[1][k]);
+      return pack(y, T{});
+    }
   });
 }
 

@@ -54,9 +54,9 @@ SIGMAX_FN void locate_plain(const row_arguments<views>& a, std::uint32_t n, std:
             static_cast<std::uintptr_t>(row) * static_cast<std::uint32_t>(a.pitch[v]);
 }
 
-/// f(x, y, dtype) makes a packed vector of each output from one of each input. Each thread takes a vector of each
-/// input, in tiles of a block, of which there is one where vectors are plain; all loads are issued before the first is
-/// used.
+/// f(packed, x, y, dtype) makes a packed vector of each output from one of each input, which x has as numbers. Each
+/// thread takes a vector of each input, in tiles of a block, of which there is one where vectors are plain; all loads
+/// are issued before the first is used.
 template <class T, int inputs, int outputs, class F>
 SIGMAX_FN void map_rows(const row_arguments<inputs + outputs>& a, F f) {
   constexpr int size = per_vector<T>;
@@ -93,7 +93,7 @@ SIGMAX_FN void map_rows(const row_arguments<inputs + outputs>& a, F f) {
     vector y[outputs];
 #pragma unroll
     for (int i = 0; i < inputs; ++i) unpack(loaded[i], x[i], a.type);
-    f(x, y, a.type);
+    f(loaded, x, y, a.type);
     const auto store_whole = [&] {
 #pragma unroll
       for (int o = 0; o < outputs; ++o) store(reinterpret_cast<vector*>(place[inputs + o]), y[o]);
@@ -124,7 +124,7 @@ struct gate_value {
       y[0] = gate(x[0], x[1]);
   }
   template <int size>
-  SIGMAX_FN void operator()(const float (&x)[2][size], vector (&y)[1], dtype type) const {
+  SIGMAX_FN void operator()(const vector (&)[2], const float (&x)[2][size], vector (&y)[1], dtype type) const {
     if constexpr (size == per_vector<std::uint16_t>)
       y[0] = evaluate_16_bits(gate, type, x[0], x[1]);
     else
@@ -140,16 +140,29 @@ struct gate_gradient {
     y[1] = x[0] * d.b;
   }
   template <int size>
-  SIGMAX_FN void operator()(const float (&x)[3][size], vector (&y)[2], dtype type) const {
-    float d[2][size];
+  SIGMAX_FN void operator()(const vector (&packed)[3], const float (&x)[3][size], vector (&y)[2], dtype type) const {
+    if constexpr (size == per_vector<std::uint16_t> && has_gradient_form<Gate>) {
+      float from[2][size], to[2][size];
 #pragma unroll
-    for (int k = 0; k < size; ++k) {
-      const float from[3] = {x[0][k], x[1][k], x[2][k]};
-      float to[2];
-      (*this)(from, to);
-      d[0][k] = to[0], d[1][k] = to[1];
+      for (int k = 0; k < size; ++k) {
+        const partials<between> d = gradient_form(gate, x[0][k], x[1][k], x[2][k]);
+        from[0][k] = d.a.from, to[0][k] = d.a.to, from[1][k] = d.b.from, to[1][k] = d.b.to;
+      }
+      settle(from, to, type, y, [&](std::uint32_t bit, float(&one)[2]) {
+        const float at[3] = {chosen(bit, packed[0], type), chosen(bit, packed[1], type), chosen(bit, packed[2], type)};
+        gate_gradient{for_long_form<2>(gate)}(at, one);
+      });
+    } else {
+      float d[2][size];
+#pragma unroll
+      for (int k = 0; k < size; ++k) {
+        const float from[3] = {x[0][k], x[1][k], x[2][k]};
+        float to[2];
+        (*this)(from, to);
+        d[0][k] = to[0], d[1][k] = to[1];
+      }
+      y[0] = pack(d[0], type), y[1] = pack(d[1], type);
     }
-    y[0] = pack(d[0], type), y[1] = pack(d[1], type);
   }
 };
 
