@@ -4,6 +4,7 @@
 #include "../kernels/activations.hpp"
 #include "kernels.hpp"
 #include "load_store.cuh"
+#include "slope_forms.hpp"
 #include "sure_forms.hpp"
 
 namespace sigmax {
