@@ -147,11 +147,9 @@ void direct_rows(const softmax_plan& plan, const nest_cursor& cursor, int rows, 
   double numerator = 1;
   if (plan.form != nullptr) {
     numerator = static_cast<double>(plan.form->output_scale);
-    for (int r = 0; r < rows && own; ++r) {
-      state[r].sum.exponentials = total[r];
-      settle_sum(plan, cursor, r, state[r]);
-      total[r] = state[r].sum.exponentials;
-    }
+    for (int r = 0; r < rows && own; ++r) state[r].sum.exponentials = total[r];
+    if (own) settle_sums(plan, cursor, state, rows);
+    for (int r = 0; r < rows && own; ++r) total[r] = state[r].sum.exponentials;
   }
   if (plan.logarithm)
     k.logarithms(total, high, low);

@@ -53,15 +53,21 @@ bool smoothed(const softmax_plan& plan) noexcept { return plan.loss != nullptr &
 float value_of(const softmax_plan& plan, const nest_cursor& cursor, softmax_operand which, int r,
                float absent) noexcept {
   if (plan.data[which] == nullptr) return absent;
+  const std::byte* const at = row_of(plan, cursor, which, r);
+  if (plan.type[which] == dtype::f32) return *reinterpret_cast<const float*>(at);
   float v;
-  plan.table->gather[static_cast<std::size_t>(plan.type[which])](row_of(plan, cursor, which, r), 1, 1, &v);
+  plan.table->gather[static_cast<std::size_t>(plan.type[which])](at, 1, 1, &v);
   return v;
 }
 void set_value(const softmax_plan& plan, const nest_cursor& cursor, softmax_operand which, int r,
                double value) noexcept {
   if (plan.data[which] == nullptr) return;
   const auto v = static_cast<float>(value);
-  plan.table->scatter[static_cast<std::size_t>(plan.type[which])](&v, row_of(plan, cursor, which, r), 1, 1);
+  std::byte* const at = row_of(plan, cursor, which, r);
+  if (plan.type[which] == dtype::f32)
+    *reinterpret_cast<float*>(at) = v;
+  else
+    plan.table->scatter[static_cast<std::size_t>(plan.type[which])](&v, at, 1, 1);
 }
 
 void begin_loss(const softmax_plan& plan, const nest_cursor& cursor, int r, row_state& row) noexcept {
@@ -128,9 +134,9 @@ void score(const softmax_plan& plan, row_state& row, const float* x, float* t, s
   }
 }
 
-double loss_of(const softmax_plan& plan, const row_state& row) noexcept {
+double loss_of(const softmax_plan& plan, const row_state& row, double log_sum) noexcept {
   if (row.ignored) return 0;
-  const double e = plan.loss->smoothing, log_sum = log_of(row.sum.exponentials);
+  const double e = plan.loss->smoothing;
   const auto below = [&](double score) { return log_sum - (score - static_cast<double>(row.shift)); };
   const double loss = e < 1 ? (1 - e) * below(static_cast<double>(row.target_score)) : 0;
   return e > 0 ? loss + e * below(row.sum.scores / static_cast<double>(plan.columns)) : loss;
@@ -157,19 +163,47 @@ void settle_max(const softmax_plan& plan, row_state& row) noexcept {
   row.shift = row.max == no_score && (zeros || row.ignored) ? 0.0f : row.max;
 }
 
-/// The sum is known: what `max`, `sum`, `lse` and `loss` get, and what the last pass multiplies by or subtracts.
-void settle_sum(const softmax_plan& plan, const nest_cursor& cursor, int r, row_state& row) noexcept {
-  double& total = row.sum.exponentials;
-  if (plan.data[operand_sinks] != nullptr && plan.pass != softmax_pass::finish)
-    total += static_cast<double>(numerator_of(plan, row.sink, row.shift));
-  // A row without columns to look at has not met its own -inf - -inf.
-  if (row.shift == no_score) total = std::numeric_limits<double>::quiet_NaN();
-  if (plan.pass == softmax_pass::finish) return;
-  set_value(plan, cursor, operand_max, r, row.max);
-  set_value(plan, cursor, operand_sum, r, total);
-  if (plan.data[operand_lse] != nullptr) set_value(plan, cursor, operand_lse, r, row.shift + log_of(total));
-  if (plan.data[operand_loss] != nullptr) set_value(plan, cursor, operand_loss, r, loss_of(plan, row));
+/// The sinks' parts of the rows' sums.
+void add_sinks(const softmax_plan& plan, row_state* rows, int n) noexcept {
+  float sink[side_by_side], shift[side_by_side];
+  double numerator[side_by_side];
+  for (int r = 0; r < side_by_side; ++r) {
+    const row_state& row = rows[r < n ? r : 0];
+    sink[r] = row.sink, shift[r] = row.shift;
+  }
+  plan.steps->exp_sum_columns(sink, nullptr, 1, shift, numerator);
+  for (int r = 0; r < n; ++r) rows[r].sum.exponentials += numerator[r];
 }
+
+/// The logarithms of the rows' sums.
+void log_sums(const softmax_plan& plan, const row_state* rows, int n, double (&log)[side_by_side]) noexcept {
+  double total[side_by_side];
+  float high[side_by_side], low[side_by_side];
+  for (int r = 0; r < side_by_side; ++r) total[r] = rows[r < n ? r : 0].sum.exponentials;
+  plan.table->logarithms(total, high, low);
+  for (int r = 0; r < side_by_side; ++r)  // of an infinity nothing is left
+    log[r] = static_cast<double>(high[r]) + (std::isfinite(high[r]) ? static_cast<double>(low[r]) : 0.0);
+}
+
+/// The sums of up to side_by_side rows are known: what `max`, `sum`, `lse` and `loss` get.
+void settle_sums(const softmax_plan& plan, const nest_cursor& cursor, row_state* rows, int n) noexcept {
+  const bool given = plan.pass == softmax_pass::finish;
+  if (plan.data[operand_sinks] != nullptr && !given) add_sinks(plan, rows, n);
+  // A row without columns to look at has not met its own -inf - -inf.
+  for (int r = 0; r < n; ++r)
+    if (rows[r].shift == no_score) rows[r].sum.exponentials = std::numeric_limits<double>::quiet_NaN();
+  if (given) return;
+  double log[side_by_side];
+  if (plan.data[operand_lse] != nullptr || plan.data[operand_loss] != nullptr) log_sums(plan, rows, n, log);
+  for (int r = 0; r < n; ++r) {
+    const row_state& row = rows[r];
+    set_value(plan, cursor, operand_max, r, row.max);
+    set_value(plan, cursor, operand_sum, r, row.sum.exponentials);
+    if (plan.data[operand_lse] != nullptr) set_value(plan, cursor, operand_lse, r, row.shift + log[r]);
+    if (plan.data[operand_loss] != nullptr) set_value(plan, cursor, operand_loss, r, loss_of(plan, row, log[r]));
+  }
+}
+/// What the last pass multiplies by or subtracts.
 factors factors_of(const softmax_plan& plan, row_state& row) noexcept {
   const double total = row.sum.exponentials;
   row.tiny = false;

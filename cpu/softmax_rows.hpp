@@ -11,7 +11,7 @@ namespace {
 
 constexpr std::int64_t scratch_floats = 8192;  // 32 KiB of stack
 constexpr int widest_tile = 16;                // f32 columns in a cache line
-static_assert(side_by_side <= widest_tile);
+static_assert(side_by_side == widest_tile);
 constexpr std::int64_t direct_columns = 4096;  // the sums of rows together are formed in one step up to here
 constexpr std::int64_t narrow_columns = 32;    // rows side by side, if each has at most so many columns
 constexpr std::int64_t narrow_rows_least = 4;  // and there are so many of them

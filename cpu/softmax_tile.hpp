@@ -163,10 +163,8 @@ struct row_tile {
 
   /// The sums of all columns are known.
   void settle_sum() noexcept {
-    for (int r = 0; r < rows; ++r) {
-      sigmax::settle_sum(plan, cursor, r, state[r]);
-      state[r].last = factors_of(plan, state[r]);
-    }
+    settle_sums(plan, cursor, state, rows);
+    for (int r = 0; r < rows; ++r) state[r].last = factors_of(plan, state[r]);
   }
 
   /// The results of a piece, in y if that can be the buffer.
