@@ -162,7 +162,7 @@ __global__ void __launch_bounds__(staged_configs[config].threads,
         ahead += lanes;
       };
 #pragma unroll 1
-      for (int i = 0; i < ring_slots; ++i) next(ring[i * threads]);
+      for (unsigned i = 0; i < unsigned{ring_slots}; ++i) next(ring[i * threads]);
       vector* slot = ring;
 #pragma unroll 1
       for (; word < to; word += lanes) {
