@@ -144,12 +144,11 @@ void direct_rows(const softmax_plan& plan, const nest_cursor& cursor, int rows, 
     total[0] =
         sum_direct_row(plan, x, keep ? e : nullptr, next, n, max[0], scored != nullptr ? &moving : nullptr, before);
   }
-  double numerator = 1;
-  if (plan.form != nullptr) {
-    numerator = static_cast<double>(plan.form->output_scale);
-    for (int r = 0; r < rows && own; ++r) state[r].sum.exponentials = total[r];
-    if (own) settle_sums(plan, cursor, state, rows);
-    for (int r = 0; r < rows && own; ++r) total[r] = state[r].sum.exponentials;
+  const double numerator = plan.form != nullptr ? static_cast<double>(plan.form->output_scale) : 1;
+  if (own) {
+    for (int r = 0; r < rows; ++r) state[r].sum.exponentials = total[r];
+    settle_sums(plan, cursor, state, rows);
+    for (int r = 0; r < rows; ++r) total[r] = state[r].sum.exponentials;
   }
   if (plan.logarithm)
     k.logarithms(total, high, low);

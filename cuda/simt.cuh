@@ -26,10 +26,10 @@ __device__ __forceinline__ T* dynamic_shared() {
 /// Copies 16 bytes of global memory, both addresses multiples of 16; they are there when this thread has waited.
 __device__ __forceinline__ void copy_to_shared(void* to, const void* from) {
 #if __CUDA_ARCH__ >= 800
-  asm volatile("cp.async.cg.shared.global [%0], [%1], 16;" ::"r"(
-                   static_cast<std::uint32_t>(__cvta_generic_to_shared(to))),
-               "l"(from)
-               : "memory");
+  asm volatile(
+      "cp.async.cg.shared.global [%0], [%1], 16;" ::"r"(static_cast<std::uint32_t>(__cvta_generic_to_shared(to))),
+      "l"(from)
+      : "memory");
 #else
   *static_cast<uint4*>(to) = *static_cast<const uint4*>(from);
 #endif

@@ -66,25 +66,15 @@ status validate_view(const char* name, const const_view& v, std::int64_t& count,
   return {};
 }
 
-/// That v, an operand named `name`, has the shape `wanted`, of which `whose` tells what it is.
-status has_shape(const char* name, const const_view& v, const const_view& wanted, const char* whose) noexcept {
-  if (v.rank != wanted.rank)
-    return failure(status_code::shape_mismatch, "%s has rank %d, not the %d of %s", name, v.rank, wanted.rank, whose);
-  for (int i = 0; i < v.rank; ++i)
-    if (v.shape[i] != wanted.shape[i])
-      return failure(status_code::shape_mismatch, "%s.shape[%d] is %lld, not the %lld of %s", name, i,
-                     static_cast<long long>(v.shape[i]), static_cast<long long>(wanted.shape[i]), whose);
-  return {};
-}
-
+/// b's name may tell what has that shape.
 status same_shape(const named_view& a, const named_view& b) noexcept {
   if (a.view->rank != b.view->rank)
-    return failure(status_code::shape_mismatch, "%s has rank %d, %s has rank %d", a.name, a.view->rank, b.name,
-                   b.view->rank);
+    return failure(status_code::shape_mismatch, "%s has rank %d, not the %d of %s", a.name, a.view->rank, b.view->rank,
+                   b.name);
   for (int i = 0; i < a.view->rank; ++i)
     if (a.view->shape[i] != b.view->shape[i])
-      return failure(status_code::shape_mismatch, "%s.shape[%d] is %lld, %s.shape[%d] is %lld", a.name, i,
-                     static_cast<long long>(a.view->shape[i]), b.name, i, static_cast<long long>(b.view->shape[i]));
+      return failure(status_code::shape_mismatch, "%s.shape[%d] is %lld, not the %lld of %s", a.name, i,
+                     static_cast<long long>(a.view->shape[i]), static_cast<long long>(b.view->shape[i]), b.name);
   return {};
 }
 
@@ -105,8 +95,7 @@ status validate_parts(const part (&parts)[n], const char* other_shape = "x with 
   for (const part& p : parts) {
     if (p.view->data == nullptr && (p.as == part::optional || p.as == part::optional_output)) continue;
     if (status s = validate_view(p.name, *p.view, count, p.wanted); !s) return s;
-    const char* const whose = p.shape == &x ? parts[0].name : other_shape;
-    if (status s = has_shape(p.name, *p.view, *p.shape, whose); !s) return s;
+    if (status s = same_shape({p.name, p.view}, {p.shape == &x ? parts[0].name : other_shape, p.shape}); !s) return s;
     if (p.view->where != x.where)
       return failure(invalid_argument, "%s and %s live in different kinds of memory", parts[0].name, p.name);
     if (p.as == part::needed || p.as == part::optional || count == 0) continue;

@@ -99,6 +99,14 @@ TEST(cuda_softmax, rows_longer_than_shared_memory) {
   }
 }
 
+// The sum of as many of the largest numerators as these kernels take leaves 64 bits of units.
+TEST(cuda_softmax, a_long_row_of_equal_scores) {
+  constexpr std::int64_t n = 1 << 21;
+  tensor x(dtype::bf16, {n}), y(dtype::bf16, {n});
+  x.set(std::vector<float>(n, 1.0f));
+  for (float v : run_there(false, x, y, devices[0])) ASSERT_EQ(v, 0x1p-21f);
+}
+
 // Where there are clusters a row waits in part, elsewhere it is read three times, and where it is longer still
 // everywhere.
 TEST(cuda_softmax, long_rows_have_the_same_bits_everywhere) {

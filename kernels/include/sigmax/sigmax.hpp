@@ -98,7 +98,8 @@ inline constexpr int max_rank = 8;
 /// A tensor in somebody else's memory. Strides count elements, may be zero or negative (not for outputs: no two
 /// elements of an output may share memory), and `data` points at the element whose indices are all zero. Any
 /// alignment of a whole element will do. A view of rank 0 is one element, which calls along an axis refuse: they want
-/// rank 1 at least. A zero in `shape` makes an empty view, whose `data` may be null. Spans above 2^60 bytes are refused.
+/// rank 1 at least. A zero in `shape` makes an empty view, whose `data` may be null. Spans above 2^60 bytes are
+/// refused.
 template <class Pointer>
 struct basic_view {
   Pointer data = nullptr;
