@@ -81,6 +81,29 @@ TEST(cuda_softmax_form, every_term_and_many_together) {
     }
 }
 
+// The largest score is that of the largest element only where the scale is positive; 0 times an infinity is NaN;
+// results of 16 bits take their scale with the sum's reciprocal up to 1.
+TEST(cuda_softmax_form, scales_of_either_sign_and_none) {
+  std::size_t turn = 0;
+  for (std::int64_t n : {3, 16, 300, 5000, 20000})
+    for (dtype t : types)
+      for (int terms : {int{scale}, scale | causal})  // the former with infinities and NaN
+        for (float of_scores : {0.0f, -1.5f, 2.0f})
+          for (float of_results : {0.5f, -0.25f, 0x1p-70f}) {
+            form_case c(n, terms, t, t, dtype::f32, false);
+            const auto run = [&](bool there) {
+              softmax_form f = c.form(there);
+              f.scale = of_scores, f.output_scale = of_results;
+              return softmax_fused(there ? c.x.there() : c.x.host(), there ? c.y.there() : c.y.host(), -1, f);
+            };
+            const auto r = both(run, {&c.y}, ++turn);
+            const std::string name =
+                c.name() + ", scales " + std::to_string(of_scores) + ", " + std::to_string(of_results);
+            expect_close(r[0], r[1], tolerance(t), t == dtype::f32 ? 0x1p-140 : 0x1p-24 * std::fabs(of_results), name);
+            if (HasFatalFailure()) return;
+          }
+}
+
 TEST(cuda_softmax_form, parts_and_the_whole_from_its_state) {
   std::size_t turn = 0;
   for (std::int64_t n : lengths)
