@@ -197,7 +197,7 @@ void settle_sums(const softmax_plan& plan, const nest_cursor& cursor, row_state*
   if (plan.data[operand_lse] != nullptr || plan.data[operand_loss] != nullptr) log_sums(plan, rows, n, log);
   for (int r = 0; r < n; ++r) {
     const row_state& row = rows[r];
-    set_value(plan, cursor, operand_max, r, row.max);
+    set_value(plan, cursor, operand_max, r, row.max + 0.0f);  // of zeros of both signs the vectors' width chose one
     set_value(plan, cursor, operand_sum, r, row.sum.exponentials);
     if (plan.data[operand_lse] != nullptr) set_value(plan, cursor, operand_lse, r, row.shift + log[r]);
     if (plan.data[operand_loss] != nullptr) set_value(plan, cursor, operand_loss, r, loss_of(plan, row, log[r]));

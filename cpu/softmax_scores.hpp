@@ -105,14 +105,13 @@ float row_scores(const float* x, float* t, std::int64_t n, const score_terms& te
   }
   if (i < n) {
     const pair mask = masked ? load_partial(terms.mask + i, n - i) : pair{};
-    store_partial(t + i, scores(load_partial(x + i, n - i), mask), n - i);
+    pair v = scores(load_partial(x + i, n - i), mask);
+    store_partial(t + i, v, n - i);
+    v = padded(v, n - i, vec(bound));
+    a = larger(a, v.first);
+    b = larger(b, v.second);
   }
-  a = larger(a, b);
-  alignas(64) float largest_of[lanes];
-  a.store_aligned(largest_of);
-  for (int l = 0; l < lanes; ++l) bound = largest_of[l] > bound ? largest_of[l] : bound;
-  for (; i < n; ++i) bound = t[i] > bound ? t[i] : bound;
-  return bound;
+  return xsimd::reduce_max(larger(a, b));  // of no NaN
 }
 
 template <accuracy tier>

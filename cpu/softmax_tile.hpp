@@ -268,7 +268,8 @@ void run_tile(row_tile& tile, F for_chunks) noexcept {
   }
   for (int r = 0; r < tile.rows; ++r) {
     row_state& row = tile.state[r];
-    if (given) row.max = value_of(plan, tile.cursor, operand_max, r, 0);
+    // -0 for 0: then what is left of either zero is 0, as next to a maximum that is itself that zero.
+    if (given) row.max = -(0.0f - value_of(plan, tile.cursor, operand_max, r, 0));
     for (std::int64_t c = 0; c < plan.split.chunks && !given; ++c) row.max = std::max(row.max, max[c][r]);
   }
   tile.settle_max();

@@ -275,7 +275,7 @@ SIGMAX_DEVICE row_result finish_row(const softmax_arguments& a, const softmax_ro
   const double log_sum = needs_logarithm ? log_of(sum) : 0;
   if constexpr (fused) {
     if (first && !given) {
-      set_value(a, row, operand_max, static_cast<double>(s.max));
+      set_value(a, row, operand_max, static_cast<double>(s.max) + 0.0);  // -0 is 0
       set_value(a, row, operand_sum, sum);
       set_value(a, row, operand_lse, static_cast<double>(s.shift) + log_sum);
       if (a.data[operand_loss] != nullptr) set_value(a, row, operand_loss, loss_of(a, r, s.shift, log_sum, score_sum));

@@ -46,6 +46,33 @@ TEST(softmax_parts, nothing_but_minus_infinity_is_the_state_of_no_scores) {
     }
 }
 
+// Which of two equal zeros is the maximum depends on the vectors' width: a row's state must not show it, and the second
+// half must not either, where one score alone makes log_softmax 0.
+TEST(softmax_parts, a_maximum_of_zero_has_no_sign) {
+  std::mt19937 random(3);
+  for (const isa_info& row : usable_isas())
+    for (std::int64_t n : {1, 5, 16, 31, 33, 100, 9000})
+      for (accuracy tier : {accuracy::high, accuracy::fast})
+        for (bool alone : {false, true}) {
+          tensor x(n, false, -200);
+          const auto columns = static_cast<std::size_t>(n);
+          for (std::size_t i = 0; i < x.data.size(); ++i) {
+            const std::size_t here = i / columns % columns;  // at least one zero in each row, or no more
+            if (i % columns == here || (!alone && random() % 2 == 0)) x.data[i] = random() % 2 == 0 ? 0.0f : -0.0f;
+          }
+          row_values max, sum;
+          tensor whole = x, finished = x;
+          softmax_form form{.logarithm = true, .max = max, .sum = sum};
+          ASSERT_TRUE(softmax_fused(x, whole, last, form, on(row, tier)).ok());
+          for (float v : max.data) EXPECT_TRUE(same_bits(v, 0.0f)) << row.name << ", " << n;
+          ASSERT_TRUE(softmax_partial(x, last, form, on(row, tier)).ok());
+          for (float v : max.data) EXPECT_TRUE(same_bits(v, 0.0f)) << row.name << ", " << n;
+          ASSERT_TRUE(softmax_finish(x, finished, last, form, on(row, tier)).ok());
+          for (std::size_t i = 0; i < x.data.size() && alone; ++i)
+            ASSERT_TRUE(same_bits(whole.data[i], finished.data[i])) << row.name << ", " << n << ", at " << i;
+        }
+}
+
 TEST(softmax_parts, empty_rows) {
   const std::int64_t shape[] = {2, 3, 5, 0};
   row_values max, sum, lse;

@@ -331,7 +331,7 @@ struct softmax_form {
   bool nan_if_masked = false;
   float output_scale = 1;  ///< y = output_scale * softmax; finite, must be 1 with `logarithm`
 
-  view max{};  ///< out: the largest score that is not NaN, the sink's included; -inf if there is none
+  view max{};  ///< out: the largest score that is not NaN, the sink's included, never -0; -inf if there is none
   view sum{};  ///< out: sum of exp(t - max)
   view lse{};  ///< out: max + log(sum); -inf for an empty row
 };
