@@ -140,6 +140,21 @@ TEST(cuda_softmax_form, parts_and_the_whole_from_its_state) {
     }
 }
 
+TEST(cuda_softmax_form, a_maximum_of_zero_has_no_sign) {
+  for (std::int64_t n : lengths)
+    for (dtype t : types) {
+      form_case c(n, 0, t, t, dtype::f32, false);
+      c.x.set(std::vector<float>(c.x.values().size(), -0.0f));
+      const auto partial = [&](bool there) {
+        softmax_form f = c.form(there);
+        f.max = there ? c.max.there() : c.max.host();
+        return softmax_partial(there ? c.x.there() : c.x.host(), -1, f);
+      };
+      for (const std::vector<float>& max : both(partial, {&c.max}, 0))
+        for (float v : max) ASSERT_TRUE(same_bits(v, 0.0f)) << c.name();
+    }
+}
+
 /// Logits and targets of rows.
 struct loss_case {
   std::int64_t n, rows;
