@@ -73,8 +73,24 @@ double sum_direct_row(const softmax_plan& plan, const float* x, float* e, const 
   return total;
 }
 
-/// Rows whose input and output are contiguous f32, plain or in a form that costs little: one, or short ones whose steps
-/// overlap. While their exponentials are formed, the next rows come from memory and the ones `before` go there.
+/// The scores of rows, in y, and the largest of each; of rows that are alike only the first one's state is known. `n`
+/// columns are looked at, of which -inf stands for what a row itself does not look at.
+void form_scores(const softmax_plan& plan, const float* x, std::int64_t x_step, float* y, std::int64_t y_step, int rows,
+                 std::int64_t n, row_state* state, float* max) noexcept {
+  const std::int64_t mask_step = plan.rows.stride[operand_mask][plan.rows.rank - 1] * size_of(plan.type[operand_mask]);
+  for (int r = 0; r < rows; ++r, x += x_step, y += y_step) {
+    row_state& row = state[plan.alike ? 0 : r];
+    if (r > 0 && plan.alike) row.max = no_score, row.mask += row.mask != nullptr ? mask_step : 0;
+    std::fill(y, y + row.begin, no_score);
+    std::fill(y + row.end, y + n, no_score);
+    score(plan, row, x + row.begin, y + row.begin, row.begin, row.end);
+    max[r] = row.max;
+  }
+}
+
+/// Rows whose input and output are contiguous f32, plain or in a form that costs little or takes place in y: one, or
+/// short ones whose steps overlap. While their exponentials are formed, the next rows come from memory and the ones
+/// `before` go there.
 void direct_rows(const softmax_plan& plan, const nest_cursor& cursor, int rows, float* scratch, outgoing_rows& before,
                  row_state* state, score_terms* terms) noexcept {
   const kernel_table& k = *plan.table;
@@ -90,9 +106,11 @@ void direct_rows(const softmax_plan& plan, const nest_cursor& cursor, int rows, 
   const std::int64_t e_step = plan.staged ? plan.columns : y_step;
 
   std::int64_t n = plan.columns;
-  const score_terms* const scored = plan.scored ? terms : nullptr;
+  const score_terms* const scored = plan.scored && plan.direct ? terms : nullptr;
   const bool own = plan.form != nullptr && !plan.alike;  // rows have terms or results of their own
-  if (plan.alike) {
+  if (plan.alike && plan.formed)
+    begin_row(plan, cursor, 0, state[0]);
+  else if (plan.alike) {
     const bool masked = plan.data[operand_mask] != nullptr;
     const float* mask = masked ? reinterpret_cast<const float*>(row_of(plan, cursor, operand_mask, 0)) : nullptr;
     for (int r = 0; r < rows; ++r, mask += masked ? step(operand_mask) : 0) {
@@ -104,14 +122,18 @@ void direct_rows(const softmax_plan& plan, const nest_cursor& cursor, int rows, 
     begin_row(plan, cursor, r, state[r]);
     terms[r].scale = state[r].terms.scale, terms[r].scaled = state[r].terms.scaled;
     terms[r].mask = reinterpret_cast<const float*>(state[r].mask);
-    n = state[r].end;  // of several rows only without a causal mask
+    n = r == 0 ? state[r].end : std::max(n, state[r].end);
   }
 
   float max[side_by_side], high[side_by_side], low[side_by_side];
   double total[side_by_side];
   std::fill_n(total, side_by_side, 1.0);  // what is no row gets factors, too
   if (before.rows > rows) stream_out(plan, before);
-  if (plan.tile > 1)
+  if (plan.formed) {
+    n = std::max<std::int64_t>(n, plan.columns > softmax_turn ? softmax_turn + 1 : 1);  // which decides how sums add up
+    form_scores(plan, x, x_step, y, y_step, rows, n, state, max);
+    x = y, x_step = y_step;
+  } else if (plan.tile > 1)
     k.max_rows(x, x_step, rows, n, scored, max);
   else
     max[0] = k.row_max(x, n, scored, no_score);
@@ -156,12 +178,11 @@ void direct_rows(const softmax_plan& plan, const nest_cursor& cursor, int rows, 
     k.quotients(numerator * static_cast<double>(plan.steps->per_unit), total, high, low);
   for (int r = 0; r < rows; ++r)
     if (total[r] == 0) high[r] = low[r] = 0;
-  const float rest = rest_of_row(plan, total[0]);
   if (plan.drained) {
     before.rows = rows;
     before.from = keep ? e : x, before.from_stride = keep ? e_step : x_step;
     before.y = y, before.y_stride = y_step;
-    before.columns = n, before.after = plan.columns - n, before.rest = rest;
+    before.columns = n, before.after = plan.columns - n, before.rest = rest_of_row(plan, total[0]);
     for (int r = 0; r < rows; ++r) {
       before.max[r] = max[r], before.high[r] = high[r], before.low[r] = low[r];
       if (scored != nullptr) before.terms[r] = terms[r];
@@ -178,7 +199,7 @@ void direct_rows(const softmax_plan& plan, const nest_cursor& cursor, int rows, 
                             scored != nullptr ? scored + r : nullptr, plan.streaming);
   }
   for (int r = 0; r < rows && n < plan.columns; ++r)
-    k.row_fill(y + r * y_step + n, plan.columns - n, rest, plan.streaming);
+    k.row_fill(y + r * y_step + n, plan.columns - n, rest_of_row(plan, total[r]), plan.streaming);
 }
 
 /// Plain rows of few columns, side by side.
@@ -233,7 +254,7 @@ void run_rows(const void* argument, std::int64_t begin, std::int64_t end) noexce
   for_tiles(plan, begin, end, [&](const nest_cursor& cursor, int rows) {
     if (plan.narrow)
       narrow_rows(plan, cursor, rows);
-    else if (plan.direct)
+    else if (plan.direct || plan.formed)
       direct_rows(plan, cursor, rows, waiting, before, state, terms);
     else if (plan.drained)
       drained_rows(plan, cursor, rows, scratch, before);
@@ -267,15 +288,20 @@ softmax_plan plan_softmax(const kernel_table& table, softmax_pass pass, bool log
     if (i != axis) rows *= x.shape[i];
   plan.narrow = form == nullptr && plan.columns <= narrow_columns && rows >= narrow_rows_least;
   plan.direct = plan.direct_input && plan.direct_output && (form == nullptr || costs_little(plan));
-  plan.alike = plan.direct && form != nullptr && !form->causal && plan.data[operand_row_scale] == nullptr &&
-               plan.data[operand_sinks] == nullptr && plan.data[operand_max] == nullptr &&
-               plan.data[operand_sum] == nullptr && plan.data[operand_lse] == nullptr;
   const bool in_scratch = !plan.direct && !(plan.direct_output && pass == softmax_pass::all);  // not in y, see row_tile
   plan.tile = plan.narrow ? side_by_side : rows_together(plan.x_stride, plan.columns, in_scratch, scratch_floats);
   const std::int64_t cache = cache_share_bytes();
   plan.resting_columns = cache / 4 / size_of(dtype::f32);
   const bool large = !plan.narrow && plan.direct_input && plan.direct_output && x.data != y.data &&
                      rows * plan.columns > cache / size_of(y.type);
+  plan.formed = !plan.direct && !large && plan.direct_input && plan.direct_output && pass == softmax_pass::all &&
+                loss == nullptr && codes == nullptr && plan.columns > 0 &&
+                (!form->causal || plan.columns < least_causal_columns) &&
+                std::fabs(form->output_scale) > least_direct_scale;
+  plan.alike = (plan.direct || plan.formed) && form != nullptr && !form->causal &&
+               plan.data[operand_row_scale] == nullptr && plan.data[operand_slopes] == nullptr &&
+               plan.data[operand_sinks] == nullptr && plan.data[operand_max] == nullptr &&
+               plan.data[operand_sum] == nullptr && plan.data[operand_lse] == nullptr;
   // Of rows in a form the scores, too, take room.
   const bool alone = plan.direct || (pass == softmax_pass::all && form != nullptr && !form->causal && loss == nullptr &&
                                      codes == nullptr && plan.columns <= scratch_floats / 2 &&
