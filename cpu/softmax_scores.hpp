@@ -117,10 +117,11 @@ float row_scores(const float* x, float* t, std::int64_t n, const score_terms& te
 template <accuracy tier>
 float any_scores(const float* x, float* t, std::int64_t n, const score_terms& terms, float bound) noexcept {
   using loop = float (*)(const float*, float*, std::int64_t, const score_terms&, float) noexcept;
-  static constexpr loop loops[2][2][2] = {{{row_scores<tier, false, false, false>, row_scores<tier, false, false, true>},
-                                    {row_scores<tier, false, true, false>, row_scores<tier, false, true, true>}},
-                                   {{row_scores<tier, true, false, false>, row_scores<tier, true, false, true>},
-                                    {row_scores<tier, true, true, false>, row_scores<tier, true, true, true>}}};
+  static constexpr loop loops[2][2][2] = {
+      {{row_scores<tier, false, false, false>, row_scores<tier, false, false, true>},
+       {row_scores<tier, false, true, false>, row_scores<tier, false, true, true>}},
+      {{row_scores<tier, true, false, false>, row_scores<tier, true, false, true>},
+       {row_scores<tier, true, true, false>, row_scores<tier, true, true, true>}}};
   return loops[terms.softcap != 0][terms.slope != 0][terms.mask != nullptr](x, t, n, terms, bound);
 }
 

@@ -1,0 +1,234 @@
+// Rows whose input and output are contiguous f32, without a buffer.
+#pragma once
+
+#include <cmath>
+
+#include "softmax_row.hpp"
+
+namespace sigmax {
+namespace {
+
+constexpr std::int64_t near_columns = 1024;  // up to here a row that is asked for waits in the L1 cache
+
+void stream_out(const softmax_plan& plan, outgoing_rows& before) noexcept {
+  for (int r = 0; r < before.rows; ++r) {
+    const float* const from = before.from + r * before.from_stride;
+    float* const y = before.y + r * before.y_stride;
+    const std::int64_t n = before.columns;
+    if (before.logarithm)
+      plan.steps->shift(from, y, n, before.max[r], before.high[r], before.low[r],
+                        plan.scored && plan.direct ? before.terms + r : nullptr, true);
+    else
+      plan.steps->scale(from, y, n, before.high[r], before.low[r], from != y);
+    if (before.after > 0) plan.table->row_fill(y + n, before.after, before.rest, true);
+  }
+  before.rows = 0;
+}
+
+/// The total of one row's numerators, which go to e unless it is null, while the one row `before` is streamed out.
+double sum_direct_row(const softmax_plan& plan, const float* x, float* e, const float* next, std::int64_t n, float max,
+                      score_terms* terms, outgoing_rows& before) noexcept {
+  const auto skip_mask = [](score_terms& t, std::int64_t columns) {
+    if (t.mask != nullptr) t.mask += columns;
+  };
+  // Where the rows' ends differ, what leaves meanwhile does so in whole turns of the lanes, and the rest before e takes
+  // its place.
+  std::int64_t together = before.rows == 0 ? 0 : before.columns;
+  if (together != n) together = std::min(together, n) / softmax_turn * softmax_turn;
+  double total = 0;
+  softmax_sum sum;
+  for (std::int64_t i = 0, in_chunk = 0; i < n;) {
+    if (in_chunk == 0) sum.begin(numerators_start * plan.steps->unit);
+    const bool draining = i < together;
+    if (!draining) stream_out(plan, before);
+    const std::int64_t count = std::min((draining ? together : n) - i, plan.split.chunk - in_chunk);
+    plan.steps->exp_sum(x + i, e != nullptr ? e + i : nullptr, next + i, count, max, terms, sum,
+                        draining ? &before : nullptr);
+    i += count, in_chunk += count;
+    if (i == n || in_chunk == plan.split.chunk) {
+      total +=
+          plan.table->row_total(sum, numerators_start * plan.steps->unit) * static_cast<double>(plan.steps->per_unit);
+      in_chunk = 0;
+    }
+    if (draining) {
+      before.from += count, before.y += count, before.columns -= count;
+      if (terms != nullptr) skip_mask(before.terms[0], count);
+    }
+    if (terms != nullptr) skip_mask(*terms, count);
+  }
+  if (before.rows > 0 && before.columns + before.after > 0) stream_out(plan, before);
+  return total;
+}
+
+/// Rows whose input and output are contiguous f32, plain or in a form that costs little or takes place in y: one, or
+/// short ones whose steps overlap. While their exponentials are formed, the next rows come from memory and the ones
+/// `before` go there.
+struct direct_tile {
+  const softmax_plan& plan;
+  const nest_cursor& cursor;
+  int rows;
+  outgoing_rows& before;
+  row_state* state;    ///< of each row with terms or results of its own
+  score_terms* terms;  ///< of each row
+  const float* x;      ///< or the scores, once they are formed
+  float *y, *e;        ///< e: where the exponentials are kept, if they are
+  std::int64_t x_step, y_step, e_step;
+  std::int64_t n;  ///< columns that are looked at
+  bool keep, own;
+  const float* next;          ///< the rows after these
+  const score_terms* scored;  ///< what the elements still go through, or null
+  float max[side_by_side];
+  double total[side_by_side];
+
+  direct_tile(const softmax_plan& p, const nest_cursor& c, int count, float* scratch, outgoing_rows& others,
+              row_state* states, score_terms* of_scores) noexcept
+      : plan(p), cursor(c), rows(count), before(others), state(states), terms(of_scores) {
+    x = reinterpret_cast<const float*>(row_of(plan, cursor, operand_x, 0));
+    y = reinterpret_cast<float*>(row_of(plan, cursor, operand_y, 0));
+    x_step = step(operand_x), y_step = step(operand_y);
+    // What comes from memory is asked for early; so is what follows few and short rows, for which the L1 cache has
+    // room.
+    next = plan.streaming || rows * plan.columns <= 2048 ? x + rows * x_step : x;
+    keep = plan.staged || (!plan.logarithm && plan.rests_in_cache(plan.columns));
+    e = plan.staged ? scratch : y;
+    e_step = plan.staged ? plan.columns : y_step;
+    n = plan.columns;
+    scored = plan.scored && plan.direct ? terms : nullptr;
+    own = plan.form != nullptr && !plan.alike;
+    if (before.rows > rows) stream_out(plan, before);
+  }
+  std::int64_t step(softmax_operand which) const noexcept { return plan.rows.stride[which][plan.rows.rank - 1]; }
+
+  /// What the rows' scores are made of.
+  void begin() noexcept {
+    if (own) {
+      for (int r = 0; r < rows; ++r) {
+        begin_row(plan, cursor, r, state[r]);
+        terms[r].scale = state[r].terms.scale, terms[r].scaled = state[r].terms.scaled;
+        terms[r].mask = reinterpret_cast<const float*>(state[r].mask);
+        n = r == 0 ? state[r].end : std::max(n, state[r].end);
+      }
+    } else if (plan.formed) {
+      begin_row(plan, cursor, 0, state[0]);
+    } else if (plan.alike) {
+      const bool masked = plan.data[operand_mask] != nullptr;
+      const float* mask = masked ? reinterpret_cast<const float*>(row_of(plan, cursor, operand_mask, 0)) : nullptr;
+      for (int r = 0; r < rows; ++r, mask += masked ? step(operand_mask) : 0) {
+        terms[r].scale = plan.form->scale, terms[r].scaled = plan.form->scale != 1;
+        terms[r].mask = mask;
+      }
+    }
+    // The length of the whole row decides how sums add up.
+    if (plan.formed) n = std::max<std::int64_t>(n, plan.columns > softmax_turn ? softmax_turn + 1 : 1);
+  }
+
+  /// The scores, in y, and the largest of each row. -inf stands for what a row itself does not look at. Of rows that
+  /// are alike only the first one's state is known.
+  void form_scores() noexcept {
+    const std::int64_t mask_step = step(operand_mask) * size_of(plan.type[operand_mask]);
+    for (int r = 0; r < rows; ++r) {
+      row_state& row = state[plan.alike ? 0 : r];
+      if (r > 0 && plan.alike) row.max = no_score, row.mask += row.mask != nullptr ? mask_step : 0;
+      float* const t = y + r * y_step;
+      std::fill(t, t + row.begin, no_score);
+      std::fill(t + row.end, t + n, no_score);
+      score(plan, row, x + r * x_step + row.begin, t + row.begin, row.begin, row.end);
+      max[r] = row.max;
+    }
+    x = y, x_step = y_step;
+  }
+
+  /// What is subtracted from the scores.
+  void find_max() noexcept {
+    if (plan.formed)
+      form_scores();
+    else if (plan.tile > 1)
+      plan.table->max_rows(x, x_step, rows, n, scored, max);
+    else
+      max[0] = plan.table->row_max(x, n, scored, no_score);
+    if (scored != nullptr && std::isnan(max[0])) {  // the scores themselves take the place of x, in y
+      stream_out(plan, before);
+      for (int r = 0; r < rows; ++r) {
+        max[r] = plan.steps->scores(x + r * x_step, y + r * y_step, n, terms[r], no_score);
+        terms[r] = {};
+        terms[r].scale = 1;
+      }
+      x = y, x_step = y_step;
+    }
+    if (plan.alike && zeros_without_scores(plan))
+      for (int r = 0; r < rows; ++r) max[r] = max[r] == no_score ? 0.0f : max[r];
+    for (int r = 0; r < rows && own; ++r) {
+      state[r].max = max[r];
+      settle_max(plan, state[r]);
+      max[r] = state[r].shift;
+    }
+  }
+
+  void sum() noexcept {
+    // What leaves has terms of the same kind.
+    if (scored != nullptr && before.rows > 0 && (before.terms[0].mask != nullptr) != (terms[0].mask != nullptr))
+      stream_out(plan, before);
+    std::fill_n(total, side_by_side, 1.0);  // what is no row gets factors, too
+    const bool causal = plan.form != nullptr && plan.form->causal;
+    if (plan.tile > 1 || (plan.columns <= near_columns && !causal)) {
+      plan.steps->exp_sum_rows(x, x_step, keep ? e : nullptr, e_step, next, rows, n, max, scored, total,
+                               before.rows > 0 ? &before : nullptr);
+    } else {
+      score_terms moving;
+      if (scored != nullptr) moving = terms[0];
+      total[0] =
+          sum_direct_row(plan, x, keep ? e : nullptr, next, n, max[0], scored != nullptr ? &moving : nullptr, before);
+    }
+    if (!own) return;
+    for (int r = 0; r < rows; ++r) state[r].sum.exponentials = total[r];
+    settle_sums(plan, cursor, state, rows);
+    for (int r = 0; r < rows; ++r) total[r] = state[r].sum.exponentials;
+  }
+
+  void finish() noexcept {
+    float high[side_by_side], low[side_by_side];
+    const double numerator = plan.form != nullptr ? static_cast<double>(plan.form->output_scale) : 1;
+    if (plan.logarithm)
+      plan.table->logarithms(total, high, low);
+    else
+      plan.table->quotients(numerator * static_cast<double>(plan.steps->per_unit), total, high, low);
+    for (int r = 0; r < rows; ++r)
+      if (total[r] == 0) high[r] = low[r] = 0;
+    if (plan.drained) return leave_later(high, low);
+    if (keep) {
+      plan.steps->scale_rows(e, e_step, y, y_step, rows, n, high, low, plan.streaming);
+    } else if (plan.logarithm) {
+      plan.steps->shift_rows(x, x_step, y, y_step, rows, n, max, high, low, scored, plan.streaming);
+    } else {
+      for (int r = 0; r < rows; ++r)
+        plan.steps->exp_scale(x + r * x_step, y + r * y_step, n, max[r], high[r], low[r],
+                              scored != nullptr ? scored + r : nullptr, plan.streaming);
+    }
+    for (int r = 0; r < rows && n < plan.columns; ++r)
+      plan.table->row_fill(y + r * y_step + n, plan.columns - n, rest_of_row(plan, total[r]), plan.streaming);
+  }
+
+  /// These rows leave while the next ones are computed.
+  void leave_later(const float* high, const float* low) noexcept {
+    before.rows = rows;
+    before.from = keep ? e : x, before.from_stride = keep ? e_step : x_step;
+    before.y = y, before.y_stride = y_step;
+    before.columns = n, before.after = plan.columns - n, before.rest = rest_of_row(plan, total[0]);
+    for (int r = 0; r < rows; ++r) {
+      before.max[r] = max[r], before.high[r] = high[r], before.low[r] = low[r];
+      if (scored != nullptr) before.terms[r] = terms[r];
+    }
+  }
+};
+
+void direct_rows(const softmax_plan& plan, const nest_cursor& cursor, int rows, float* scratch, outgoing_rows& before,
+                 row_state* state, score_terms* terms) noexcept {
+  direct_tile tile(plan, cursor, rows, scratch, before, state, terms);
+  tile.begin();
+  tile.find_max();
+  tile.sum();
+  tile.finish();
+}
+
+}  // namespace
+}  // namespace sigmax
