@@ -46,14 +46,10 @@ void narrow_rows(const softmax_plan& plan, const nest_cursor& cursor, int rows) 
   write_columns(*plan.table, plan.logarithm ? t : e, block(operand_y, plan.y_stride), n);
 }
 
-/// Rows in any form, of a drained plan. Scores and numerators of a tile take one half of the buffer, those of the tile
-/// that leaves meanwhile the other.
-void drained_rows(const softmax_plan& plan, const nest_cursor& cursor, int rows, float* scratch,
-                  outgoing_rows& before) noexcept {
-  if (before.rows > rows) stream_out(plan, before);
+/// Scores of a drained plan's tile take one half of the buffer while those of the tile before leave the other.
+float* free_half(float* scratch, const outgoing_rows& before) noexcept {
   float* const half = scratch + scratch_floats / 2;
-  const bool taken = before.rows > 0 && before.from >= scratch && before.from < half;
-  run_alone<row_tile>(plan, cursor, rows, taken ? half : scratch, &before);
+  return before.rows > 0 && before.from < half ? half : scratch;
 }
 
 void run_rows(const void* argument, std::int64_t begin, std::int64_t end) noexcept {
@@ -75,10 +71,10 @@ void run_rows(const void* argument, std::int64_t begin, std::int64_t end) noexce
   for_tiles(plan, begin, end, [&](const nest_cursor& cursor, int rows) {
     if (plan.narrow)
       narrow_rows(plan, cursor, rows);
-    else if (plan.direct || plan.formed)
+    else if (plan.formed)
+      direct_rows(plan, cursor, rows, free_half(scratch, before), before, state, terms);
+    else if (plan.direct)
       direct_rows(plan, cursor, rows, waiting, before, state, terms);
-    else if (plan.drained)
-      drained_rows(plan, cursor, rows, scratch, before);
     else
       run_alone<row_tile>(plan, cursor, rows, scratch);
   });
@@ -115,18 +111,15 @@ softmax_plan plan_softmax(const kernel_table& table, softmax_pass pass, bool log
   plan.resting_columns = cache / 4 / size_of(dtype::f32);
   const bool large = !plan.narrow && plan.direct_input && plan.direct_output && x.data != y.data &&
                      rows * plan.columns > cache / size_of(y.type);
-  plan.formed = !plan.direct && !large && plan.direct_input && plan.direct_output && pass == softmax_pass::all &&
-                loss == nullptr && codes == nullptr && plan.columns > 0 &&
+  plan.formed = !plan.direct && plan.direct_input && plan.direct_output && pass == softmax_pass::all &&
+                loss == nullptr && codes == nullptr && plan.columns > 0 && (!large || plan.columns <= scratch_floats) &&
                 (!form->causal || plan.columns < least_causal_columns) &&
                 std::fabs(form->output_scale) > least_direct_scale;
   plan.alike = (plan.direct || plan.formed) && form != nullptr && !form->causal &&
                plan.data[operand_row_scale] == nullptr && plan.data[operand_slopes] == nullptr &&
                plan.data[operand_sinks] == nullptr && plan.data[operand_max] == nullptr &&
                plan.data[operand_sum] == nullptr && plan.data[operand_lse] == nullptr;
-  // Of rows in a form the scores, too, take room.
-  const bool alone = plan.direct || (pass == softmax_pass::all && form != nullptr && !form->causal && loss == nullptr &&
-                                     codes == nullptr && plan.columns <= scratch_floats / 2 &&
-                                     std::fabs(form->output_scale) > least_direct_scale);
+  const bool alone = plan.direct || (plan.formed && !form->causal && plan.columns <= scratch_floats / 2);
   plan.drained = large && alone && plan.rests_in_cache(plan.columns) && plan.columns % drained_columns == 0 &&
                  rows_begin_lines(plan);
   plan.staged = large && !logarithm && pass == softmax_pass::all && loss == nullptr &&
@@ -135,7 +128,7 @@ softmax_plan plan_softmax(const kernel_table& table, softmax_pass pass, bool log
   // Few rows at a time: while one is computed, the one before is on its way out.
   if (form != nullptr && form->causal && plan.direct)
     plan.tile = 1;
-  else if (plan.staged || plan.drained)
+  else if (plan.staged || plan.drained || (plan.formed && large))
     plan.tile = static_cast<int>(std::clamp<std::int64_t>(1024 / plan.columns, 1, plan.tile));
   plan.split = split_rows(rows, plan.columns, how);
   return plan;

@@ -71,7 +71,7 @@ struct direct_tile {
   row_state* state;    ///< of each row with terms or results of its own
   score_terms* terms;  ///< of each row
   const float* x;      ///< or the scores, once they are formed
-  float *y, *e;        ///< e: where the exponentials are kept, if they are
+  float *y, *e;        ///< e: where scores are formed and exponentials kept, if they are
   std::int64_t x_step, y_step, e_step;
   std::int64_t n;  ///< columns that are looked at
   bool keep, own;
@@ -90,8 +90,9 @@ struct direct_tile {
     // room.
     next = plan.streaming || rows * plan.columns <= 2048 ? x + rows * x_step : x;
     keep = plan.staged || (!plan.logarithm && plan.rests_in_cache(plan.columns));
-    e = plan.staged ? scratch : y;
-    e_step = plan.staged ? plan.columns : y_step;
+    const bool in_scratch = plan.staged || (plan.formed && plan.streaming);
+    e = in_scratch ? scratch : y;
+    e_step = in_scratch ? plan.columns : y_step;
     n = plan.columns;
     scored = plan.scored && plan.direct ? terms : nullptr;
     own = plan.form != nullptr && !plan.alike;
@@ -119,23 +120,23 @@ struct direct_tile {
       }
     }
     // The length of the whole row decides how sums add up.
-    if (plan.formed) n = std::max<std::int64_t>(n, plan.columns > softmax_turn ? softmax_turn + 1 : 1);
+    if (plan.formed && n > 0 && plan.columns > softmax_turn) n = std::max<std::int64_t>(n, softmax_turn + 1);
   }
 
-  /// The scores, in y, and the largest of each row. -inf stands for what a row itself does not look at. Of rows that
+  /// The scores, in e, and the largest of each row. -inf stands for what a row itself does not look at. Of rows that
   /// are alike only the first one's state is known.
   void form_scores() noexcept {
     const std::int64_t mask_step = step(operand_mask) * size_of(plan.type[operand_mask]);
     for (int r = 0; r < rows; ++r) {
       row_state& row = state[plan.alike ? 0 : r];
       if (r > 0 && plan.alike) row.max = no_score, row.mask += row.mask != nullptr ? mask_step : 0;
-      float* const t = y + r * y_step;
+      float* const t = e + r * e_step;
       std::fill(t, t + row.begin, no_score);
       std::fill(t + row.end, t + n, no_score);
       score(plan, row, x + r * x_step + row.begin, t + row.begin, row.begin, row.end);
       max[r] = row.max;
     }
-    x = y, x_step = y_step;
+    x = e, x_step = e_step;
   }
 
   /// What is subtracted from the scores.

@@ -97,9 +97,9 @@ inline void scale_columns(const kernel_table& k, const softmax_steps& steps, flo
 
 /// The passes over one tile on one thread. A tile's passes come from run_tile(tile, for_chunks), where for_chunks(work)
 /// calls work(tile or a copy of it, chunk) for every chunk.
-template <class Tile, class Plan, class... More>
-void run_alone(const Plan& plan, const nest_cursor& cursor, int rows, float* scratch, More... more) noexcept {
-  Tile tile(plan, cursor, rows, scratch, more...);
+template <class Tile, class Plan>
+void run_alone(const Plan& plan, const nest_cursor& cursor, int rows, float* scratch) noexcept {
+  Tile tile(plan, cursor, rows, scratch);
   run_tile(tile, [&](auto work) {
     for (std::int64_t c = 0; c < plan.split.chunks; ++c) work(tile, c);
   });

@@ -13,7 +13,6 @@ struct row_tile {
   const nest_cursor& cursor;
   int rows;
   float* scratch;
-  outgoing_rows* before;    ///< of a drained plan: the tile before this one, then this one
   bool whole;               ///< the scores are formed once and stay in the buffer
   bool in_output;           ///< the output's row is the buffer
   bool keep;                ///< the exponentials are kept, too
@@ -23,8 +22,8 @@ struct row_tile {
   std::int64_t piece;       ///< columns at a time
   row_state state[widest_tile];
 
-  row_tile(const softmax_plan& p, const nest_cursor& c, int n, float* buffer, outgoing_rows* others = nullptr) noexcept
-      : plan(p), cursor(c), rows(n), scratch(buffer), before(others), begin(p.columns), end(0) {
+  row_tile(const softmax_plan& p, const nest_cursor& c, int n, float* buffer) noexcept
+      : plan(p), cursor(c), rows(n), scratch(buffer), begin(p.columns), end(0) {
     for (int r = 0; r < rows; ++r) {
       begin_row(plan, cursor, r, state[r]);
       begin = std::min(begin, state[r].begin);
@@ -128,7 +127,7 @@ struct row_tile {
     }
     plan.steps->exp_sum_rows(scores, step, keep ? exponentials_of(0, begin) : nullptr,
                              exponentials_of(1, begin) - exponentials_of(0, begin), soon(0, begin, scores), rows, count,
-                             shift, nullptr, total, leaving());
+                             shift, nullptr, total, nullptr);
     for (int r = 0; r < rows; ++r) out[r] = {total[r], 0};
     return true;
   }
@@ -150,9 +149,9 @@ struct row_tile {
         float* const kept = keep ? exponentials_of(r, start) : nullptr;
         if (short_row())
           plan.steps->exp_sum_rows(scores, 0, kept, 0, soon(r, start, scores), 1, count, &state[r].shift, nullptr,
-                                   &total[r], leaving());
+                                   &total[r], nullptr);
         else
-          plan.steps->exp_sum(scores, kept, soon(r, start, scores), count, state[r].shift, nullptr, sum[r], leaving());
+          plan.steps->exp_sum(scores, kept, soon(r, start, scores), count, state[r].shift, nullptr, sum[r], nullptr);
       }
     });
     for (int r = 0; r < rows; ++r)
@@ -231,22 +230,6 @@ struct row_tile {
     plan.table->scatter[static_cast<std::size_t>(plan.type[operand_y])](v, y_at(r, column), plan.y_stride, count);
   }
 
-  /// The rows that leave for memory while the exponentials of this tile are formed.
-  const outgoing_rows* leaving() const noexcept { return before != nullptr && before->rows > 0 ? before : nullptr; }
-  /// This tile leaves with the next one, so its buffer must stay.
-  void leave_later() noexcept {
-    const auto from = [&](int r) { return keep ? exponentials_of(r, begin) : scores_of(r, begin, end - begin); };
-    before->rows = rows;
-    before->columns = end - begin, before->after = 0;
-    before->from = from(0), before->from_stride = rows > 1 ? from(1) - from(0) : 0;
-    before->y = reinterpret_cast<float*>(y_at(0, begin));
-    before->y_stride = plan.rows.stride[operand_y][plan.rows.rank - 1];
-    for (int r = 0; r < rows; ++r) {
-      before->max[r] = state[r].shift;
-      before->high[r] = state[r].last.high, before->low[r] = state[r].last.low;
-    }
-  }
-
   /// Once all columns are written.
   void finish_targets() noexcept {
     for (int r = 0; r < rows && plan.loss != nullptr; ++r)
@@ -284,7 +267,6 @@ void run_tile(row_tile& tile, F for_chunks) noexcept {
   }
   tile.settle_sum();
   if (plan.pass == softmax_pass::partial) return;
-  if (tile.before != nullptr) return tile.leave_later();
   if (plan.codes != nullptr && (plan.data[operand_row_scales] != nullptr || plan.data[operand_amax] != nullptr)) {
     for_chunks([&](row_tile& t, std::int64_t c) {
       t.measure(c * plan.split.chunk, (c + 1) * plan.split.chunk);

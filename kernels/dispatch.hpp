@@ -160,8 +160,8 @@ struct softmax_plan : softmax_call {
   bool narrow;                       ///< side by side
   bool direct_input, direct_output;  ///< contiguous f32
   bool direct;                       ///< both, plain or in a form whose scores need no buffer
-  bool formed;                       ///< both, in any other form: scores are put in y, which is in a cache
-  bool alike;                        ///< of a form that asks nothing of a row but y, and tells it nothing but a mask
+  bool formed;  ///< both, in another form: scores are put in y or, if that is in memory, in scratch
+  bool alike;   ///< of a form that asks nothing of a row but y, and tells it nothing but a mask
   bool streaming;
   bool staged;   ///< exponentials wait in scratch for their factor, and y is streamed
   bool drained;  ///< rows are streamed while the next ones are computed

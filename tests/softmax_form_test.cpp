@@ -157,27 +157,30 @@ TEST(softmax_form, short_causal_rows_together) {
   for (const isa_info& row : usable_isas())
     for (const sigmax::accuracy tier : tiers)
       for (std::int64_t n : {40, 64, 65, 100, 200, 511, 600})
-        for (std::int64_t window : {0, 20}) {
-          const std::int64_t shape[] = {queries, n};
-          std::vector<float> x = random_tensor(n, false, 3, 8).data, y(static_cast<std::size_t>(queries * n)),
-                             expected(y);
-          while (x.size() < y.size()) x.insert(x.end(), x.begin(), x.begin() + n);
-          x.resize(y.size());
-          x[static_cast<std::size_t>(3 * n + 2)] = NAN;
-          std::vector<float> scores = x;
-          for (std::int64_t q = 0; q < queries; ++q)
-            for (std::int64_t k = 0; k < n; ++k)
-              if (k > q || (window > 0 && k <= q - window)) scores[static_cast<std::size_t>(q * n + k)] = -inf;
-          softmax_form form{.causal = true, .window = window};
-          const const_view in(x.data(), dtype::f32, shape), formed(scores.data(), dtype::f32, shape);
-          ASSERT_TRUE(softmax_fused(in, view(y.data(), dtype::f32, shape), 1, form, on(row, tier)).ok());
-          ASSERT_TRUE(softmax(formed, view(expected.data(), dtype::f32, shape), 1, on(row, tier)).ok());
-          if (window > 0)  // rows without a score
-            std::fill(expected.begin() + std::min(queries, n - 1 + window) * n, expected.end(), 0.0f);
-          for (std::size_t i = 0; i < y.size(); ++i)
-            ASSERT_TRUE(same_bits(y[i], expected[i]))
-                << row.name << ", " << n << ", at " << i << ": " << y[i] << ", not " << expected[i];
-        }
+        for (std::int64_t window : {0, 20})
+          for (std::int64_t offset : {-40, 0}) {
+            const std::int64_t shape[] = {queries, n};
+            std::vector<float> x = random_tensor(n, false, 3, 8).data, y(static_cast<std::size_t>(queries * n)),
+                               expected(y);
+            while (x.size() < y.size()) x.insert(x.end(), x.begin(), x.begin() + n);
+            x.resize(y.size());
+            x[static_cast<std::size_t>(3 * n + 2)] = NAN;
+            std::vector<float> scores = x;
+            for (std::int64_t q = 0; q < queries; ++q)
+              for (std::int64_t k = 0; k < n; ++k)
+                if (k > q + offset || (window > 0 && k <= q + offset - window))
+                  scores[static_cast<std::size_t>(q * n + k)] = -inf;
+            softmax_form form{.causal = true, .offset = offset, .window = window};
+            const const_view in(x.data(), dtype::f32, shape), formed(scores.data(), dtype::f32, shape);
+            ASSERT_TRUE(softmax_fused(in, view(y.data(), dtype::f32, shape), 1, form, on(row, tier)).ok());
+            ASSERT_TRUE(softmax(formed, view(expected.data(), dtype::f32, shape), 1, on(row, tier)).ok());
+            for (std::int64_t q = 0; q < queries; ++q)
+              if (q + offset < 0 || (window > 0 && q + offset - window >= n - 1))  // without a score
+                std::fill_n(expected.begin() + q * n, n, 0.0f);
+            for (std::size_t i = 0; i < y.size(); ++i)
+              ASSERT_TRUE(same_bits(y[i], expected[i]))
+                  << row.name << ", " << n << ", at " << i << ": " << y[i] << ", not " << expected[i];
+          }
 }
 
 TEST(softmax_form, softmin_and_temperature) {
