@@ -2,7 +2,7 @@
 // when neighbouring rows share cache lines. Rows that are fewer than the threads are shared by them. Exponentials are
 // kept where the last pass finds them in a cache; elsewhere it computes them again, which is bit-identical. All
 // additions follow kernels/softmax_state.hpp.
-#include "softmax_direct.hpp"
+#include "softmax_whole.hpp"
 #include "softmax_tile.hpp"
 
 namespace sigmax {
@@ -72,9 +72,9 @@ void run_rows(const void* argument, std::int64_t begin, std::int64_t end) noexce
     if (plan.narrow)
       narrow_rows(plan, cursor, rows);
     else if (plan.formed)
-      direct_rows(plan, cursor, rows, free_half(scratch, before), before, state, terms);
+      whole_rows(plan, cursor, rows, free_half(scratch, before), before, state, terms);
     else if (plan.direct)
-      direct_rows(plan, cursor, rows, waiting, before, state, terms);
+      whole_rows(plan, cursor, rows, waiting, before, state, terms);
     else
       run_alone<row_tile>(plan, cursor, rows, scratch);
   });
@@ -111,15 +111,17 @@ softmax_plan plan_softmax(const kernel_table& table, softmax_pass pass, bool log
   plan.resting_columns = cache / 4 / size_of(dtype::f32);
   const bool large = !plan.narrow && plan.direct_input && plan.direct_output && x.data != y.data &&
                      rows * plan.columns > cache / size_of(y.type);
-  plan.formed = !plan.direct && plan.direct_input && plan.direct_output && pass == softmax_pass::all &&
-                loss == nullptr && codes == nullptr && plan.columns > 0 && (!large || plan.columns <= scratch_floats) &&
-                (!form->causal || plan.columns < least_causal_columns) &&
-                std::fabs(form->output_scale) > least_direct_scale;
+  const bool whole = plan.direct_output && (large ? plan.columns <= scratch_floats : true);
+  plan.formed = !plan.direct && pass == softmax_pass::all && loss == nullptr && codes == nullptr && plan.columns > 0 &&
+                (whole || plan.tile * plan.columns <= scratch_floats) &&
+                (form == nullptr || ((form->window <= 0 || plan.columns < least_causal_columns) &&
+                                     std::fabs(form->output_scale) > least_direct_scale));
   plan.alike = (plan.direct || plan.formed) && form != nullptr && !form->causal &&
                plan.data[operand_row_scale] == nullptr && plan.data[operand_slopes] == nullptr &&
                plan.data[operand_sinks] == nullptr && plan.data[operand_max] == nullptr &&
                plan.data[operand_sum] == nullptr && plan.data[operand_lse] == nullptr;
-  const bool alone = plan.direct || (plan.formed && !form->causal && plan.columns <= scratch_floats / 2);
+  const bool alone =
+      plan.direct || (plan.formed && form != nullptr && !form->causal && plan.columns <= scratch_floats / 2);
   plan.drained = large && alone && plan.rests_in_cache(plan.columns) && plan.columns % drained_columns == 0 &&
                  rows_begin_lines(plan);
   plan.staged = large && !logarithm && pass == softmax_pass::all && loss == nullptr &&

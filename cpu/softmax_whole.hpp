@@ -1,4 +1,4 @@
-// Rows whose input and output are contiguous f32, without a buffer.
+// Neighbouring rows of a softmax whose scores are contiguous f32 all at once: in x, in y, or in a buffer.
 #pragma once
 
 #include <cmath>
@@ -26,8 +26,8 @@ void stream_out(const softmax_plan& plan, outgoing_rows& before) noexcept {
 }
 
 /// The total of one row's numerators, which go to e unless it is null, while the one row `before` is streamed out.
-double sum_direct_row(const softmax_plan& plan, const float* x, float* e, const float* next, std::int64_t n, float max,
-                      score_terms* terms, outgoing_rows& before) noexcept {
+double sum_whole_row(const softmax_plan& plan, const float* x, float* e, const float* next, std::int64_t n, float max,
+                     score_terms* terms, outgoing_rows& before) noexcept {
   const auto skip_mask = [](score_terms& t, std::int64_t columns) {
     if (t.mask != nullptr) t.mask += columns;
   };
@@ -60,17 +60,16 @@ double sum_direct_row(const softmax_plan& plan, const float* x, float* e, const 
   return total;
 }
 
-/// Rows whose input and output are contiguous f32, plain or in a form that costs little or takes place in y: one, or
-/// short ones whose steps overlap. While their exponentials are formed, the next rows come from memory and the ones
-/// `before` go there.
-struct direct_tile {
+/// One row, or short ones whose steps overlap. While their exponentials are formed, the next rows come from memory and
+/// the ones `before` go there.
+struct whole_tile {
   const softmax_plan& plan;
   const nest_cursor& cursor;
   int rows;
   outgoing_rows& before;
   row_state* state;    ///< of each row with terms or results of its own
   score_terms* terms;  ///< of each row
-  const float* x;      ///< or the scores, once they are formed
+  const float* x;      ///< the scores, or what they are formed from if that is contiguous f32
   float *y, *e;        ///< e: where scores are formed and exponentials kept, if they are
   std::int64_t x_step, y_step, e_step;
   std::int64_t n;  ///< columns that are looked at
@@ -80,20 +79,21 @@ struct direct_tile {
   float max[side_by_side];
   double total[side_by_side];
 
-  direct_tile(const softmax_plan& p, const nest_cursor& c, int count, float* scratch, outgoing_rows& others,
-              row_state* states, score_terms* of_scores) noexcept
+  whole_tile(const softmax_plan& p, const nest_cursor& c, int count, float* scratch, outgoing_rows& others,
+             row_state* states, score_terms* of_scores) noexcept
       : plan(p), cursor(c), rows(count), before(others), state(states), terms(of_scores) {
     x = reinterpret_cast<const float*>(row_of(plan, cursor, operand_x, 0));
     y = reinterpret_cast<float*>(row_of(plan, cursor, operand_y, 0));
     x_step = step(operand_x), y_step = step(operand_y);
     // What comes from memory is asked for early; so is what follows few and short rows, for which the L1 cache has
     // room.
-    next = plan.streaming || rows * plan.columns <= 2048 ? x + rows * x_step : x;
+    next = plan.direct_input && (plan.streaming || rows * plan.columns <= 2048) ? x + rows * x_step : x;
     keep = plan.staged || (!plan.logarithm && plan.rests_in_cache(plan.columns));
-    const bool in_scratch = plan.staged || (plan.formed && plan.streaming);
+    const bool in_scratch = plan.staged || (plan.formed && (plan.streaming || !plan.direct_output));
     e = in_scratch ? scratch : y;
     e_step = in_scratch ? plan.columns : y_step;
     n = plan.columns;
+    if (!plan.direct_output) y = e, y_step = e_step;  // and from there to y
     scored = plan.scored && plan.direct ? terms : nullptr;
     own = plan.form != nullptr && !plan.alike;
     if (before.rows > rows) stream_out(plan, before);
@@ -126,16 +126,25 @@ struct direct_tile {
   /// The scores, in e, and the largest of each row. -inf stands for what a row itself does not look at. Of rows that
   /// are alike only the first one's state is known.
   void form_scores() noexcept {
+    const dtype type = plan.type[operand_x];
     const std::int64_t mask_step = step(operand_mask) * size_of(plan.type[operand_mask]);
     for (int r = 0; r < rows; ++r) {
-      row_state& row = state[plan.alike ? 0 : r];
+      row_state& row = state[own ? r : 0];
       if (r > 0 && plan.alike) row.max = no_score, row.mask += row.mask != nullptr ? mask_step : 0;
       float* const t = e + r * e_step;
       std::fill(t, t + row.begin, no_score);
       std::fill(t + row.end, t + n, no_score);
-      score(plan, row, x + r * x_step + row.begin, t + row.begin, row.begin, row.end);
+      const float* from = x + r * x_step + row.begin;
+      if (!plan.direct_input || !plan.scored) {
+        plan.table->gather[static_cast<std::size_t>(type)](
+            row_of(plan, cursor, operand_x, r) + row.begin * plan.x_stride * size_of(type), plan.x_stride,
+            row.end - row.begin, t + row.begin);
+        from = t + row.begin;
+      }
+      if (plan.scored) score(plan, row, from, t + row.begin, row.begin, row.end);
       max[r] = row.max;
     }
+    if (!plan.scored) plan.table->max_rows(e, e_step, rows, n, nullptr, max);
     x = e, x_step = e_step;
   }
 
@@ -178,7 +187,7 @@ struct direct_tile {
       score_terms moving;
       if (scored != nullptr) moving = terms[0];
       total[0] =
-          sum_direct_row(plan, x, keep ? e : nullptr, next, n, max[0], scored != nullptr ? &moving : nullptr, before);
+          sum_whole_row(plan, x, keep ? e : nullptr, next, n, max[0], scored != nullptr ? &moving : nullptr, before);
     }
     if (!own) return;
     for (int r = 0; r < rows; ++r) state[r].sum.exponentials = total[r];
@@ -207,6 +216,9 @@ struct direct_tile {
     }
     for (int r = 0; r < rows && n < plan.columns; ++r)
       plan.table->row_fill(y + r * y_step + n, plan.columns - n, rest_of_row(plan, total[r]), plan.streaming);
+    for (int r = 0; r < rows && !plan.direct_output; ++r)
+      plan.table->scatter[static_cast<std::size_t>(plan.type[operand_y])](
+          y + r * y_step, row_of(plan, cursor, operand_y, r), plan.y_stride, plan.columns);
   }
 
   /// These rows leave while the next ones are computed.
@@ -222,9 +234,9 @@ struct direct_tile {
   }
 };
 
-void direct_rows(const softmax_plan& plan, const nest_cursor& cursor, int rows, float* scratch, outgoing_rows& before,
-                 row_state* state, score_terms* terms) noexcept {
-  direct_tile tile(plan, cursor, rows, scratch, before, state, terms);
+void whole_rows(const softmax_plan& plan, const nest_cursor& cursor, int rows, float* scratch, outgoing_rows& before,
+                row_state* state, score_terms* terms) noexcept {
+  whole_tile tile(plan, cursor, rows, scratch, before, state, terms);
   tile.begin();
   tile.find_max();
   tile.sum();
