@@ -25,7 +25,7 @@ SIGMAX_FN void transpose(vec (&a)[lanes]) {
   }
 }
 
-void to_columns(const float* x, std::int64_t stride, int rows, std::int64_t n, float* t) noexcept {
+void to_columns(const float* x, std::int64_t stride, int rows, std::int64_t n, float* t, std::int64_t step) noexcept {
   for (int v = 0; v < side_by_side; v += lanes)
     for (std::int64_t c = 0; c < n; c += lanes) {
       const std::int64_t count = n - c < lanes ? n - c : lanes;
@@ -36,17 +36,17 @@ void to_columns(const float* x, std::int64_t stride, int rows, std::int64_t n, f
         a[r] = count == lanes ? vec::load_unaligned(p) : load_partial(p, count).first;
       }
       transpose(a);
-      for (int i = 0; i < count; ++i) a[i].store_unaligned(t + (c + i) * side_by_side + v);
+      for (int i = 0; i < count; ++i) a[i].store_unaligned(t + (c + i) * step + v);
     }
 }
 
-void from_columns(const float* t, float* y, std::int64_t stride, int rows, std::int64_t n) noexcept {
+void from_columns(const float* t, std::int64_t step, float* y, std::int64_t stride, int rows, std::int64_t n) noexcept {
   for (int v = 0; v < rows; v += lanes)
     for (std::int64_t c = 0; c < n; c += lanes) {
       const std::int64_t count = n - c < lanes ? n - c : lanes;
       vec a[lanes];
 #pragma GCC unroll 16
-      for (int i = 0; i < lanes; ++i) a[i] = vec::load_unaligned(t + (c + (i < count ? i : 0)) * side_by_side + v);
+      for (int i = 0; i < lanes; ++i) a[i] = vec::load_unaligned(t + (c + (i < count ? i : 0)) * step + v);
       transpose(a);
       for (int r = 0; r < lanes && v + r < rows; ++r) {
         float* const p = y + (v + r) * stride + c;
@@ -81,7 +81,7 @@ void max_rows(const float* x, std::int64_t stride, int rows, std::int64_t n, con
               .store_aligned(found + r * lanes);
         poisoned = nan.found();
       });
-  to_columns(found, lanes, rows, lanes, t);
+  to_columns(found, lanes, rows, lanes, t, side_by_side);
   max_columns(t, lanes, max);
   if (poisoned) std::fill_n(max, rows, std::numeric_limits<float>::quiet_NaN());
 }

@@ -27,13 +27,9 @@ bool costs_little(const softmax_plan& plan) noexcept {
 void narrow_rows(const softmax_plan& plan, const nest_cursor& cursor, int rows) noexcept {
   const std::int64_t n = plan.columns;
   alignas(64) float t[narrow_columns * side_by_side], e[narrow_columns * side_by_side];
-  const auto block = [&](softmax_operand which, std::int64_t stride) {
-    return row_block{row_of(plan, cursor, which, 0), plan.type[which], plan.rows.stride[which][plan.rows.rank - 1],
-                     stride, rows};
-  };
   float max[side_by_side];
   double total[side_by_side];
-  read_columns(*plan.table, block(operand_x, plan.x_stride), n, t);
+  read_columns(*plan.table, block_of(plan, cursor, operand_x, plan.x_stride, rows), n, t);
   plan.table->max_columns(t, n, max);
   plan.steps->exp_sum_columns(t, plan.logarithm ? nullptr : e, n, max, total);
   if (plan.logarithm) {
@@ -43,7 +39,7 @@ void narrow_rows(const softmax_plan& plan, const nest_cursor& cursor, int rows) 
   } else {
     scale_columns(*plan.table, *plan.steps, e, n, static_cast<double>(plan.steps->per_unit), total);
   }
-  write_columns(*plan.table, plan.logarithm ? t : e, block(operand_y, plan.y_stride), n);
+  write_columns(*plan.table, plan.logarithm ? t : e, block_of(plan, cursor, operand_y, plan.y_stride, rows), n);
 }
 
 /// Scores of a drained plan's tile take one half of the buffer while those of the tile before leave the other.

@@ -31,42 +31,41 @@ struct gradient_tile {
   float* row(gradient_operand which, int r, std::int64_t start) const noexcept {
     return plan.direct ? reinterpret_cast<float*>(at(which, r, start)) : scratch + (2 * r + which) * piece;
   }
-  void fetch(gradient_operand which, int r, std::int64_t start, std::int64_t count) const noexcept {
-    plan.table->gather[static_cast<std::size_t>(plan.type[which])](at(which, r, start), plan.stride[which], count,
-                                                                   row(which, r, start));
+  row_block block(gradient_operand which, std::int64_t start) const noexcept {
+    return {at(which, 0, start), plan.type[which], plan.rows.stride[which][plan.rows.rank - 1], plan.stride[which],
+            rows};
   }
-  /// Calls work(r, start, count) for all pieces of a chunk.
+  /// Calls work(start, count) for all pieces of a chunk.
   template <class F>
   void pieces(std::int64_t chunk, bool gather, F work) const noexcept {
     const std::int64_t end = std::min((chunk + 1) * plan.split.chunk, plan.columns);
     for (std::int64_t start = chunk * plan.split.chunk; start < end; start += piece) {
       const std::int64_t count = std::min(piece, end - start);
-      for (int r = 0; gather && r < rows; ++r) {
-        fetch(gradient_dy, r, start, count);
-        fetch(gradient_y, r, start, count);
-      }
-      for (int r = 0; r < rows; ++r) work(r, start, count);
+      for (gradient_operand which : {gradient_dy, gradient_y})
+        if (gather) read_rows(*plan.table, block(which, start), count, row(which, 0, start), 2 * piece);
+      work(start, count);
     }
   }
 
   void sum_chunk(std::int64_t chunk, double* out) const noexcept {
     softmax_sum sum[widest_tile];
     for (int r = 0; r < rows; ++r) sum[r].begin(0);
-    pieces(chunk, !plan.direct, [&](int r, std::int64_t start, std::int64_t count) {
-      plan.table->row_dot(row(gradient_dy, r, start), plan.logarithm ? nullptr : row(gradient_y, r, start), count,
-                          sum[r]);
+    pieces(chunk, !plan.direct, [&](std::int64_t start, std::int64_t count) {
+      for (int r = 0; r < rows; ++r)
+        plan.table->row_dot(row(gradient_dy, r, start), plan.logarithm ? nullptr : row(gradient_y, r, start), count,
+                            sum[r]);
     });
     for (int r = 0; r < rows; ++r) out[r] = plan.table->row_total(sum[r], 0);
   }
 
   void write_chunk(std::int64_t chunk) const noexcept {
-    pieces(chunk, !plan.direct && !holds_rows(), [&](int r, std::int64_t start, std::int64_t count) {
-      float* const dx = row(plan.direct ? gradient_dx : gradient_dy, r, start);
-      plan.table->softmax_gradient[plan.logarithm](row(gradient_dy, r, start), row(gradient_y, r, start), dx, count,
-                                                   plan.scale, total[r].high, total[r].low, plan.streaming);
+    pieces(chunk, !plan.direct && !holds_rows(), [&](std::int64_t start, std::int64_t count) {
+      for (int r = 0; r < rows; ++r)
+        plan.table->softmax_gradient[plan.logarithm](row(gradient_dy, r, start), row(gradient_y, r, start),
+                                                     row(plan.direct ? gradient_dx : gradient_dy, r, start), count,
+                                                     plan.scale, total[r].high, total[r].low, plan.streaming);
       if (!plan.direct)
-        plan.table->scatter[static_cast<std::size_t>(plan.type[gradient_dx])](dx, at(gradient_dx, r, start),
-                                                                              plan.stride[gradient_dx], count);
+        write_rows(*plan.table, row(gradient_dy, 0, start), 2 * piece, block(gradient_dx, start), count);
     });
   }
 };

@@ -17,6 +17,14 @@ std::byte* row_of(const softmax_plan& plan, const nest_cursor& cursor, softmax_o
   return plan.data[which] + (cursor.offset(which) + r * step) * size_of(plan.type[which]);
 }
 
+/// `rows` of them from there on, from `column` on.
+row_block block_of(const softmax_plan& plan, const nest_cursor& cursor, softmax_operand which, std::int64_t stride,
+                   int rows, std::int64_t column = 0) noexcept {
+  const row_block rows_of{row_of(plan, cursor, which, 0), plan.type[which], plan.rows.stride[which][plan.rows.rank - 1],
+                          stride, rows};
+  return {rows_of.at(0, column), rows_of.type, rows_of.step, stride, rows};
+}
+
 constexpr double tiny_factor = 0x1p-60;  // from here on the second part, with 1 / unit = 2^-25, is normal
 
 /// What the chunks of a row add up to.

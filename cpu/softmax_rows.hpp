@@ -63,27 +63,75 @@ struct row_block {
 };
 constexpr std::int64_t columns_at_once = 64;
 
+/// Whether rows lie side by side, a column of them at a time: along another axis than the last. Each of their lines is
+/// read and written once then, for those of neighbouring columns often share a cache set.
+inline bool side_by_side_in(const row_block& x) noexcept { return x.step == 1 && x.stride != 1 && x.rows > 1; }
+
+/// n columns of rows, each of which goes to t contiguously, `step` behind the one before it.
+inline void read_rows(const kernel_table& k, const row_block& x, std::int64_t n, float* t, std::int64_t step) noexcept {
+  const auto gather = k.gather[static_cast<std::size_t>(x.type)];
+  if (!side_by_side_in(x)) {
+    for (int r = 0; r < x.rows; ++r) gather(x.at(r, 0), x.stride, n, t + r * step);
+    return;
+  }
+  if (x.type == dtype::f32 && x.rows == side_by_side)
+    return k.from_columns(reinterpret_cast<const float*>(x.data), x.stride, t, step, x.rows, n);
+  alignas(64) float buffer[side_by_side * columns_at_once];
+  for (std::int64_t i = 0; i < n; i += columns_at_once) {
+    const std::int64_t count = std::min(columns_at_once, n - i);
+    for (std::int64_t c = 0; c < count; ++c) gather(x.at(0, i + c), 1, x.rows, buffer + c * side_by_side);
+    k.from_columns(buffer, side_by_side, t + i, step, x.rows, count);
+  }
+}
+inline void write_rows(const kernel_table& k, const float* t, std::int64_t step, const row_block& y,
+                       std::int64_t n) noexcept {
+  const auto scatter = k.scatter[static_cast<std::size_t>(y.type)];
+  if (!side_by_side_in(y)) {
+    for (int r = 0; r < y.rows; ++r) scatter(t + r * step, y.at(r, 0), y.stride, n);
+    return;
+  }
+  if (y.type == dtype::f32 && y.rows == side_by_side)
+    return k.to_columns(t, step, y.rows, n, reinterpret_cast<float*>(y.data), y.stride);
+  alignas(64) float buffer[side_by_side * columns_at_once];
+  for (std::int64_t i = 0; i < n; i += columns_at_once) {
+    const std::int64_t count = std::min(columns_at_once, n - i);
+    k.to_columns(t + i, step, y.rows, count, buffer, side_by_side);
+    for (std::int64_t c = 0; c < count; ++c) scatter(buffer + c * side_by_side, y.at(0, i + c), 1, y.rows);
+  }
+}
+
 /// n columns of up to side_by_side rows, side by side.
 inline void read_columns(const kernel_table& k, const row_block& x, std::int64_t n, float* t) noexcept {
   if (x.type == dtype::f32 && (x.stride == 1 || n == 1))
-    return k.to_columns(reinterpret_cast<const float*>(x.data), x.step, x.rows, n, t);
+    return k.to_columns(reinterpret_cast<const float*>(x.data), x.step, x.rows, n, t, side_by_side);
   const auto gather = k.gather[static_cast<std::size_t>(x.type)];
+  if (side_by_side_in(x)) {
+    for (std::int64_t i = 0; i < n; ++i, t += side_by_side) {
+      gather(x.at(0, i), 1, x.rows, t);
+      std::fill(t + x.rows, t + side_by_side, t[0]);  // as to_columns does
+    }
+    return;
+  }
   alignas(64) float buffer[side_by_side * columns_at_once];
   for (std::int64_t i = 0; i < n; i += columns_at_once) {
     const std::int64_t count = std::min(columns_at_once, n - i);
     for (int r = 0; r < x.rows; ++r) gather(x.at(r, i), x.stride, count, buffer + r * columns_at_once);
-    k.to_columns(buffer, columns_at_once, x.rows, count, t + i * side_by_side);
+    k.to_columns(buffer, columns_at_once, x.rows, count, t + i * side_by_side, side_by_side);
   }
 }
 inline void write_columns(const kernel_table& k, const float* t, const row_block& y, std::int64_t n) noexcept {
   if (y.type == dtype::f32 && (y.stride == 1 || n == 1))
-    return k.from_columns(t, reinterpret_cast<float*>(y.data), y.step, y.rows, n);
+    return k.from_columns(t, side_by_side, reinterpret_cast<float*>(y.data), y.step, y.rows, n);
+  const auto scatter = k.scatter[static_cast<std::size_t>(y.type)];
+  if (side_by_side_in(y)) {
+    for (std::int64_t i = 0; i < n; ++i) scatter(t + i * side_by_side, y.at(0, i), 1, y.rows);
+    return;
+  }
   alignas(64) float buffer[side_by_side * columns_at_once];
   for (std::int64_t i = 0; i < n; i += columns_at_once) {
     const std::int64_t count = std::min(columns_at_once, n - i);
-    k.from_columns(t + i * side_by_side, buffer, columns_at_once, y.rows, count);
-    for (int r = 0; r < y.rows; ++r)
-      k.scatter[static_cast<std::size_t>(y.type)](buffer + r * columns_at_once, y.at(r, i), y.stride, count);
+    k.from_columns(t + i * side_by_side, side_by_side, buffer, columns_at_once, y.rows, count);
+    for (int r = 0; r < y.rows; ++r) scatter(buffer + r * columns_at_once, y.at(r, i), y.stride, count);
   }
 }
 

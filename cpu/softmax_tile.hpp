@@ -76,6 +76,9 @@ struct row_tile {
 
   /// Forms the scores of a piece and the largest of them.
   void fetch(std::int64_t start, std::int64_t count) noexcept {
+    const row_block in = block_of(plan, cursor, operand_x, plan.x_stride, rows, start);
+    const bool together = side_by_side_in(in);
+    if (together) read_rows(*plan.table, in, count, buffer_of(0, start), buffer_of(1, start) - buffer_of(0, start));
     for (int r = 0; r < rows; ++r) {
       row_state& row = state[r];
       if (untouched(r, start, count)) {
@@ -90,7 +93,7 @@ struct row_tile {
       float* const t = buffer + (from - start);
       const std::byte* const x = x_at(r, from);
       const bool in_place = plan.direct_input && plan.scored;
-      if (!in_place) plan.table->gather[static_cast<std::size_t>(plan.type[operand_x])](x, plan.x_stride, to - from, t);
+      if (!in_place && !together) plan.table->gather[static_cast<std::size_t>(in.type)](x, in.stride, to - from, t);
       if (plan.scored)
         score(plan, row, in_place ? reinterpret_cast<const float*>(x) : t, t, from, to);
       else
@@ -203,6 +206,9 @@ struct row_tile {
   void write(std::int64_t from, std::int64_t to) noexcept {
     pieces(from, to, [&](std::int64_t start, std::int64_t count) {
       if (!finished) finish(start, count);
+      const row_block out = block_of(plan, cursor, operand_y, plan.y_stride, rows, start);
+      if (plan.codes == nullptr && !plan.direct_output)
+        return write_rows(*plan.table, buffer_of(0, start), buffer_of(1, start) - buffer_of(0, start), out, count);
       for (int r = 0; r < rows && !plan.direct_output; ++r) scatter(buffer_of(r, start), r, start, count);
     });
     fill(from, std::min(to, begin));

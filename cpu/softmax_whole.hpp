@@ -126,7 +126,9 @@ struct whole_tile {
   /// The scores, in e, and the largest of each row. -inf stands for what a row itself does not look at. Of rows that
   /// are alike only the first one's state is known.
   void form_scores() noexcept {
-    const dtype type = plan.type[operand_x];
+    const row_block in = block_of(plan, cursor, operand_x, plan.x_stride, rows);
+    const bool copied = !plan.direct_input || !plan.scored, together = side_by_side_in(in);
+    if (together) read_rows(*plan.table, in, n, e, e_step);
     const std::int64_t mask_step = step(operand_mask) * size_of(plan.type[operand_mask]);
     for (int r = 0; r < rows; ++r) {
       row_state& row = state[own ? r : 0];
@@ -134,14 +136,10 @@ struct whole_tile {
       float* const t = e + r * e_step;
       std::fill(t, t + row.begin, no_score);
       std::fill(t + row.end, t + n, no_score);
-      const float* from = x + r * x_step + row.begin;
-      if (!plan.direct_input || !plan.scored) {
-        plan.table->gather[static_cast<std::size_t>(type)](
-            row_of(plan, cursor, operand_x, r) + row.begin * plan.x_stride * size_of(type), plan.x_stride,
-            row.end - row.begin, t + row.begin);
-        from = t + row.begin;
-      }
-      if (plan.scored) score(plan, row, from, t + row.begin, row.begin, row.end);
+      if (copied && !together)
+        plan.table->gather[static_cast<std::size_t>(in.type)](in.at(r, row.begin), in.stride, row.end - row.begin,
+                                                              t + row.begin);
+      if (plan.scored) score(plan, row, (copied ? t : x + r * x_step) + row.begin, t + row.begin, row.begin, row.end);
       max[r] = row.max;
     }
     if (!plan.scored) plan.table->max_rows(e, e_step, rows, n, nullptr, max);
@@ -216,9 +214,8 @@ struct whole_tile {
     }
     for (int r = 0; r < rows && n < plan.columns; ++r)
       plan.table->row_fill(y + r * y_step + n, plan.columns - n, rest_of_row(plan, total[r]), plan.streaming);
-    for (int r = 0; r < rows && !plan.direct_output; ++r)
-      plan.table->scatter[static_cast<std::size_t>(plan.type[operand_y])](
-          y + r * y_step, row_of(plan, cursor, operand_y, r), plan.y_stride, plan.columns);
+    if (!plan.direct_output)
+      write_rows(*plan.table, y, y_step, block_of(plan, cursor, operand_y, plan.y_stride, rows), plan.columns);
   }
 
   /// These rows leave while the next ones are computed.

@@ -139,9 +139,12 @@ struct kernel_table {
   /// The largest of bound and all scores that are not NaN; `terms` as in softmax_steps. NaN if there may be a NaN under
   /// the -inf of a mask, which only `scores` overlooks.
   float (*row_max)(const float* x, std::int64_t n, const score_terms* terms, float bound) noexcept;
-  /// Between rows that lie `stride` apart and rows side by side, of which the first `rows` count.
-  void (*to_columns)(const float* x, std::int64_t stride, int rows, std::int64_t n, float* t) noexcept;
-  void (*from_columns)(const float* t, float* y, std::int64_t stride, int rows, std::int64_t n) noexcept;
+  /// Between rows that lie `stride` apart and rows side by side, of which the first `rows` count; columns, of
+  /// side_by_side numbers each, lie `step` apart.
+  void (*to_columns)(const float* x, std::int64_t stride, int rows, std::int64_t n, float* t,
+                     std::int64_t step) noexcept;
+  void (*from_columns)(const float* t, std::int64_t step, float* y, std::int64_t stride, int rows,
+                       std::int64_t n) noexcept;
   /// The same of each row, -inf if there is none; NaN then in all of them.
   void (*max_rows)(const float* x, std::int64_t stride, int rows, std::int64_t n, const score_terms* terms,
                    float* max) noexcept;
