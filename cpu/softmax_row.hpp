@@ -82,7 +82,7 @@ void begin_loss(const softmax_plan& plan, const nest_cursor& cursor, int r, row_
   row.target = target_at(row_of(plan, cursor, operand_targets, r), plan.type[operand_targets], 0);
   row.ignored = row.target == plan.loss->ignored;
   if (row.ignored) {
-    row.end = 0;
+    row.end = 0, row.target_score = no_score;
     return;
   }
   const dtype type = plan.type[operand_x];
@@ -150,13 +150,6 @@ double loss_of(const softmax_plan& plan, const row_state& row, double log_sum) n
   return e > 0 ? loss + e * below(row.sum.scores / static_cast<double>(plan.columns)) : loss;
 }
 
-/// One score's part of the sum.
-float numerator_of(const softmax_plan& plan, float score, float shift) noexcept {
-  float numerator;
-  plan.steps->exp_scale(&score, &numerator, 1, shift, plan.steps->per_unit, 0, nullptr, false);
-  return numerator;
-}
-
 /// Whether a row without scores becomes zeros, and not NaN.
 bool zeros_without_scores(const softmax_plan& plan) noexcept {
   const bool masks = plan.form != nullptr &&
@@ -171,15 +164,20 @@ void settle_max(const softmax_plan& plan, row_state& row) noexcept {
   row.shift = row.max == no_score && (zeros || row.ignored) ? 0.0f : row.max;
 }
 
-/// The sinks' parts of the rows' sums.
-void add_sinks(const softmax_plan& plan, row_state* rows, int n) noexcept {
-  float sink[side_by_side], shift[side_by_side];
-  double numerator[side_by_side];
+/// What one score of each row adds to its sum.
+void numerators_of(const softmax_plan& plan, const row_state* rows, int n, float row_state::*score,
+                   double (&numerator)[side_by_side]) noexcept {
+  float scores[side_by_side], shift[side_by_side];
   for (int r = 0; r < side_by_side; ++r) {
     const row_state& row = rows[r < n ? r : 0];
-    sink[r] = row.sink, shift[r] = row.shift;
+    scores[r] = row.*score, shift[r] = row.shift;
   }
-  plan.steps->exp_sum_columns(sink, nullptr, 1, shift, numerator);
+  plan.steps->exp_sum_columns(scores, nullptr, 1, shift, numerator);
+}
+/// The sinks' parts of the rows' sums.
+void add_sinks(const softmax_plan& plan, row_state* rows, int n) noexcept {
+  double numerator[side_by_side];
+  numerators_of(plan, rows, n, &row_state::sink, numerator);
   for (int r = 0; r < n; ++r) rows[r].sum.exponentials += numerator[r];
 }
 
@@ -241,8 +239,7 @@ void map_line(const softmax_plan& plan, float a, float b, float* y, std::int64_t
 }
 
 /// The column of the target, where 1 is subtracted from a probability that may be all but 1: in double.
-void finish_target(const softmax_plan& plan, const row_state& row, std::byte* y) noexcept {
-  const auto numerator = static_cast<double>(numerator_of(plan, row.target_score, row.shift));
+void finish_target(const softmax_plan& plan, const row_state& row, double numerator, std::byte* y) noexcept {
   const double less = (numerator - row.sum.exponentials) / row.sum.exponentials;
   const auto v = static_cast<float>(row.gradient * (less + (plan.loss->smoothing - spread(plan))));
   plan.table->scatter[static_cast<std::size_t>(plan.type[operand_y])](&v, y, 1, 1);

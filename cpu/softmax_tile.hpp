@@ -238,8 +238,11 @@ struct row_tile {
 
   /// Once all columns are written.
   void finish_targets() noexcept {
-    for (int r = 0; r < rows && plan.loss != nullptr; ++r)
-      if (!state[r].ignored) finish_target(plan, state[r], y_at(r, state[r].target));
+    if (plan.loss == nullptr) return;
+    double numerator[side_by_side];
+    numerators_of(plan, state, rows, &row_state::target_score, numerator);
+    for (int r = 0; r < rows; ++r)
+      if (!state[r].ignored) finish_target(plan, state[r], numerator[r], y_at(r, state[r].target));
   }
 };
 

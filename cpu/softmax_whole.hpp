@@ -129,10 +129,11 @@ struct whole_tile {
     const row_block in = block_of(plan, cursor, operand_x, plan.x_stride, rows);
     const bool copied = !plan.direct_input || !plan.scored, together = side_by_side_in(in);
     if (together) read_rows(*plan.table, in, n, e, e_step);
-    const std::int64_t mask_step = step(operand_mask) * size_of(plan.type[operand_mask]);
+    const std::int64_t mask_step =
+        plan.data[operand_mask] != nullptr ? step(operand_mask) * size_of(plan.type[operand_mask]) : 0;
     for (int r = 0; r < rows; ++r) {
       row_state& row = state[own ? r : 0];
-      if (r > 0 && plan.alike) row.max = no_score, row.mask += row.mask != nullptr ? mask_step : 0;
+      if (r > 0 && plan.alike) row.max = no_score, row.mask += mask_step;
       float* const t = e + r * e_step;
       std::fill(t, t + row.begin, no_score);
       std::fill(t + row.end, t + n, no_score);
