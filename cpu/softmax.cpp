@@ -58,7 +58,7 @@ void run_rows(const void* argument, std::int64_t begin, std::int64_t end) noexce
   float* const scratch = room + (away + page / 2) % page;
   float* waiting = scratch;
   // A longer row waits where the last one will be in the end.
-  if (plan.drained && plan.columns > scratch_floats)
+  if (plan.staged && plan.columns > scratch_floats)
     waiting = reinterpret_cast<float*>(row_of(plan, nest_cursor(plan.rows, end - 1), operand_y, 0));
   row_state state[side_by_side];
   score_terms terms[side_by_side] = {};
@@ -67,9 +67,9 @@ void run_rows(const void* argument, std::int64_t begin, std::int64_t end) noexce
   for_tiles(plan, begin, end, [&](const nest_cursor& cursor, int rows) {
     if (plan.narrow)
       narrow_rows(plan, cursor, rows);
-    else if (plan.formed)
+    else if (plan.formed && plan.drained)
       whole_rows(plan, cursor, rows, free_half(scratch, before), before, state, terms);
-    else if (plan.direct)
+    else if (plan.direct || plan.formed)
       whole_rows(plan, cursor, rows, waiting, before, state, terms);
     else
       run_alone<row_tile>(plan, cursor, rows, scratch);
@@ -107,7 +107,8 @@ softmax_plan plan_softmax(const kernel_table& table, softmax_pass pass, bool log
   plan.resting_columns = cache / 4 / size_of(dtype::f32);
   const bool large = !plan.narrow && plan.direct_input && plan.direct_output && x.data != y.data &&
                      rows * plan.columns > cache / size_of(y.type);
-  const bool whole = plan.direct_output && (large ? plan.columns <= scratch_floats : true);
+  const bool whole = plan.direct_output &&
+                     (!large || plan.columns <= scratch_floats || (!logarithm && plan.rests_in_cache(plan.columns)));
   plan.formed = !plan.direct && pass == softmax_pass::all && loss == nullptr && codes == nullptr && plan.columns > 0 &&
                 (whole || plan.tile * plan.columns <= scratch_floats) &&
                 (form == nullptr || ((form->window <= 0 || plan.columns < least_causal_columns) &&
@@ -121,7 +122,7 @@ softmax_plan plan_softmax(const kernel_table& table, softmax_pass pass, bool log
   plan.drained = large && alone && plan.rests_in_cache(plan.columns) && plan.columns % drained_columns == 0 &&
                  rows_begin_lines(plan);
   plan.staged = large && !logarithm && pass == softmax_pass::all && loss == nullptr &&
-                (plan.columns <= scratch_floats || plan.drained);
+                (plan.columns <= scratch_floats || plan.drained || plan.formed);
   plan.streaming = large && (logarithm || plan.staged || !plan.rests_in_cache(plan.columns));
   // Few rows at a time: while one is computed, the one before is on its way out.
   if (form != nullptr && form->causal && plan.direct)
