@@ -159,8 +159,8 @@ struct softmax_plan : softmax_call {
   int tile;                          ///< rows that are worked on together
   bool narrow;                       ///< side by side
   bool direct_input, direct_output;  ///< contiguous f32
-  bool direct;                       ///< both, plain or in a form whose scores need no buffer
-  bool formed;  ///< both, in another form: scores are put in y or, if that is in memory, in scratch
+  bool direct;                       ///< both, plain or in a form whose scores are formed anew each time
+  bool formed;  ///< scores are put in y if that is contiguous f32 in a cache, else in a buffer, of whole rows
   bool alike;   ///< of a form that asks nothing of a row but y, and tells it nothing but a mask
   bool streaming;
   bool staged;   ///< exponentials wait in scratch for their factor, and y is streamed
