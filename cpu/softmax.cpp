@@ -18,9 +18,11 @@ bool costs_little(const softmax_plan& plan) noexcept {
   const softmax_form& form = *plan.form;
   const bool mask =
       plan.data[operand_mask] == nullptr || (plan.type[operand_mask] == dtype::f32 && plan.mask_stride == 1);
-  return plan.pass == softmax_pass::all && plan.loss == nullptr && mask && form.softcap == 0 &&
-         plan.data[operand_slopes] == nullptr && std::fabs(form.output_scale) > least_direct_scale &&
-         (form.causal ? form.window <= 0 && plan.columns >= least_causal_columns : plan.columns > 0);
+  if (!mask || form.softcap != 0 || plan.data[operand_slopes] != nullptr || plan.columns == 0) return false;
+  if (plan.pass == softmax_pass::partial)  // for scores that have to be formed after all there is no place
+    return !form.causal && plan.data[operand_mask] == nullptr && !smoothed(plan);
+  return plan.pass == softmax_pass::all && plan.loss == nullptr && std::fabs(form.output_scale) > least_direct_scale &&
+         (!form.causal || (form.window <= 0 && plan.columns >= least_causal_columns));
 }
 
 /// Plain rows of few columns, side by side.
@@ -107,13 +109,14 @@ softmax_plan plan_softmax(const kernel_table& table, softmax_pass pass, bool log
   plan.resting_columns = cache / 4 / size_of(dtype::f32);
   const bool large = !plan.narrow && plan.direct_input && plan.direct_output && x.data != y.data &&
                      rows * plan.columns > cache / size_of(y.type);
-  const bool whole = plan.direct_output &&
+  const bool all = pass == softmax_pass::all && loss == nullptr && codes == nullptr;
+  const bool whole = all && plan.direct_output &&
                      (!large || plan.columns <= scratch_floats || (!logarithm && plan.rests_in_cache(plan.columns)));
-  plan.formed = !plan.direct && pass == softmax_pass::all && loss == nullptr && codes == nullptr && plan.columns > 0 &&
+  plan.formed = !plan.direct && (all || (pass == softmax_pass::partial && !smoothed(plan))) && plan.columns > 0 &&
                 (whole || plan.tile * plan.columns <= scratch_floats) &&
                 (form == nullptr || ((form->window <= 0 || plan.columns < least_causal_columns) &&
                                      std::fabs(form->output_scale) > least_direct_scale));
-  plan.alike = (plan.direct || plan.formed) && form != nullptr && !form->causal &&
+  plan.alike = (plan.direct || plan.formed) && all && form != nullptr && !form->causal &&
                plan.data[operand_row_scale] == nullptr && plan.data[operand_slopes] == nullptr &&
                plan.data[operand_sinks] == nullptr && plan.data[operand_max] == nullptr &&
                plan.data[operand_sum] == nullptr && plan.data[operand_lse] == nullptr;

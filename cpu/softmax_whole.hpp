@@ -87,9 +87,10 @@ struct whole_tile {
     x_step = step(operand_x), y_step = step(operand_y);
     // What comes from memory is asked for early; so is what follows few and short rows, for which the L1 cache has
     // room.
-    next = plan.direct_input && (plan.streaming || rows * plan.columns <= 2048) ? x + rows * x_step : x;
-    keep = plan.staged || (!plan.logarithm && plan.rests_in_cache(plan.columns));
-    const bool in_scratch = plan.staged || (plan.formed && (plan.streaming || !plan.direct_output));
+    const bool partial = plan.pass == softmax_pass::partial;
+    next = plan.direct_input && (plan.streaming || partial || rows * plan.columns <= 2048) ? x + rows * x_step : x;
+    keep = plan.staged || (!plan.logarithm && !partial && plan.rests_in_cache(plan.columns));
+    const bool in_scratch = plan.staged || (plan.formed && (plan.streaming || partial || !plan.direct_output));
     e = in_scratch ? scratch : y;
     e_step = in_scratch ? plan.columns : y_step;
     n = plan.columns;
@@ -167,9 +168,9 @@ struct whole_tile {
     if (plan.alike && zeros_without_scores(plan))
       for (int r = 0; r < rows; ++r) max[r] = max[r] == no_score ? 0.0f : max[r];
     for (int r = 0; r < rows && own; ++r) {
-      state[r].max = max[r];
+      state[r].max = state[r].ignored ? no_score : max[r];
       settle_max(plan, state[r]);
-      max[r] = state[r].shift;
+      if (!state[r].ignored) max[r] = state[r].shift;
     }
   }
 
@@ -189,7 +190,7 @@ struct whole_tile {
           sum_whole_row(plan, x, keep ? e : nullptr, next, n, max[0], scored != nullptr ? &moving : nullptr, before);
     }
     if (!own) return;
-    for (int r = 0; r < rows; ++r) state[r].sum.exponentials = total[r];
+    for (int r = 0; r < rows; ++r) state[r].sum.exponentials = state[r].ignored ? 0 : total[r];
     settle_sums(plan, cursor, state, rows);
     for (int r = 0; r < rows; ++r) total[r] = state[r].sum.exponentials;
   }
@@ -238,6 +239,7 @@ void whole_rows(const softmax_plan& plan, const nest_cursor& cursor, int rows, f
   tile.begin();
   tile.find_max();
   tile.sum();
+  if (plan.pass == softmax_pass::partial) return;
   tile.finish();
 }
 
