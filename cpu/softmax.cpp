@@ -69,6 +69,8 @@ void run_rows(const void* argument, std::int64_t begin, std::int64_t end) noexce
   for_tiles(plan, begin, end, [&](const nest_cursor& cursor, int rows) {
     if (plan.narrow)
       narrow_rows(plan, cursor, rows);
+    else if ((plan.direct || plan.formed) && plan.loss != nullptr)
+      loss_rows(plan, cursor, rows, scratch, before, state, terms);
     else if (plan.formed && plan.drained)
       whole_rows(plan, cursor, rows, free_half(scratch, before), before, state, terms);
     else if (plan.direct || plan.formed)

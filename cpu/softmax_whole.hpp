@@ -168,9 +168,9 @@ struct whole_tile {
     if (plan.alike && zeros_without_scores(plan))
       for (int r = 0; r < rows; ++r) max[r] = max[r] == no_score ? 0.0f : max[r];
     for (int r = 0; r < rows && own; ++r) {
-      state[r].max = state[r].ignored ? no_score : max[r];
+      state[r].max = max[r];
       settle_max(plan, state[r]);
-      if (!state[r].ignored) max[r] = state[r].shift;
+      max[r] = state[r].shift;
     }
   }
 
@@ -190,7 +190,7 @@ struct whole_tile {
           sum_whole_row(plan, x, keep ? e : nullptr, next, n, max[0], scored != nullptr ? &moving : nullptr, before);
     }
     if (!own) return;
-    for (int r = 0; r < rows; ++r) state[r].sum.exponentials = state[r].ignored ? 0 : total[r];
+    for (int r = 0; r < rows; ++r) state[r].sum.exponentials = total[r];
     settle_sums(plan, cursor, state, rows);
     for (int r = 0; r < rows; ++r) total[r] = state[r].sum.exponentials;
   }
@@ -239,8 +239,21 @@ void whole_rows(const softmax_plan& plan, const nest_cursor& cursor, int rows, f
   tile.begin();
   tile.find_max();
   tile.sum();
-  if (plan.pass == softmax_pass::partial) return;
-  tile.finish();
+  if (plan.pass != softmax_pass::partial) tile.finish();
+}
+
+/// Rows with a loss: those that are ignored, which are not read, apart from the others.
+void loss_rows(const softmax_plan& plan, nest_cursor cursor, int rows, float* scratch, outgoing_rows& before,
+               row_state* state, score_terms* terms) noexcept {
+  const auto ignored = [&](int r) {
+    return target_at(row_of(plan, cursor, operand_targets, r), plan.type[operand_targets], 0) == plan.loss->ignored;
+  };
+  for (int n; rows > 0; rows -= n) {
+    n = 1;
+    while (n < rows && ignored(n) == ignored(0)) ++n;
+    whole_rows(plan, cursor, n, scratch, before, state, terms);
+    cursor.advance(n);
+  }
 }
 
 }  // namespace

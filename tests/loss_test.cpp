@@ -4,6 +4,7 @@
 #include <cmath>
 #include <random>
 
+#include "fenced.hpp"
 #include "harness.hpp"
 #include "pools.hpp"
 #include "reference.hpp"
@@ -503,6 +504,36 @@ TEST(cross_entropy, ignored_rows_are_not_read_and_special_values_show) {
   EXPECT_TRUE(std::isnan(loss[1]) && std::isnan(loss[2]));
   EXPECT_EQ(loss[3], inf);
   EXPECT_EQ(loss[4], 0);
+}
+
+TEST(cross_entropy, an_ignored_row_may_lie_in_forbidden_memory) {
+  const auto page = static_cast<std::int64_t>(sysconf(_SC_PAGESIZE));
+  for (dtype t : {dtype::f32, dtype::bf16}) {
+    constexpr std::int64_t rows = 20;
+    const std::int64_t size = t == dtype::f32 ? 4 : 2, step[] = {page / size, 1}, one_each[] = {rows, 1};
+    const fenced x(static_cast<std::size_t>(rows * page)), dx(static_cast<std::size_t>(rows * page));
+    std::vector<std::int32_t> targets(rows, 1);
+    for (std::int64_t r : {2, 3, 17}) {
+      targets[static_cast<std::size_t>(r)] = -100;
+      ASSERT_EQ(mprotect(x.first() + r * page, static_cast<std::size_t>(page), PROT_NONE), 0);
+    }
+    for (std::int64_t n : {5, 64, 100, 1000})
+      for (float smoothing : {0.0f, 0.5f}) {
+        std::vector<float> loss(rows, 7), dloss(rows, 1);
+        const std::int64_t shape[] = {rows, n};
+        const cross_entropy_form form{.label_smoothing = smoothing};
+        const const_view in(x.first(), t, shape, step), indices(targets.data(), dtype::i32, one_each);
+        ASSERT_TRUE(cross_entropy(in, indices, view(loss.data(), dtype::f32, one_each), 1, form).ok());
+        for (std::size_t r = 0; r < loss.size(); ++r)
+          if (targets[r] < 0)
+            EXPECT_EQ(loss[r], 0);
+          else
+            EXPECT_FLOAT_EQ(loss[r], std::log(static_cast<float>(n)));  // all logits are 0
+        ASSERT_TRUE(cross_entropy_gradient(const_view(dloss.data(), dtype::f32, one_each), in, indices,
+                                           view(dx.first(), t, shape, step), 1, form)
+                        .ok());
+      }
+  }
 }
 
 TEST(cross_entropy, bad_calls_are_refused_before_anything_is_written) {
