@@ -114,10 +114,11 @@ softmax_plan plan_softmax(const kernel_table& table, softmax_pass pass, bool log
   const bool all = pass == softmax_pass::all && loss == nullptr && codes == nullptr;
   const bool whole = all && plan.direct_output &&
                      (!large || plan.columns <= scratch_floats || (!logarithm && plan.rests_in_cache(plan.columns)));
-  plan.formed = !plan.direct && (all || (pass == softmax_pass::partial && !smoothed(plan))) && plan.columns > 0 &&
-                (whole || plan.tile * plan.columns <= scratch_floats) &&
-                (form == nullptr || ((form->window <= 0 || plan.columns < least_causal_columns) &&
-                                     std::fabs(form->output_scale) > least_direct_scale));
+  plan.formed =
+      !plan.direct && (all || (pass == softmax_pass::partial && !smoothed(plan))) && plan.columns > 0 &&
+      (whole ? plan.tile == 1 || plan.columns <= direct_columns : plan.tile * plan.columns <= scratch_floats) &&
+      (form == nullptr || ((form->window <= 0 || plan.columns < least_causal_columns) &&
+                           std::fabs(form->output_scale) > least_direct_scale));
   plan.alike = (plan.direct || plan.formed) && all && form != nullptr && !form->causal &&
                plan.data[operand_row_scale] == nullptr && plan.data[operand_slopes] == nullptr &&
                plan.data[operand_sinks] == nullptr && plan.data[operand_max] == nullptr &&

@@ -158,29 +158,50 @@ TEST(softmax_form, short_causal_rows_together) {
     for (const sigmax::accuracy tier : tiers)
       for (std::int64_t n : {40, 64, 65, 100, 200, 511, 600})
         for (std::int64_t window : {0, 20})
-          for (std::int64_t offset : {-40, 0}) {
-            const std::int64_t shape[] = {queries, n};
-            std::vector<float> x = random_tensor(n, false, 3, 8).data, y(static_cast<std::size_t>(queries * n)),
-                               expected(y);
-            while (x.size() < y.size()) x.insert(x.end(), x.begin(), x.begin() + n);
-            x.resize(y.size());
-            x[static_cast<std::size_t>(3 * n + 2)] = NAN;
-            std::vector<float> scores = x;
-            for (std::int64_t q = 0; q < queries; ++q)
-              for (std::int64_t k = 0; k < n; ++k)
-                if (k > q + offset || (window > 0 && k <= q + offset - window))
-                  scores[static_cast<std::size_t>(q * n + k)] = -inf;
-            softmax_form form{.causal = true, .offset = offset, .window = window};
-            const const_view in(x.data(), dtype::f32, shape), formed(scores.data(), dtype::f32, shape);
-            ASSERT_TRUE(softmax_fused(in, view(y.data(), dtype::f32, shape), 1, form, on(row, tier)).ok());
-            ASSERT_TRUE(softmax(formed, view(expected.data(), dtype::f32, shape), 1, on(row, tier)).ok());
-            for (std::int64_t q = 0; q < queries; ++q)
-              if (q + offset < 0 || (window > 0 && q + offset - window >= n - 1))  // without a score
-                std::fill_n(expected.begin() + q * n, n, 0.0f);
-            for (std::size_t i = 0; i < y.size(); ++i)
-              ASSERT_TRUE(same_bits(y[i], expected[i]))
-                  << row.name << ", " << n << ", at " << i << ": " << y[i] << ", not " << expected[i];
-          }
+          for (std::int64_t offset : {-40, 0})
+            for (bool logarithm : {false, true}) {
+              const std::int64_t shape[] = {queries, n};
+              std::vector<float> x = random_tensor(n, false, 3, 8).data, y(static_cast<std::size_t>(queries * n)),
+                                 expected(y);
+              while (x.size() < y.size()) x.insert(x.end(), x.begin(), x.begin() + n);
+              x.resize(y.size());
+              // Next to a dominating maximum the logarithm of the sum shows in which order it was added up.
+              for (std::size_t k = 0; k < x.size(); ++k) x[k] = k % static_cast<std::size_t>(n) == 1 ? 9 : x[k] - 9;
+              x[static_cast<std::size_t>(3 * n + 2)] = NAN;
+              std::vector<float> scores = x;
+              for (std::int64_t q = 0; q < queries; ++q)
+                for (std::int64_t k = 0; k < n; ++k)
+                  if (k > q + offset || (window > 0 && k <= q + offset - window))
+                    scores[static_cast<std::size_t>(q * n + k)] = -inf;
+              softmax_form form{.logarithm = logarithm, .causal = true, .offset = offset, .window = window};
+              const const_view in(x.data(), dtype::f32, shape), formed(scores.data(), dtype::f32, shape);
+              ASSERT_TRUE(softmax_fused(in, view(y.data(), dtype::f32, shape), 1, form, on(row, tier)).ok());
+              const view plain(expected.data(), dtype::f32, shape);
+              ASSERT_TRUE((logarithm ? log_softmax : softmax)(formed, plain, 1, on(row, tier)).ok());
+              for (std::int64_t q = 0; q < queries; ++q)
+                if (q + offset < 0 || (window > 0 && q + offset - window >= n - 1))  // without a score
+                  std::fill_n(expected.begin() + q * n, n, logarithm ? -inf : 0.0f);
+              for (std::size_t i = 0; i < y.size(); ++i)
+                ASSERT_TRUE(same_bits(y[i], expected[i]))
+                    << row.name << ", " << n << ", at " << i << ": " << y[i] << ", not " << expected[i];
+            }
+}
+
+TEST(softmax_form, long_rows_with_strides_have_the_bits_of_contiguous_ones) {
+  for (const isa_info& row : usable_isas())
+    for (const sigmax::accuracy tier : tiers)
+      for (std::int64_t n : {5000, 20000, 70000}) {
+        const std::int64_t shape[] = {3, n}, every_other[] = {2 * n, 2};
+        const auto count = static_cast<std::size_t>(3 * n);
+        std::vector<float> x = random_tensor(n, false, 3, 8).data, apart(2 * count), y(count), expected(count);
+        x.resize(count);
+        for (std::size_t i = 0; i < count; ++i)
+          apart[2 * i] = x[i] = i % static_cast<std::size_t>(n) == 1 ? 9 : x[i] - 15;
+        const const_view strided(apart.data(), dtype::f32, shape, every_other), dense(x.data(), dtype::f32, shape);
+        ASSERT_TRUE(log_softmax(strided, view(y.data(), dtype::f32, shape), 1, on(row, tier)).ok());
+        ASSERT_TRUE(log_softmax(dense, view(expected.data(), dtype::f32, shape), 1, on(row, tier)).ok());
+        for (std::size_t i = 0; i < count; ++i) ASSERT_TRUE(same_bits(y[i], expected[i])) << row.name << ", " << n;
+      }
 }
 
 TEST(softmax_form, softmin_and_temperature) {
