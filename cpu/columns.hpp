@@ -93,7 +93,7 @@ struct row_numerators {
   alignas(64) float terms[5][side_by_side];
   bool offset = false;
 
-  SIGMAX_FN row_numerators(const float* max, int rows) {
+  __attribute__((noinline)) row_numerators(const float* max, int rows) {
     alignas(64) float m[side_by_side];
     for (int r = 0; r < side_by_side; ++r) m[r] = max[r < rows ? r : 0];
     for (int v = 0; v < side_by_side; v += lanes) {
@@ -126,7 +126,7 @@ template <class Score, class F>
 SIGMAX_FN void exp_short(const float* x, float* y, std::int64_t n, float max, Score score, F numerator_of,
                          float* lane) {
   constexpr int used = F::together ? softmax_lanes : softmax_turn;
-#pragma GCC unroll 16
+#pragma GCC unroll 4
   for (int at = 0; at < softmax_turn; at += lanes) {
     const std::int64_t count = n - at;
     vec e(0.0f);
@@ -143,6 +143,17 @@ SIGMAX_FN void exp_short(const float* x, float* y, std::int64_t n, float max, Sc
     }
     if (at >= used) e = vec::load_aligned(lane + at - used) + e;
     e.store_aligned(lane + at % used);
+  }
+}
+
+/// lanes_total of rows whose lanes are `step` floats apart, times `factor`.
+template <int used>
+__attribute__((noinline)) void rows_total(const float* high, const float* low, std::size_t step, int rows, float start,
+                                          float factor, double* total) noexcept {
+  for (int r = 0; r < rows; ++r) {
+    total[r] = lanes_total<used>(high, low, start) * static_cast<double>(factor);
+    high += step;
+    if (low != nullptr) low += step;
   }
 }
 
@@ -183,10 +194,11 @@ __attribute__((noinline)) void exp_sum_rows_of(const float* x, std::int64_t x_st
     sums(std::true_type{});
   else
     sums(std::false_type{});
-  for (int r = 0; r < rows; ++r)
-    total[r] = (is_short ? lanes_total<used>(lane[r], nullptr, 0)
-                         : lanes_total<softmax_lanes>(sum[r].high, sum[r].low, start)) *
-               static_cast<double>(1 / unit);
+  if (is_short)
+    rows_total<used>(lane[0], nullptr, softmax_turn, rows, 0, 1 / unit, total);
+  else
+    rows_total<softmax_lanes>(sum[0].high, sum[0].low, sizeof(softmax_sum) / sizeof(float), rows, start, 1 / unit,
+                              total);
 }
 
 template <accuracy tier>

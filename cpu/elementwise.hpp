@@ -16,25 +16,42 @@ namespace {
 /// How far ahead of the loads a streaming loop asks for its input, in bytes. See cpu/README.md.
 inline constexpr std::size_t prefetch_distance = 4096;
 
-/// With `streaming`, finish_streaming() is the caller's: a fence for each of many short rows would take most of the
-/// time.
-template <bool streaming, class T, class F>
-SIGMAX_FN void map(const T* x, T* y, std::int64_t n, F f) {
-  std::int64_t i = 0;
-  if constexpr (streaming) {
-    for (const std::int64_t head = elements_to_alignment(y, n); i < head;) {
-      std::int64_t count = head - i < pair_size - 1 ? head - i : pair_size - 1;
-      store_partial(y + i, f(i, load_partial(x + i, count), count), count);
-      i += count;
-    }
+template <class T>
+SIGMAX_FN void prefetch(const T* p, std::int64_t count) {
+  for (std::int64_t i = 0; i < count; i += 64 / static_cast<std::int64_t>(sizeof(T)))
+    __builtin_prefetch(reinterpret_cast<const std::byte*>(p + i) + prefetch_distance);
+}
+template <class T>
+SIGMAX_FN void store(T* p, pair v, bool streamed) {
+  if (streamed)
+    store<true>(p, v);
+  else
+    store<false>(p, v);
+}
+
+template <bool streamed, class T, class F>
+SIGMAX_FN std::int64_t map_pairs(const T* x, T* y, std::int64_t i, std::int64_t end, F f) {
+  for (; i + pair_size <= end; i += pair_size) {
+    if constexpr (streamed) prefetch(x + i, pair_size);
+    store<streamed>(y + i, f(i, load(x + i), std::int64_t{pair_size}));
   }
-  for (; i + pair_size <= n; i += pair_size) {
-    if constexpr (streaming) {
-      for (std::size_t line = 0; line < pair_size * sizeof(T); line += 64)
-        __builtin_prefetch(reinterpret_cast<const std::byte*>(x + i) + prefetch_distance + line);
-    }
-    store<streaming>(y + i, f(i, load(x + i), std::int64_t{pair_size}));
+  return i;
+}
+/// y[i] = f(x[i]), as f(i, a pair from there on, how many of it count). `streaming`, where x is not y, begins with
+/// whole pairs up to where y is aligned and goes on from there: what both write they write alike. So the code of f is
+/// there three times, not five. finish_streaming() is the caller's: a fence for each of many short rows would take most
+/// of the time.
+template <class T, class F>
+SIGMAX_FN void map(const T* x, T* y, std::int64_t n, bool streaming, F f) {
+  std::int64_t aligned = 0, before = n;
+  if (streaming) {
+    aligned = elements_to_alignment(y, n);
+    before = (aligned + pair_size - 1) / pair_size * pair_size;
+    streaming = x != y && before <= n;
+    if (!streaming) before = n;
   }
+  std::int64_t i = map_pairs<false>(x, y, 0, before, f);
+  if (streaming) i = map_pairs<true>(x, y, aligned, n, f);
   if (i < n) store_partial(y + i, f(i, load_partial(x + i, n - i), n - i), n - i);
 }
 
@@ -107,34 +124,27 @@ SIGMAX_FN pair evaluate(const Op& op, Pairs... x) {
   }
 }
 
-template <class T, class F>
-SIGMAX_FN void map_all(const T* x, T* y, std::int64_t n, bool streaming, F f) {
-  if (streaming) {
-    map<true>(x, y, n, f);
-    finish_streaming();
-  } else {
-    map<false>(x, y, n, f);
-  }
-}
-
 template <class Op, class T, bool once_more, accuracy tier>
 void forward(const void* x, void* y, std::int64_t n, const parameters& p, bool streaming) noexcept {
   const Op op = make<Op>(p);
-  auto f = [op](std::int64_t, pair v, std::int64_t) __attribute__((always_inline)) {
-    return evaluate<T, once_more, tier>(op, v);
-  };
-  map_all(static_cast<const T*>(x), static_cast<T*>(y), n, streaming, f);
+  map(
+      static_cast<const T*>(x), static_cast<T*>(y), n,
+      streaming, [op](std::int64_t, pair v, std::int64_t) __attribute__((always_inline)) {
+        return evaluate<T, once_more, tier>(op, v);
+      });
+  if (streaming) finish_streaming();
 }
 
 template <class Op>
 void gradient(const float* dy, const float* x, float* dx, std::int64_t n, const parameters& p,
               bool streaming) noexcept {
   const Op op = make<Op>(p);
-  auto f = [ op, dy ](std::int64_t i, pair v, std::int64_t count) __attribute__((always_inline)) {
-    pair g = count == pair_size ? load(dy + i) : load_partial(dy + i, count);
-    return pair{g.first * op.derivative(v.first), g.second * op.derivative(v.second)};
-  };
-  map_all(x, dx, n, streaming, f);
+  map(
+      x, dx, n, streaming, [ op, dy ](std::int64_t i, pair v, std::int64_t count) __attribute__((always_inline)) {
+        const pair g = count == pair_size ? load(dy + i) : load_partial(dy + i, count);
+        return pair{g.first * op.derivative(v.first), g.second * op.derivative(v.second)};
+      });
+  if (streaming) finish_streaming();
 }
 
 /// f16 to f32 or back by instructions. Not for bf16, whose pairs are out of order.

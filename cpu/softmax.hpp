@@ -84,35 +84,34 @@ SIGMAX_FN void exp_sum(const float* x, float* y, const float* next, std::int64_t
   sum_row<true, F::together>(n, sum, begin, value);
 }
 
-/// The last step of a row's elements: of logarithms or of numerators.
+/// Streams out row r, a pair at a time: the last step of its logarithms or of its numerators. One loop with a branch
+/// that is the same every turn: with a loop for each the code of the sums would be there once more.
 template <accuracy tier, class Score>
-struct last_shift {
-  Score score;
-  shifted<tier> shift;
-  SIGMAX_FN last_shift(const outgoing_rows& rows, int r, Score s)
-      : score(s), shift(vec(rows.max[r]), vec(rows.high[r]), vec(rows.low[r])) {}
-  SIGMAX_FN pair operator()(pair v, std::int64_t i) const {
-    v = score(v, i, pair_size);
-    return {shift(v.first), shift(v.second)};
-  }
-};
-template <accuracy tier>
-struct last_scale {
-  vec high, low;
-  SIGMAX_FN last_scale(const outgoing_rows& rows, int r) : high(rows.high[r]), low(rows.low[r]) {}
-  SIGMAX_FN pair operator()(pair v, std::int64_t) const {
-    return {scaled<tier>(v.first, high, low), scaled<tier>(v.second, high, low)};
-  }
-};
-/// Streams out row r, a pair at a time.
-template <class Step>
 struct drain_row {
   const float* from;
   float* y;
-  Step step;
-  SIGMAX_FN drain_row(const outgoing_rows& rows, int r, Step last)
-      : from(rows.from + r * rows.from_stride), y(rows.y + r * rows.y_stride), step(last) {}
-  SIGMAX_FN void operator()(std::int64_t i) const { store<true>(y + i, step(load(from + i), i)); }
+  bool logarithm;
+  Score score;
+  vec high, low;
+  shifted<tier> shift;
+  SIGMAX_FN drain_row(const outgoing_rows& rows, int r)
+      : from(rows.from + r * rows.from_stride),
+        y(rows.y + r * rows.y_stride),
+        logarithm(rows.logarithm),
+        score(score_of<Score>(rows.terms, r)),
+        high(rows.high[r]),
+        low(rows.low[r]),
+        shift(vec(rows.max[r]), high, low) {}
+  SIGMAX_FN void operator()(std::int64_t i) const {
+    pair v = load(from + i);
+    if (logarithm) {
+      v = score(v, i, pair_size);
+      v = {shift(v.first), shift(v.second)};
+    } else {
+      v = {scaled<tier>(v.first, high, low), scaled<tier>(v.second, high, low)};
+    }
+    store<true>(y + i, v);
+  }
 };
 struct no_drain {
   SIGMAX_FN void operator()(std::int64_t) const {}
@@ -121,8 +120,7 @@ struct no_drain {
 template <accuracy tier, class Score, class F>
 SIGMAX_FN void with_drain(const outgoing_rows* before, int r, Score, F loop) {
   if (before == nullptr || r >= before->rows) return loop(no_drain{});
-  if (!before->logarithm) return loop(drain_row(*before, r, last_scale<tier>(*before, r)));
-  loop(drain_row(*before, r, last_shift<tier, Score>(*before, r, score_of<Score>(before->terms, r))));
+  loop(drain_row<tier, Score>(*before, r));
 }
 
 /// exp_sum while row r of `before` is drained; before it, where both at once are not worth a loop of their own.
@@ -160,14 +158,6 @@ void row_exp_sum(const float* x, float* y, const float* next, std::int64_t n, fl
       });
 }
 
-template <class F>
-SIGMAX_FN void map_row(const float* x, float* y, std::int64_t n, bool streaming, F f) {
-  if (streaming)
-    map<true>(x, y, n, f);
-  else
-    map<false>(x, y, n, f);
-}
-
 void row_fill(float* y, std::int64_t n, float v, bool streaming) noexcept {
   std::int64_t i = 0;
   if (streaming) {
@@ -183,7 +173,7 @@ template <accuracy tier>
 void rows_scale(const float* x, std::int64_t x_stride, float* y, std::int64_t y_stride, int rows, std::int64_t n,
                 const float* high, const float* low, bool streaming) noexcept {
   for (int r = 0; r < rows; ++r)
-    map_row(
+    map(
         x + r * x_stride, y + r * y_stride, n, streaming,
         [ h = vec(high[r]), l = vec(low[r]) ](std::int64_t, pair v, std::int64_t) __attribute__((always_inline)) {
           return pair{scaled<tier>(v.first, h, l), scaled<tier>(v.second, h, l)};
@@ -202,7 +192,7 @@ void row_exp_scale(const float* x, float* y, std::int64_t n, float max, float hi
       terms, [&](auto score) __attribute__((always_inline)) {
         with_numerator<tier>(
             max, [&](auto e) __attribute__((always_inline)) {
-              map_row(
+              map(
                   x, y, n, streaming, [=](std::int64_t i, pair v, std::int64_t count) __attribute__((always_inline)) {
                     v = score(v, i, count);
                     if (count < pair_size) v = padded(v, count, m);
@@ -221,7 +211,7 @@ void rows_shift(const float* x, std::int64_t x_stride, float* y, std::int64_t y_
         for (int r = 0; r < rows; ++r) {
           const auto score = score_of<decltype(kind)>(terms, r);
           const shifted<tier> f{vec(max[r]), vec(high[r]), vec(low[r])};
-          map_row(
+          map(
               x + r * x_stride, y + r * y_stride, n,
               streaming, [=](std::int64_t i, pair v, std::int64_t count) __attribute__((always_inline)) {
                 v = score(v, i, count);
@@ -255,7 +245,7 @@ void row_gradient(const float* dy, const float* y, float* dx, std::int64_t n, fl
       return s * v * minus_parts(g, h, l);
     }
   };
-  map_row(
+  map(
       y, dx, n, streaming, [=](std::int64_t i, pair v, std::int64_t count) __attribute__((always_inline)) {
         const pair g = count == pair_size ? load(dy + i) : load_partial(dy + i, count);
         return pair{one(g.first, v.first), one(g.second, v.second)};

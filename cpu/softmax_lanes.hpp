@@ -62,31 +62,30 @@ SIGMAX_FN void sum_row(std::int64_t n, softmax_sum& sum, const float* begin, F v
     for (int l = 0; l < softmax_lanes && start + l < end; l += pair_size) {
       lane_pair t = start == 0 && begin != nullptr ? lane_pair(vec(*begin)) : lane_pair(sum, l);
       const auto add = [&](pair v) __attribute__((always_inline)) { t.template take<started>(v); };
-      pair a, b;
-      const auto take_a = [&](pair v) __attribute__((always_inline)) { a = v; };
-      const auto take_b = [&](pair v) __attribute__((always_inline)) { b = v; };
       std::int64_t i = start + l;
-      for (; i + softmax_lanes + pair_size <= end; i += softmax_turn) {
-        if constexpr (together) {
-          value(i, pair_count, take_a);
-          value(i + softmax_lanes, pair_count, take_b);
+      if constexpr (together) {
+        for (; i + softmax_lanes + pair_size <= end; i += softmax_turn) {
+          pair a, b;
+          value(
+              i, pair_count, [&](pair v) __attribute__((always_inline)) { a = v; });
+          value(
+              i + softmax_lanes, pair_count, [&](pair v) __attribute__((always_inline)) { b = v; });
           add({a.first + b.first, a.second + b.second});
-        } else {
+        }
+        if (i < end) {
+          pair both[2];
+          both[1] = {vec(0.0f), vec(0.0f)};
+          for (int half = 0; i < end; i += softmax_lanes, ++half)
+            value(
+                i, std::min(end - i, pair_count), [&](pair v) __attribute__((always_inline)) { both[half] = v; });
+          add({both[0].first + both[1].first, both[0].second + both[1].second});
+        }
+      } else {
+        for (; i + softmax_lanes + pair_size <= end; i += softmax_turn) {
           value(i, pair_count, add);
           value(i + softmax_lanes, pair_count, add);
         }
-      }
-      const std::int64_t next = i + softmax_lanes, first = std::min(end - i, pair_count);
-      if constexpr (together) {
-        if (i < end) {
-          b = {vec(0.0f), vec(0.0f)};
-          value(i, first, take_a);
-          if (next < end) value(next, end - next, take_b);
-          add({a.first + b.first, a.second + b.second});
-        }
-      } else {
-        if (i < end) value(i, first, add);
-        if (next < end) value(next, end - next, add);
+        for (; i < end; i += softmax_lanes) value(i, std::min(end - i, pair_count), add);
       }
       t.keep(sum, l);
     }
