@@ -38,9 +38,9 @@ SIGMAX_FN std::int64_t map_pairs(const T* x, T* y, std::int64_t i, std::int64_t 
   return i;
 }
 /// y[i] = f(x[i]), as f(i, a pair from there on, how many of it count). `streaming`, where x is not y, begins with
-/// whole pairs up to where y is aligned and goes on from there: what both write they write alike. So the code of f is
-/// there three times, not five. finish_streaming() is the caller's: a fence for each of many short rows would take most
-/// of the time.
+/// whole pairs up to where y is aligned and goes on from there: what both write they write alike, for nothing that f
+/// reads overlaps y. So the code of f is there three times, not five. finish_streaming() is the caller's: a fence for
+/// each of many short rows would take most of the time.
 template <class T, class F>
 SIGMAX_FN void map(const T* x, T* y, std::int64_t n, bool streaming, F f) {
   std::int64_t aligned = 0, before = n;
