@@ -1,4 +1,4 @@
-// y[i] = f(x[i]) over contiguous memory, two batches a turn, the end and the unaligned beginning through the same f.
+// y[i] = f(x[i]) over contiguous memory, two batches a turn, the end through the same f.
 #pragma once
 
 #include <bit>
@@ -21,13 +21,6 @@ SIGMAX_FN void prefetch(const T* p, std::int64_t count) {
   for (std::int64_t i = 0; i < count; i += 64 / static_cast<std::int64_t>(sizeof(T)))
     __builtin_prefetch(reinterpret_cast<const std::byte*>(p + i) + prefetch_distance);
 }
-template <class T>
-SIGMAX_FN void store(T* p, pair v, bool streamed) {
-  if (streamed)
-    store<true>(p, v);
-  else
-    store<false>(p, v);
-}
 
 template <bool streamed, class T, class F>
 SIGMAX_FN std::int64_t map_pairs(const T* x, T* y, std::int64_t i, std::int64_t end, F f) {
@@ -43,14 +36,10 @@ SIGMAX_FN std::int64_t map_pairs(const T* x, T* y, std::int64_t i, std::int64_t 
 /// each of many short rows would take most of the time.
 template <class T, class F>
 SIGMAX_FN void map(const T* x, T* y, std::int64_t n, bool streaming, F f) {
-  std::int64_t aligned = 0, before = n;
-  if (streaming) {
-    aligned = elements_to_alignment(y, n);
-    before = (aligned + pair_size - 1) / pair_size * pair_size;
-    streaming = x != y && before <= n;
-    if (!streaming) before = n;
-  }
-  std::int64_t i = map_pairs<false>(x, y, 0, before, f);
+  const std::int64_t aligned = streaming ? elements_to_alignment(y, n) : 0;
+  const std::int64_t before = (aligned + pair_size - 1) / pair_size * pair_size;
+  if (x == y || before > n) streaming = false;
+  std::int64_t i = map_pairs<false>(x, y, 0, streaming ? before : n, f);
   if (streaming) i = map_pairs<true>(x, y, aligned, n, f);
   if (i < n) store_partial(y + i, f(i, load_partial(x + i, n - i), n - i), n - i);
 }

@@ -41,6 +41,14 @@ SIGMAX_FN void each_run(const T* const (&x)[inputs], std::int64_t width, T* cons
   }
 }
 
+template <class T>
+SIGMAX_FN void store(T* p, pair v, bool streamed) {
+  if (streamed)
+    store<true>(p, v);
+  else
+    store<false>(p, v);
+}
+
 template <class Gate, class T, accuracy tier>
 void gated(const void* a, const void* b, bool alternate, void* y, std::int64_t n, const parameters& p,
            bool streaming) noexcept {

@@ -6,9 +6,9 @@
 #include <numeric>
 #include <random>
 
+#include "harness.hpp"
 #include "pools.hpp"
 #include "reference.hpp"
-#include "harness.hpp"
 
 namespace sigmax_test {
 namespace {
@@ -77,7 +77,6 @@ class placed {
   operator const_view() const { return {bytes_.data() + at(0), type_, shape_, strides_}; }
   operator view() { return {bytes_.data() + at(0), type_, shape_, strides_}; }
   std::int64_t count() const { return product(shape_); }
-  dtype type() const { return type_; }
 
   float get(std::int64_t e) const {
     const std::byte* const p = bytes_.data() + at(e);
@@ -278,7 +277,7 @@ class random_rows : public testing::Test {
   dice random_{next_seed()};
 };
 
-/// What a form points at, drawn; and the form with all of it along the last axis.
+/// A form and what it points at: drawn, or another's along the last axis.
 struct any_form {
   placed row_scale, slopes, mask, sinks, max, sum, lse;
   softmax_form form;
@@ -310,14 +309,19 @@ struct any_form {
     if (random.one_in(4)) max = result();
     if (random.one_in(4)) sum = result();
     if (random.one_in(4)) lse = result();
-    point(form, row_scale, slopes, mask, sinks, max, sum, lse);
+    point();
+  }
+  any_form(const geometry& g, const any_form& of) : form(of.form) {
+    if (of.mask) mask = g.last(of.mask);
+    for (const auto member :
+         {&any_form::row_scale, &any_form::slopes, &any_form::sinks, &any_form::max, &any_form::sum, &any_form::lse})
+      if (of.*member) this->*member = g.last_rows(of.*member);
+    point();
   }
   any_form(const any_form&) = delete;
 
-  static void point(softmax_form& form, const placed& row_scale, const placed& slopes, const placed& mask,
-                    const placed& sinks, placed& max, placed& sum, placed& lse) {
-    form.row_scale = form.slopes = form.mask = form.sinks = const_view{};
-    form.max = form.sum = form.lse = view{};
+ private:
+  void point() {
     if (row_scale) form.row_scale = row_scale;
     if (slopes) form.slopes = slopes;
     if (mask) form.mask = mask;
@@ -327,24 +331,11 @@ struct any_form {
     if (lse) form.lse = lse;
   }
 };
-struct last_form {
-  placed row_scale, slopes, mask, sinks, max, sum, lse;
-  softmax_form form;
-  last_form(const geometry& g, const any_form& of) : form(of.form) {
-    const auto moved = [&](const placed& p) { return p ? g.last_rows(p) : placed(); };
-    row_scale = moved(of.row_scale), slopes = moved(of.slopes), sinks = moved(of.sinks);
-    max = moved(of.max), sum = moved(of.sum), lse = moved(of.lse);
-    if (of.mask) mask = g.last(of.mask);
-    any_form::point(form, row_scale, slopes, mask, sinks, max, sum, lse);
-  }
-  last_form(const last_form&) = delete;
-};
 
 TEST_F(random_rows, in_every_form_have_the_bits_of_contiguous_ones) {
   each_round([&](const geometry& g) {
     both_calls calls(random_);
-    any_form any(g, random_);
-    last_form last(g, any);
+    any_form any(g, random_), last(g, any);
     const placed x = any_scores(g, random_), max = any.max, sum = any.sum, lse = any.lse;
     placed y(g.shape, any_float(random_), false, random_), expected(g.last_shape, dtype::f32);
     const bool part = (any.max || any.sum || any.lse) && random_.one_in(3), in_place = !part && random_.one_in(3);
