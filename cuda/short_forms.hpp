@@ -145,7 +145,7 @@ SIGMAX_FN between logistic(float x, float beta) { return logistic(x * enlarged(-
 SIGMAX_FN between factor(const silu_op& op, float x) { return logistic(x, op.beta); }
 SIGMAX_FN between factor(const quick_gelu_op& op, float x) { return logistic(x, op.alpha); }
 SIGMAX_FN between factor(const gelu_tanh_op&, float x) {
-  const float c1 = enlarged(-math::log2_e * gelu_tanh_op::c1_high),
+  const float c1 = enlarged(-math::log2_e * static_cast<float>(gelu_tanh_op::c1)),
               c3 = enlarged(-math::log2_e * gelu_tanh_op::c3_high);
   return logistic(x * fma(x * x, c3, c1));
 }

@@ -54,7 +54,7 @@ SIGMAX_FN tangent tangent_form(const silu_op& op, float x) {
 SIGMAX_FN tangent tangent_form(const quick_gelu_op& op, float x) { return tangent_form(silu_op{op.alpha}, x); }
 /// Without parameters: slack for all 16-bit inputs, with estimates off by 1.25 times their bound.
 SIGMAX_FN tangent tangent_form(const gelu_tanh_op&, float x) {
-  constexpr float c1 = gelu_tanh_op::c1_high, c3 = gelu_tanh_op::c3_high;
+  constexpr float c1 = static_cast<float>(gelu_tanh_op::c1), c3 = gelu_tanh_op::c3_high;
   const float c = at_least(x, -9.5f), a = at_most(c, 9.5f), s = a * a;
   const float t = a * fma(s, -math::log2_e * c3, -math::log2_e * c1);
   return logistic_tangent(c, t, a * fma(s, 3 * c3, c1), 1.7f, 3.5f, 3.5f);

@@ -116,7 +116,7 @@ SIGMAX_FN float sure_form(const gelu_op&, float x, bfloat16) {
 /// 2^12 more before the estimates lose the tail, whose argument ends with a finite factor of 0. Below 2^-100 exact
 /// halves.
 SIGMAX_FN float sure_form(const gelu_tanh_op&, float x, bfloat16) {
-  constexpr float c1 = -math::log2_e * gelu_tanh_op::c1_high, c3 = -math::log2_e * gelu_tanh_op::c3_high;
+  constexpr float c1 = -math::log2_e * static_cast<float>(gelu_tanh_op::c1), c3 = -math::log2_e * gelu_tanh_op::c3_high;
   const float r = estimate::reciprocal(estimate::exp2(fma(x, fma(x * x, c3, c1), -12.0f)) + 0x1p-12f);
   return __builtin_fmaxf(x, -0x1p100f) * 0x1p-12f * if_below(magnitude(x), 0x1p-100f, 0x1p11f, r);
 }
@@ -171,7 +171,7 @@ SIGMAX_FN between close_form(const quick_gelu_op&, float x, float16) {
   return close_logistic<8, 20>(x, x * (-math::log2_e * quick_gelu_op{}.alpha));
 }
 SIGMAX_FN between close_form(const gelu_tanh_op&, float x, float16) {
-  constexpr float c1 = -math::log2_e * gelu_tanh_op::c1_high, c3 = -math::log2_e * gelu_tanh_op::c3_high;
+  constexpr float c1 = -math::log2_e * static_cast<float>(gelu_tanh_op::c1), c3 = -math::log2_e * gelu_tanh_op::c3_high;
   return close_logistic<8, 16>(x, x * fma(x * x, c3, c1));
 }
 SIGMAX_FN between close_form(const mish_op&, float x, float16) {

@@ -20,18 +20,15 @@ inline constexpr float up = 0x1p64f, down = 0x1p-64f;
 /// Beyond this e^-a is below half of the smallest subnormal even when multiplied by any a in play.
 inline constexpr float decayed = 110.0f;
 
-/// (e^r - 1 - r) / r^2 for |r| <= 0.34667, which is ln(2)/2 and what the reduction may add, so that r + r^2 P(r) has
-/// degree 6; fit/exp.sollya; relative error of that sum below 0.235 * 2^-24.
+/// e^r - 1 for |r| <= 0.34667, which is ln(2)/2 and what the reduction may add, as r + r^2 P(r) of degree 6;
+/// fit/exp.sollya; relative error below 0.235 * 2^-24.
 template <class V>
-SIGMAX_FN V expm1_quotient(V r) {
+SIGMAX_FN V expm1_reduced(V r) {
   V p = fma(V(0x1.6b7364p-10f), r, V(0x1.12279ap-7f));
   p = fma(p, r, V(0x1.555716p-5f));
   p = fma(p, r, V(0x1.5554bp-3f));
-  return fma(p, r, V(0x1.fffffep-2f));
-}
-template <class V>
-SIGMAX_FN V expm1_reduced(V r) {
-  return fma(expm1_quotient(r), r * r, r);
+  p = fma(p, r, V(0x1.fffffep-2f));
+  return fma(p, r * r, r);
 }
 
 /// e^r for |r| <= 0.34667, degree 6; fit/exp.sollya; relative error below 0.056 * 2^-24.
@@ -51,23 +48,33 @@ template <class V>
 struct exponential {
   V scale;
   V m;
-  V r, rest;  // m = r + rest before its rounding
 };
 
-/// e^-(a + low) * 2^64 for a in [0, 110] (e^-a itself would be subnormal beyond 87); |low| < 2^-18.
-template <class V>
-SIGMAX_FN exponential<V> decay(V a, V low) {
-  constexpr float bias = to_integer + 64 + 127;
-  V t = fma(a, V(-log2_e), V(bias));
-  V k = t - V(bias);
-  V r = fma(k, V(-ln2_high), negate(a));
-  r = r + fma(k, V(-ln2_low), negate(low));
-  V p = expm1_quotient(r), s = r * r;
-  return {power_of_two(t), fma(p, s, r), r, p * s};
-}
+/// e^-a * 2^64 for a in [0, 110]; e^-a itself would be subnormal beyond 87.
+inline constexpr float decay_bias = to_integer + 64 + 127;
 template <class V>
 SIGMAX_FN exponential<V> decay(V a) {
-  return decay(a, V(0.0f));
+  V t = fma(a, V(-log2_e), V(decay_bias));
+  V k = t - V(decay_bias);
+  V r = fma(k, V(-ln2_high), negate(a));
+  return {power_of_two(t), expm1_reduced(fma(k, V(-ln2_low), r))};
+}
+/// e^-(a + low) * 2^64, |low| < 2^-18
+template <class V>
+SIGMAX_FN exponential<V> decay(V a, V low) {
+  V t = fma(a, V(-log2_e), V(decay_bias));
+  V k = t - V(decay_bias);
+  V r = fma(k, V(-ln2_high), negate(a));
+  r = r + fma(k, V(-ln2_low), negate(low));
+  return {power_of_two(t), expm1_reduced(r)};
+}
+/// e^-(a b) * 2^64; the product is not rounded, for k * ln2_high is exact.
+template <class V>
+SIGMAX_FN exponential<V> decay_product(V a, V b) {
+  V t = fma(a, b * V(-log2_e), V(decay_bias));
+  V k = t - V(decay_bias);
+  V r = fma_exact(negate(a), b, k * V(-ln2_high));
+  return {power_of_two(t), expm1_reduced(fma(k, V(-ln2_low), r))};
 }
 
 /// What an element of a softmax row needs to know of the row's maximum. The difference x - max is never rounded: with
@@ -215,8 +222,7 @@ SIGMAX_FN V log1p_unit(V e) {
   return fma(e * e, p, e);
 }
 
-/// 1 / (1 + e) = y (1 + residual) for e = e^-(a + low): the quotient, and all that its roundings and that of 1 + e
-/// left out.
+/// 1 / (1 + e) = y (1 + residual): the quotient, and what its rounding and that of 1 + e left out. 1 - y is exact.
 template <class V>
 struct logistic_tail {
   exponential<V> e;
@@ -224,13 +230,10 @@ struct logistic_tail {
   V residual;
 };
 template <class V>
-SIGMAX_FN logistic_tail<V> logistic(V a, V low) {
-  exponential<V> e = decay(a, low);
-  V e_up = fma(e.scale, e.m, e.scale);
-  V d = fma(e_up, V(down), V(1.0f));
-  V d_low = fma(e_up, V(down), V(1.0f) - d);
-  V y = reciprocal(d);
-  return {e, y, fma(negate(d_low), y, fma_exact(negate(d), y, V(1.0f)))};
+SIGMAX_FN logistic_tail<V> logistic(const exponential<V>& e) {
+  V value = fma(e.scale, e.m, e.scale) * V(down);
+  V y = reciprocal(value + V(1.0f));
+  return {e, y, fma_exact(negate(value), y, V(1.0f) - y)};
 }
 
 template <class V>
@@ -274,7 +277,7 @@ SIGMAX_FN V half_tanh_fast(V u) {
 template <class V>
 SIGMAX_FN V sech_squared(V a, V low) {
   V c = at_most(a + a, V(decayed));
-  logistic_tail<V> l = logistic(c, select(c < V(decayed), low + low, V(0.0f)));
+  logistic_tail<V> l = logistic(decay(c, select(c < V(decayed), low + low, V(0.0f))));
   V q = (l.e.scale * V(4.0f)) * (l.y * l.y);
   return fma(q, l.e.m + (l.residual + l.residual), q) * V(down);
 }

@@ -95,15 +95,13 @@ struct softplus_op {
   template <class V>
   SIGMAX_FN V operator()(V x) const {  // max(x, 0) + log1p(e^-|beta x|) / beta
     V c = at_most(abs(x), V(math::decayed / beta));
-    V a = V(beta) * c;
-    auto e = math::decay(a, fma_exact(V(beta), c, negate(a)));
+    auto e = math::decay_product(c, V(beta));
     return fma(math::log1p_unit(fma(e.scale, e.m, e.scale) * V(math::down)), V(1.0f / beta), at_least(x, V(0.0f)));
   }
   template <class V>
   SIGMAX_FN V derivative(V x) const {  // sigmoid(beta x)
     V c = at_most(abs(x), V(math::decayed / beta));
-    V a = V(beta) * c;
-    auto l = math::logistic(a, fma_exact(V(beta), c, negate(a)));
+    auto l = math::logistic(math::decay_product(c, V(beta)));
     auto negative = x < V(0.0f);
     V q = l.y * select(negative, l.e.scale, V(math::up));
     return fma(q, select(negative, l.e.m + l.residual, l.residual), q) * V(math::down);
@@ -130,29 +128,28 @@ struct mish_op {
   static constexpr char source[] = "Misra, arXiv:1908.08681";
   static constexpr no_parameters params{};
   static constexpr float bound = 2, bound_fast = 4;
-  // tanh(log(1 + E)) = (E^2 + 2E) / (E^2 + 2E + 2). In e = e^-|x| that is, without cancellation,
-  //   x < 0: e n / (1 + e n)  with n = 1 + e / 2,      x >= 0: n / (n + 2 e^2)  with n = 1 + 2 e.
+  // max(x, 0) - |x| k / (1 + e n) with n = 1 + e / 2 and, without cancellation,
+  //   x < 0: e = e^x, k = e n,      x >= 0: e = 2 e^-x, k = e^2 / 2;
+  // for tanh(log(1 + E)) = (E^2 + 2E) / (E^2 + 2E + 2).
   template <class V>
   SIGMAX_FN V operator()(V x) const {
     V a = at_most(abs(x), V(math::decayed));
-    auto p = math::decay(a, V(0.0f));
+    auto p = math::decay(a);
     auto negative = x < V(0.0f);
-    V e = fma(p.scale, p.m, p.scale) * V(math::down);
-    V c = select(negative, V(0.5f), V(2.0f));
-    V n = fma(c, e, V(1.0f));
-    V n_low = fma(c, e, V(1.0f) - n);
-    V base = select(negative, V(1.0f), n), factor = select(negative, n, e + e);
-    V d = fma(e, factor, base);
-    V d_low = fma_exact(e, factor, base - d) + select(negative, e * n_low, n_low);
+    V scale = select(negative, p.scale, p.scale + p.scale);
+    V e = fma(scale, p.m, scale) * V(math::down);
+    V n = fma(V(0.5f), e, V(1.0f));
+    V n_low = fma(V(0.5f), e, V(1.0f) - n);
+    V d = fma(e, n, V(1.0f));
+    V d_low = fma_exact(e, n, V(1.0f) - d);
     V y = reciprocal(d);
-    V r = n * y;
-    V r_low = (fma_exact(negate(r), d, n) + fma(negate(r), d_low, n_low)) * y;
-    V w = select(negative, with_sign(a, x) * p.scale, x);
-    V q = w * r;
-    V m = select(negative, p.m, V(0.0f));
-    V t = at_most(w, V(largest)) * r_low;
-    V f = q + fma(at_most(q, V(largest)), m, fma(t, m, t));
-    return with_sign(abs(select(negative, f * V(math::down), f)), x);  // the corrections may turn -0 into +0
+    V k = select(negative, n, V(0.5f) * e), k_low = select(negative, n_low, V(0.0f));  // both lack a factor e
+    V r = k * y;
+    V r_low = (fma_exact(negate(r), d, k) + fma(negate(r), d_low, k_low)) * y;
+    V s = fma(r, p.m, r);
+    V s_low = fma(r, p.m, r - s) + fma(r_low, p.m, r_low);
+    V w = a * scale;
+    return with_sign(fma_exact(fma(w, s, w * s_low), V(-math::down), at_least(x, V(0.0f))), x);
   }
   template <class V>
   SIGMAX_FN V fast(V x) const {
@@ -167,7 +164,7 @@ struct mish_op {
     // x < 0: e (4 (1 - a) + e (6 - 4a + e (4 + e))) / (2 + e (2 + e))^2,
     // x >= 0: (1 + e (4 + e (4a + 6 + e 4 (a + 1)))) / (1 + e (2 + 2 e))^2; the source's formula divided by e^4x.
     V a = at_most(abs(x), V(math::decayed));
-    auto p = math::decay(a, V(0.0f));
+    auto p = math::decay(a);
     auto negative = x < V(0.0f);
     V up = fma(p.scale, p.m, p.scale);
     V e = up * V(math::down);

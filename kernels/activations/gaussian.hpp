@@ -14,52 +14,51 @@ struct gelu_op {
   static constexpr float bound = 2, bound_fast = 4;
   static constexpr float clamp = 14.4f;  // a Phi(-a) < 2^-150 from there on
 
-  // For a = |x|, a Phi(-a) = e^(-a^2/2) g P(u) with g = a / (a + 2.5), u = 2g - 1, P(u) = (a + 2.5) e^(a^2/2) Phi(-a).
-  // P falls smoothly from 1.25 to 0.48 over a in [0, 14.5], so its last Horner step dominates: fit/gelu.sollya, degree
-  // 9, relative error below 0.275 * 2^-24 with the constant term in two parts. What the roundings of a^2, of the
-  // quotient, of u, P and g P lose is carried along and joins in the last operation.
-  static constexpr float shift = 2.5f, c1 = -0x1.bc19c2p-2f, c2 = 0x1.0e4f2ep-3f;
+  // For a = |x|, a Phi(-a) = e^(-a^2/2) g P(u) with g = a / (a + shift), u = g - 1/2, P(u) = (a + shift) e^(a^2/2)
+  // Phi(-a). P falls smoothly from 1.3 to 0.48 over a in [0, 14.5], so its last Horner step dominates: fit/gelu.sollya,
+  // degree 9, relative error below 0.16 * 2^-24. What the roundings of a^2, of the quotient, P and g P lose is carried
+  // along and joins in the last operation; u is exact from g = 1/4 on.
+  static constexpr float shift = 0x1.4ep1f;
   template <class V>
   struct tail {
+    V d, d_low;              // a + shift
+    V y;                     // 1 / d
+    V g, slope;              // P(u) = c0 + slope u, and slope is P'(u) to a third
+    V p, p_low;              // P(u)
     math::exponential<V> e;  // e^(-a^2/2)
-    V y;                     // 1 / (a + 2.5)
-    V g, g_low, p, p_low;
   };
   template <class V>
   SIGMAX_FN tail<V> decompose(V a) const {
-    V half = V(0.5f) * a;
-    V s = half * a;
-    V s_low = fma_exact(half, a, negate(s));
     V d = a + V(shift);
-    V d_low = a - (d - V(shift));
     V y = reciprocal(d);
     V g = a * y;
-    V g_low = fma(negate(d_low), g, fma_exact(negate(d), g, a)) * y;
-    V u = fma(V(2.0f), g, V(-1.0f));
-    V u_low = fma(V(2.0f), g_low, fma(V(2.0f), g, negate(u + V(1.0f))));
-    V p = fma(V(-0x1.4974b8p-13f), u, V(-0x1.45e8bep-12f));
-    p = fma(p, u, V(0x1.669b0cp-11f));
-    p = fma(p, u, V(0x1.4ab8d4p-9f));
-    p = fma(p, u, V(-0x1.a39da6p-10f));
-    p = fma(p, u, V(-0x1.0c77cap-6f));
-    p = fma(p, u, V(0x1.2ea3ep-7f));
-    p = fma(p, u, V(c2));
-    p = fma(p, u, V(c1));
-    constexpr float c0_high = 0x1.69cee6p-1f, c0_low = 0x1.b18e38p-26f;
-    V q = fma(p, u, V(c0_high));
-    V q_low = fma_exact(p, u, V(c0_high) - q) + V(c0_low);
-    V slope = fma(V(2 * c2), u, V(c1));  // P'(u) to 15 %: it only scales a correction
-    return {math::decay(s, s_low), y, g, g_low, q, fma(slope, u_low, q_low)};
+    V u = g - V(0.5f);
+    V slope = fma(V(-0x1.163ecap-4f), u, V(-0x1.a499cep-4f));
+    slope = fma(slope, u, V(0x1.2ae76ap-5f));
+    slope = fma(slope, u, V(0x1.640bp-3f));
+    slope = fma(slope, u, V(0x1.0d287p-6f));
+    slope = fma(slope, u, V(-0x1.191ceap-2f));
+    slope = fma(slope, u, V(-0x1.56e59cp-7f));
+    slope = fma(slope, u, V(0x1.3bf912p-1f));
+    slope = fma(slope, u, V(-0x1.cf1842p-1f));
+    constexpr float c0 = 0x1.6cbadap-1f;
+    V p = fma(slope, u, V(c0));
+    V p_low = fma_exact(slope, u, V(c0) - p);
+    V half = V(0.5f) * a;
+    V s = half * a;
+    return {d, a - (d - V(shift)), y, g, slope, p, p_low, math::decay(s, fma_exact(half, a, negate(s)))};
   }
   template <class V>
   SIGMAX_FN V operator()(V x) const {
     V a = at_most(abs(x), V(clamp));
     auto t = decompose(a);
-    V h = t.g * t.p;
-    V h_low = fma(t.g, t.p_low, fma(t.g_low, t.p, fma_exact(t.g, t.p, negate(h))));
+    V w = a * t.e.scale;
+    V g = w * t.y;  // t.g, but that may be subnormal
+    V g_low = fma(negate(t.d_low), g, fma_exact(negate(t.d), g, w)) * t.y;
+    V h = g * t.p;
+    V h_low = fma(g, t.p_low, fma(g_low, fma(t.slope, t.g, t.p), fma_exact(g, t.p, negate(h))));
     h = h + fma(h, t.e.m, fma(h_low, t.e.m, h_low));
-    V y = at_least(x, V(0.0f)) - (h * t.e.scale) * V(math::down);
-    return with_sign(abs(y), x);  // gelu has the sign of x; 0 - 0 has not
+    return with_sign(fma_exact(h, V(-math::down), at_least(x, V(0.0f))), x);
   }
   /// (a + 4) e^(a^2/2) Phi(-a) = P(u), u = g - 19/64 with g = a / (a + 4): degree 6 on a in [0, 4.9], where results
   /// count; fit/gelu_fast.sollya, relative error below 0.667 * 2^-24. Beyond it is still within 1e-4.
@@ -80,7 +79,7 @@ struct gelu_op {
     V p = fast_polynomial(g - V(19.0f / 64));
     V h = g * p;
     h = h + fma(h, math::expm1_reduced(e.r), fma_exact(g, p, negate(h)));
-    return with_sign(abs(fma(negate(e.scale), h, at_least(x, V(0.0f)))), x);
+    return with_sign(fma(negate(e.scale), h, at_least(x, V(0.0f))), x);
   }
   template <class V>
   SIGMAX_FN V derivative(V x) const {

@@ -8,18 +8,16 @@
 namespace sigmax {
 namespace {
 
-/// x * sigmoid(z) from l = logistic(|z|), z < 0 where `negative`; c is x clamped so that |z| <= 110. Where z < 0 the
-/// factor e is still scaled up by 2^64 when it meets c: e alone may be subnormal where c e is not.
-template <class V, class Mask>
-SIGMAX_FN V times_sigmoid(V x, V c, Mask negative, const math::logistic_tail<V>& l) {
-  V w = select(negative, c * l.e.scale, x);
-  V q = l.y * w;
-  V finite = at_most(q, V(largest));  // what follows is a correction, and inf - inf or inf 0 in it would be NaN
-  V q_low = fma_exact(l.y, at_most(w, V(largest)), negate(finite));
-  V zero(0.0f);
-  V small = select(negative, l.e.rest, zero) + l.residual;
-  V y = q + fma(finite, select(negative, l.e.r, zero), fma(finite, small, q_low));
-  return with_sign(abs(select(negative, y * V(math::down), y)), x);  // the corrections turn -0 into +0
+/// x / (1 + e^-z) as max(x, 0) - a e / (1 + e) with e = e^-|z|, for a = |x|, clamped where that product is 0, from
+/// l = logistic(|z|): on neither side of 0 is more lost than a rounding of the product, and no side asks for another
+/// form. e is still scaled up by 2^64 when it meets a: e alone may be subnormal where a e is not.
+template <class V>
+SIGMAX_FN V times_sigmoid(V x, V a, const math::logistic_tail<V>& l) {
+  V t = l.e.m + l.residual;
+  V s = fma(l.y, t, l.y);
+  V s_low = fma(l.y, t, l.y - s);
+  V w = a * l.e.scale;
+  return with_sign(fma_exact(fma(w, s, w * s_low), V(-math::down), at_least(x, V(0.0f))), x);
 }
 
 struct sigmoid_op {
@@ -29,7 +27,7 @@ struct sigmoid_op {
   static constexpr float bound = 2, bound_fast = 3.5f;
   template <class V>
   SIGMAX_FN V operator()(V x) const {
-    auto l = math::logistic(at_most(abs(x), V(math::decayed)), V(0.0f));
+    auto l = math::logistic(math::decay(at_most(abs(x), V(math::decayed))));
     auto negative = x < V(0.0f);
     V q = l.y * select(negative, l.e.scale, V(math::up));
     return fma(q, select(negative, l.e.m + l.residual, l.residual), q) * V(math::down);
@@ -41,7 +39,7 @@ struct sigmoid_op {
   }
   template <class V>
   SIGMAX_FN V derivative(V x) const {  // s (1 - s) = e / (1 + e)^2, e = e^-|x|
-    auto l = math::logistic(at_most(abs(x), V(math::decayed)), V(0.0f));
+    auto l = math::logistic(math::decay(at_most(abs(x), V(math::decayed))));
     V q = l.e.scale * (l.y * l.y);
     return fma(q, l.e.m + (l.residual + l.residual), q) * V(math::down);
   }
@@ -56,8 +54,7 @@ struct silu_op {
   float beta = params[0].default_value;
   template <class V>
   SIGMAX_FN math::logistic_tail<V> tail(V c) const {  // c = |x| clamped
-    V a = V(beta) * c;
-    return math::logistic(a, fma_exact(V(beta), c, negate(a)));
+    return math::logistic(math::decay_product(c, V(beta)));
   }
   template <class V>
   SIGMAX_FN V clamped(V x) const {
@@ -66,7 +63,7 @@ struct silu_op {
   template <class V>
   SIGMAX_FN V operator()(V x) const {
     V c = clamped(x);
-    return times_sigmoid(x, with_sign(c, x), x < V(0.0f), tail(c));
+    return times_sigmoid(x, c, tail(c));
   }
   template <class V>
   SIGMAX_FN V fast(V x) const {
@@ -115,37 +112,35 @@ struct gelu_tanh_op {
   // Evaluated as x sigmoid(z), z = x (c1 + c3 x^2) with c1 = 2 sqrt(2 / pi), c3 = 0.044715 c1. The exponential turns
   // the absolute error of z into a relative one, and z reaches 107: constants and z are kept in two parts each.
   static constexpr double c1 = 1.5957691216057307117597842397375, c3 = 0.07135481627260024877633876;
-  static constexpr float c1_high = static_cast<float>(c1),
-                         c1_low = static_cast<float>(c1 - static_cast<double>(c1_high));
+  static constexpr float c1_high = 0x1.98845p0f;  // a multiple of 2^-20, so that (c1 + c3 x^2) - c1 is exact up to 16
+  static constexpr float c1_low = static_cast<float>(c1 - static_cast<double>(c1_high));
   static constexpr float c3_high = static_cast<float>(c3),
                          c3_low = static_cast<float>(c3 - static_cast<double>(c3_high));
   static constexpr float clamp = 10.8f;  // e^-z clamp < 2^-150 from there on
+  /// c1 + c3 a^2
   template <class V>
-  SIGMAX_FN math::logistic_tail<V> tail(V a) const {
+  SIGMAX_FN static V slope(V a, V& low) {
     V s = a * a;
     V s_low = fma_exact(a, a, negate(s));
-    V u = s * V(-c3_high);  // negated: nvcc would multiply once more for negate(u)
-    V u_low = fma(s, V(c3_low), fma(s_low, V(c3_high), fma_exact(s, V(c3_high), u)));
-    V w = V(c1_high) - u;
-    V b = w + u;
-    V w_low = ((V(c1_high) - b) - (u + (w - b))) + (u_low + V(c1_low));
+    V w = fma(s, V(c3_high), V(c1_high));
+    low = fma(s, V(c3_low), fma(s_low, V(c3_high), fma_exact(s, V(c3_high), V(c1_high) - w))) + V(c1_low);
+    return w;
+  }
+  template <class V>
+  SIGMAX_FN math::logistic_tail<V> tail(V a) const {
+    V w_low(0.0f), w = slope(a, w_low);
     V z = a * w;
-    return math::logistic(z, fma(a, w_low, fma_exact(a, w, negate(z))));
+    return math::logistic(math::decay(z, fma(a, w_low, fma_exact(a, w, negate(z)))));
   }
   template <class V>
   SIGMAX_FN V operator()(V x) const {
     V a = at_most(abs(x), V(clamp));
-    return times_sigmoid(x, with_sign(a, x), x < V(0.0f), tail(a));
+    return times_sigmoid(x, a, tail(a));
   }
   template <class V>
   SIGMAX_FN V fast(V x) const {  // z in two parts here too, or its rounding alone would cost 5 ULP
     V c = at_least(x, V(-10.05f)), b = at_most(c, V(10.0f));  // z is 88.5 down there, c / inf = -0
-    V s = b * b;
-    V s_low = fma_exact(b, b, negate(s));
-    V u = s * V(-c3_high);
-    V u_low = fma(s, V(c3_low), fma_exact(s, V(c3_high), u));
-    V w = V(c1_high) - u;
-    V w_low = fma(s_low, V(c3_high), u_low + V(c1_low)) - (u + (w - V(c1_high)));
+    V w_low(0.0f), w = slope(b, w_low);
     auto e = math::reduce_product(negate(b), w);
     e.r = fma(negate(b), w_low, e.r);
     return divide(c, math::exp_plus(e, V(1.0f)));
@@ -155,7 +150,7 @@ struct gelu_tanh_op {
     V a = at_most(abs(x), V(clamp));
     auto l = tail(a);
     auto negative = x < V(0.0f);
-    V g = with_sign(a * fma(a * a, V(3 * c3_high), V(c1_high)), x);
+    V g = with_sign(a * fma(a * a, V(3 * c3_high), V(static_cast<float>(c1))), x);
     V e = fma(l.e.scale, l.e.m, l.e.scale);
     V y = fma(l.y, l.residual, l.y);
     V one_minus = select(negative, y, (e * V(math::down)) * y);
@@ -192,7 +187,7 @@ struct softcap_op {
   float cap = params[0].default_value;
   template <class V>
   SIGMAX_FN V operator()(V x) const {
-    V a = abs(x), c = at_most(divide(a, V(cap)), V(10.0f));
+    V a = abs(x), c = quotient(at_most(a, V(10 * cap)), V(cap), V(1 / cap));
     V large = V(cap) - divide(V(cap) + V(cap), math::exp_twice_plus_1(c));
     return with_sign(math::scaled_tanh(a, c, large), x);
   }
@@ -205,8 +200,8 @@ struct softcap_op {
   template <class V>
   SIGMAX_FN V derivative(V x) const {
     V a = at_most(abs(x), V(64 * cap));  // 1 / cosh(64)^2 is 0
-    V u = divide(a, V(cap));
-    return math::sech_squared(u, divide(fma_exact(negate(u), V(cap), a), V(cap)));
+    V u = quotient(a, V(cap), V(1 / cap));
+    return math::sech_squared(u, fma_exact(negate(u), V(cap), a) * V(1 / cap));
   }
 };
 
@@ -239,8 +234,7 @@ struct tanhshrink_op {
     V q = fma(p, s, V(third));
     V q_low = fma_exact(p, s, V(third) - q);
     V small = fma(cube, q, fma(cube_low, q, cube * q_low));
-    V e = math::exp(at_most(a + a, V(80.0f)));
-    V r = reciprocal(e + V(1.0f));
+    V r = reciprocal(math::exp_twice_plus_1(at_most(a, V(40.0f))));
     V y = select(a < V(1.0f), small, (a - V(1.0f)) + (r + r));
     return with_sign(y, x);
   }
