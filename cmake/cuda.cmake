@@ -67,6 +67,7 @@ function(sigmax_cuda_kernels name file)
   target_compile_definitions(${target} PRIVATE ${ARGN} $<$<BOOL:${SIGMAX_CUDA_NEWTON}>:SIGMAX_CUDA_NEWTON>)
   set_target_properties(${target} PROPERTIES POSITION_INDEPENDENT_CODE ON CUDA_VISIBILITY_PRESET hidden)
   target_sources(sigmax PRIVATE $<TARGET_OBJECTS:${target}>)
+  set_property(GLOBAL APPEND PROPERTY SIGMAX_CUDA_OBJECTS ${name}=$<TARGET_OBJECTS:${target}>)  # for the test cuda.resources
 endfunction()
 sigmax_cuda_kernels(f32 kernels.cu SIGMAX_CUDA_TABLE=f32 SIGMAX_CUDA_ELEMENT=float)
 sigmax_cuda_kernels(f16 kernels.cu SIGMAX_CUDA_TABLE=f16 SIGMAX_CUDA_ELEMENT=float16)

@@ -8,28 +8,17 @@ No disassembler is needed: an instruction is 16 bytes since sm_70, and of its fi
 """
 
 import functools
+import heapq
+import operator
 import pathlib
 import re
-import struct
 import sys
-from collections import deque
+
+from cuda_code import kernels
 
 BRANCH, CALL, EXIT, RETURN, LOAD, STORE = 0x947, 0x944, 0x94D, 0x950, 0x981, 0x986
 COPY, SLOT_LOAD, SLOT_STORE, ESTIMATE = 0xFAE, 0x984, 0x388, 0x308  # into shared memory, from and to it; ex2 and others
 SLACK = 1.02  # of listed counts, for another release of nvcc
-
-
-def kernels(path):
-    """Name and instructions of each code section of an ELF file."""
-    data = path.read_bytes()
-    (table,), (count, names) = struct.unpack_from("<Q", data, 40), struct.unpack_from("<HH", data, 60)
-    headers = [struct.unpack_from("<IIQQQQ", data, table + 64 * i) for i in range(count)]
-    for header in headers:
-        begin = headers[names][4] + header[0]
-        name = data[begin : data.index(b"\0", begin)].decode()
-        if name.startswith(".text."):
-            code = data[header[4] : header[4] + header[5]]
-            yield name[6:], [int.from_bytes(code[i : i + 16], "little") for i in range(0, len(code), 16)]
 
 
 def successors(place, word):
@@ -43,50 +32,56 @@ def successors(place, word):
     return following if word & 0xFFF in (EXIT, CALL, RETURN) else [place + 1]
 
 
+class Ways:
+    """Through a kernel, for the shortest with so many instructions of each kind. `kind` says of an instruction its number
+    among the `kinds`, NOTHING, or FORBIDDEN."""
+
+    NOTHING, FORBIDDEN = -1, -2
+
+    def __init__(self, code, kind, kinds):
+        following = [successors(place, word) for place, word in enumerate(code)]
+        ends = {place for place, places in enumerate(following) if places != [place + 1]} | {len(code) - 1}
+        begins = {0} | {t for place in ends for t in following[place] if t < len(code)}
+        self.blocks = {}  # by where they begin: length, counts, whether the kernel ends there, where it goes on
+        for begin in begins:
+            end = begin
+            while end not in ends and end + 1 not in begins:
+                end += 1
+            found = [kind(word) for word in code[begin : end + 1]]
+            if self.FORBIDDEN not in found:
+                over = code[end] & 0xFFF == EXIT and code[end] >> 12 & 15 == 7
+                self.blocks[begin] = end + 1 - begin, [found.count(k) for k in range(kinds)], over, following[end]
+
+    def shortest(self, wanted):
+        """Its length, or None."""
+        reached, queue = set(), [(0, 0, (0,) * len(wanted))]
+        while queue:
+            length, place, counts = heapq.heappop(queue)
+            if (place, counts) in reached or place not in self.blocks:
+                continue
+            reached.add((place, counts))
+            more, here, over, following = self.blocks[place]
+            counts = tuple(map(operator.add, counts, here))
+            if over and counts == wanted:
+                return length + more
+            if all(map(operator.le, counts, wanted)):
+                for place in following:
+                    heapq.heappush(queue, (length + more, place, counts))
+        return None
+
+
+def whole(word):
+    return word >> 73 & 7 == 6
+
+
 def shortest(code, loads, stores):
     """How many instructions lie on the shortest way with exactly so many loads and stores of 16 bytes; or None."""
-    reached, queue = {(0, 0, 0)}, deque([(1, 0, 0, 0)])
-    while queue:
-        length, place, loaded, stored = queue.popleft()
-        word = code[place]
-        operation, whole = word & 0xFFF, word >> 73 & 7 == 6
-        loaded += whole and operation == LOAD
-        stored += whole and operation == STORE
-        if loaded > loads or stored > stores:
-            continue
-        if operation == EXIT and word >> 12 & 15 == 7 and (loaded, stored) == (loads, stores):
-            return length
-        for following in successors(place, word):
-            if following < len(code) and (following, loaded, stored) not in reached:
-                reached.add((following, loaded, stored))
-                queue.append((length + 1, following, loaded, stored))
-    return None
+    kinds = {LOAD: 0, STORE: 1}
 
+    def kind(word):
+        return kinds.get(word & 0xFFF, Ways.NOTHING) if whole(word) else Ways.NOTHING
 
-def shortest_with(code, wanted):
-    """How many instructions lie on the shortest way with so many of each, a dictionary by operation, and no other access
-    to global memory; or None."""
-    operations = list(wanted)
-    none = (0,) * len(operations)
-    reached, queue = {(0, none)}, deque([(1, 0, none)])
-    while queue:
-        length, place, counts = queue.popleft()
-        word = code[place]
-        operation = word & 0xFFF
-        whole = word >> 73 & 7 == 6
-        if operation == LOAD or operation == STORE and not whole:
-            continue
-        if operation in wanted and (whole or operation in (COPY, ESTIMATE)):
-            counts = tuple(n + (operation == o) for n, o in zip(counts, operations))
-            if counts[operations.index(operation)] > wanted[operation]:
-                continue
-        if operation == EXIT and word >> 12 & 15 == 7 and counts == tuple(wanted.values()):
-            return length
-        for following in successors(place, word):
-            if following < len(code) and (following, counts) not in reached:
-                reached.add((following, counts))
-                queue.append((length + 1, following, counts))
-    return None
+    return Ways(code, kind, len(kinds)).shortest((loads, stores))
 
 
 def staged_length(code, slots, estimates, kept):
@@ -94,9 +89,18 @@ def staged_length(code, slots, estimates, kept):
     the others adds. In all a slot is copied, read three times and stored, and has `estimates`; `kept`: and written
     once."""
 
+    kinds = {COPY: 0, SLOT_LOAD: 1, STORE: 2, SLOT_STORE: 3, ESTIMATE: 4}
+
+    def kind(word):
+        operation = word & 0xFFF
+        if operation == LOAD or operation == STORE and not whole(word):
+            return Ways.FORBIDDEN  # no other access to global memory
+        return kinds.get(operation, Ways.NOTHING) if whole(word) or operation in (COPY, ESTIMATE) else Ways.NOTHING
+
+    through = Ways(code, kind, len(kinds))
+
     def way(n, more):
-        wanted = {COPY: n, SLOT_LOAD: 3 * n, STORE: n, SLOT_STORE: n * kept, ESTIMATE: n * estimates + more}
-        return shortest_with(code, wanted)
+        return through.shortest((n, 3 * n, n, n * kept, n * estimates + more))
 
     # What a row takes once has a few estimates, too: as many as make the way shortest.
     ways = [(way(1, more), way(2, more)) for more in range(4)]
@@ -132,7 +136,7 @@ def main():
             listed[" ".join(word[1:4])] = float(word[4])
     faults, over, counted = [], set(), 0
     for file in arguments[1:]:
-        for symbol, code in kernels(file):
+        for symbol, code in kernels(file.read_bytes()):
             ways = [(t, f, elements, moved, functools.partial(shortest, code, loads, stores))
                     for t, f, loads, stores, elements, moved in paths]
             ways += [(t, f, n * elements, moved, functools.partial(staged_length, code, n, estimates, kept))

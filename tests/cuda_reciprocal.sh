@@ -19,12 +19,13 @@ PYTHONDONTWRITEBYTECODE=1 PYTHONPATH=$here/tests python3 - "$scratch"/*.cubin <<
 import pathlib
 import sys
 
-from cuda_budgets import CALL, EXIT, kernels
+from cuda_budgets import CALL, EXIT
+from cuda_code import kernels
 
 MUFU, FADD, FFMA, FFMA_CONSTANT = 0x308, 0x221, 0x223, 0x423
 bad = False
 for file in map(pathlib.Path, sys.argv[1:]):
-    for name, code in kernels(file):
+    for name, code in kernels(file.read_bytes()):
         operations = [word & 0xFFF for word in code]
         operations = operations[: operations.index(EXIT)]
         constants = [word >> 32 & 0xFFFFFFFF for word in code[: len(operations)]]

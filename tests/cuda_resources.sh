@@ -1,65 +1,65 @@
 #!/usr/bin/env bash
-# cuda_resources.sh NVCC LIST BUDGETS [--write]: what the kernels of cuda/ need on sm_90, from ptxas and their code.
+# cuda_resources.sh NVCC LIST BUDGETS [--write] [NAME=OBJECT...]: what the kernels of cuda/ need on sm_90, from their code
+# (cuda_code.py), which is the build's where its objects are given and have it, else compiled here.
 # Fails on any spill, on more registers than LIST allows a table, for the compiler that made LIST on a kernel with 5 %
-# more instructions than there, and on more instructions an element than BUDGETS allows (cuda_budgets.py, which needs
-# Python). --write prints a new LIST and the counts of BUDGETS.
+# more instructions than there, and on more instructions an element than BUDGETS allows (cuda_budgets.py). --write prints
+# a new LIST and the counts of BUDGETS.
 set -euo pipefail
-nvcc=$1 list=$2 budgets=$3
+nvcc=$1 list=$2 budgets=$3 write=no
+declare -A objects
+for argument in "${@:4}"; do
+  if [[ $argument == --write ]]; then write=yes; else objects[${argument%%=*}]=${argument#*=}; fi
+done
 here=$(cd "$(dirname "$0")/.." && pwd)
 scratch=$(mktemp -d)
 trap 'rm -rf "$scratch"' EXIT
-command -v objdump >/dev/null || { echo 'skipped: no objdump'; exit 77; }
+command -v python3 >/dev/null || { echo 'skipped: no python3'; exit 77; }
+export PYTHONDONTWRITEBYTECODE=1
 version=$("$nvcc" --version | sed -n 's/.*release \([0-9.]*\),.*/\1/p')
 
-# measure TABLE TYPE [FILE]: a line "table form op registers spilled instructions" for each kernel
+# code NAME FILE DEFINITIONS...: NAME.cubin, and in NAME.kernels what is in it. An object that cannot be read is said.
+code() {
+  local name=$1 file=$2 object=${objects[${1%_8_bits}]:-}
+  if [[ $object ]]; then
+    python3 "$here/tests/cuda_code.py" "$object" "$scratch/$name.cubin" >"$scratch/$name.kernels" 2>"$scratch/reason" && return
+    echo "$name is compiled, as the build's cannot be read: $(tail -n 1 "$scratch/reason")" >&2
+  fi
+  "$nvcc" -std=c++20 -O3 --fmad=false -cubin -arch=sm_90 "-I$here/kernels/include" "${@:3}" "$here/cuda/$file.cu" \
+    -o "$scratch/$name.compiled"
+  python3 "$here/tests/cuda_code.py" "$scratch/$name.compiled" "$scratch/$name.cubin" >"$scratch/$name.kernels"
+}
+
+# measure TABLE TYPE [FILE]: a line "table form op registers stack instructions" for each kernel
 measure() {
   local file=${3:-kernels} name=$1
   [[ $file == kernels ]] || name=${file}_$1
-  "$nvcc" -std=c++20 -O3 --fmad=false -cubin -arch=sm_90 -Xptxas -v "-I$here/kernels/include" \
-    "-DSIGMAX_CUDA_TABLE=$1" "-DSIGMAX_CUDA_ELEMENT=$2" "$here/cuda/$file.cu" \
-    -o "$scratch/$name.cubin" 2>"$scratch/$name.log"
-  objdump -h "$scratch/$name.cubin" 2>/dev/null | awk '$2 ~ /^[.]text[.]/ {sub("^[.]text[.]", "", $2); print $2, $3}' |
-    while read -r name size; do echo "$name $((16#$size / 16))"; done >"$scratch/$name.sizes"
-  awk -v table="$name" '
-    FNR == NR {size[$1] = $2; next}
-    /Function properties for/ {name = $NF}
-    /bytes stack frame/ {split($0, w, " "); spilled[name] = w[1] + w[5] + w[9]}
-    /Used [0-9]+ registers/ {match($0, /Used [0-9]+/); registers[name] = substr($0, RSTART + 5, RLENGTH - 5)}
-    END {
-      for (name in registers) {
-        form = name ~ /gradient/ ? "gradient" : name ~ /accuracyE1/ ? "fast" : "forward"
-        op = name; sub(/_(op|gate)E.*/, "", op); sub(/.*I[A-Z0-9_]*[^0-9a-z_][0-9]+_?[0-9]*/, "", op)
-        print table, form, op, registers[name], spilled[name], size[name]
-      }
-    }' "$scratch/$name.sizes" "$scratch/$name.log"
+  code "$name" "$file" "-DSIGMAX_CUDA_TABLE=$1" "-DSIGMAX_CUDA_ELEMENT=$2"
+  awk -v table="$name" '{
+    form = $1 ~ /gradient/ ? "gradient" : $1 ~ /accuracyE1/ ? "fast" : "forward"
+    op = $1; sub(/_(op|gate)E.*/, "", op); sub(/.*I[A-Z0-9_]*[^0-9a-z_][0-9]+_?[0-9]*/, "", op)
+    print table, form, op, $2, $3, $4
+  }' "$scratch/$name.kernels"
 }
 
-# The kernels for rows: "file form kernel registers spilled instructions".
+# The kernels for rows: "file form kernel registers stack instructions".
 measure_rows() {
-  "$nvcc" -std=c++20 -O3 --fmad=false -cubin -arch=sm_90 -Xptxas -v "-I$here/kernels/include" "$here/cuda/$1.cu" \
-    -o "$scratch/$1.cubin" 2>"$scratch/$1.log"
-  objdump -h "$scratch/$1.cubin" 2>/dev/null | awk '$2 ~ /^[.]text[.]/ {sub("^[.]text[.]", "", $2); print $2, $3}' |
-    while read -r name size; do echo "$name $((16#$size / 16))"; done >"$scratch/$1.sizes"
-  awk -v table="$1" '
-    FNR == NR {size[$1] = $2; next}
-    /Function properties for/ {name = $NF}
-    /bytes stack frame/ {split($0, w, " "); spilled[name] = w[1] + w[5] + w[9]}
-    /Used [0-9]+ registers/ {match($0, /Used [0-9]+/); registers[name] = substr($0, RSTART + 5, RLENGTH - 5)}
-    END {
-      for (name in registers) {
-        match(name, /softmax_(gradient_)?(long_rows|rows|columns|staged)|gate_rows/); kernel = substr(name, RSTART, RLENGTH)
-        if (kernel ~ /staged/) kernel = kernel (name ~ /bfloat16E/ ? "_bf16" : name ~ /float16E/ ? "_f16" : "_f32")
-        if (match(name, /Li[0-9]+E/)) kernel = kernel "_" substr(name, RSTART + 2, RLENGTH - 3)
-        print table, name ~ /Lb1E/ ? "fused" : "plain", kernel, registers[name], spilled[name], size[name]
-      }
-    }' "$scratch/$1.sizes" "$scratch/$1.log"
+  code "$1" "$1"
+  awk -v table="$1" '{
+    match($1, /softmax_(gradient_)?(long_rows|rows|columns|staged)|gate_rows/); kernel = substr($1, RSTART, RLENGTH)
+    if (kernel ~ /staged/) kernel = kernel ($1 ~ /bfloat16E/ ? "_bf16" : $1 ~ /float16E/ ? "_f16" : "_f32")
+    if (match($1, /Li[0-9]+E/)) kernel = kernel "_" substr($1, RSTART + 2, RLENGTH - 3)
+    print table, $1 ~ /Lb1E/ ? "fused" : "plain", kernel, $2, $3, $4
+  }' "$scratch/$1.kernels"
 }
-{ measure f32 float & measure f16 float16; wait; measure bf16 bfloat16 & measure strided void; wait
-  measure f32 float gates & measure 16_bits std::uint16_t gates; wait; measure strided void gates
-  measure 8_bits void quantised
-  measure_rows softmax & measure_rows softmax_quantised; measure_rows softmax_gradient; measure_rows gating; wait; } | sort >"$scratch/found"
+for table in f32\ float f16\ float16 bf16\ bfloat16 strided\ void 'f32 float gates' '16_bits std::uint16_t gates' \
+  'strided void gates' '8_bits void quantised'; do
+  # shellcheck disable=SC2086  # words
+  measure $table
+done >"$scratch/unsorted"
+for file in softmax softmax_quantised softmax_gradient gating; do measure_rows $file; done >>"$scratch/unsorted"
+sort "$scratch/unsorted" >"$scratch/found"
 
-if [[ ${4:-} == --write ]]; then
+if [[ $write == yes ]]; then
   grep '^#\|^limit' "$list" || true
   echo "nvcc $version"
   awk '{print $1, $2, $3, $4, $6}' "$scratch/found"
@@ -67,11 +67,7 @@ if [[ ${4:-} == --write ]]; then
   exit
 fi
 status=0
-if command -v python3 >/dev/null; then
-  python3 "$here/tests/cuda_budgets.py" "$budgets" "$scratch"/*.cubin || status=1
-else
-  echo 'instructions an element not counted: no python3'
-fi
+python3 "$here/tests/cuda_budgets.py" "$budgets" "$scratch"/*.cubin || status=1
 awk -v version="$version" '
   FNR == NR {
     if ($1 == "limit") limit[$2] = $3
@@ -81,7 +77,7 @@ awk -v version="$version" '
   }
   {
     kernel = $1 " " $2 " " $3; ++kernels
-    if ($5 > 0) {print kernel ": spills " $5 " bytes"; bad = 1}
+    if ($5 > 0) {print kernel ": spills, or has a stack, of " $5 " bytes"; bad = 1}
     if ($4 > limit[$1]) {print kernel ": " $4 " registers, more than " limit[$1]; bad = 1}
     if (!(kernel in expected)) {print kernel ": not in the list"; bad = 1}
     else if (same && $6 > 1.05 * expected[kernel]) {
