@@ -1,13 +1,15 @@
 // The oracle of 8-bit results: what a code means, from the definition of its format, and the code of a number by a
-// search through all 256 of them.
+// search in the order of all 256 of them.
 #pragma once
 
 #include <sigmax/sigmax.hpp>
 
+#include <algorithm>
 #include <array>
 #include <cmath>
 #include <cstdint>
 #include <limits>
+#include <vector>
 
 namespace sigmax_reference {
 
@@ -33,27 +35,36 @@ inline float largest_number(sigmax::dtype type) {
 
 /// The finite number nearest to x; of two the one with an even code, of two zeros that with the sign of x.
 inline std::uint8_t code_of(sigmax::dtype type, float x) {
-  static const auto numbers = [] {
-    std::array<std::array<double, 256>, 3> all{};
+  struct entry {
+    double number;
+    int code;
+  };
+  // Of each type the finite numbers of either sign, in their order: the nearest is beside x. Those of i8 are all in the
+  // first list, as they have one zero.
+  static const auto lists = [] {
+    std::array<std::array<std::vector<entry>, 2>, 3> all;
     for (std::size_t t = 0; t < 3; ++t)
-      for (int code = 0; code < 256; ++code)
-        all[t][static_cast<std::size_t>(code)] = number_of(quantised_types[t], code);
+      for (int code = 0; code < 256; ++code) {
+        const double number = number_of(quantised_types[t], code);
+        const bool second = quantised_types[t] != sigmax::dtype::i8 && code >= 128;
+        if (std::isfinite(number)) all[t][second].push_back({number, code});
+      }
+    for (auto& of_type : all)
+      for (auto& list : of_type) std::ranges::stable_sort(list, {}, &entry::number);
     return all;
   }();
   const bool integer = type == sigmax::dtype::i8;
   if (std::isnan(x)) return integer ? 0 : 0x7f;
-  const double top = static_cast<double>(largest_number(type)), bottom = integer ? -128 : -top;
-  const double saturated = std::fmin(std::fmax(static_cast<double>(x), bottom), top);
-  const auto& table = numbers[static_cast<std::size_t>(type) - static_cast<std::size_t>(sigmax::dtype::f8_e4m3)];
-  int best = -1;
-  double least = 0;
-  for (int code = 0; code < 256; ++code) {
-    const double number = table[static_cast<std::size_t>(code)];
-    if (!std::isfinite(number) || (!integer && (code >= 128) != std::signbit(x))) continue;
-    const double distance = std::fabs(number - saturated);  // exact where it matters, next to x
-    if (best < 0 || distance < least || (distance == least && code % 2 == 0)) best = code, least = distance;
-  }
-  return static_cast<std::uint8_t>(best);
+  const auto& list = lists[static_cast<std::size_t>(type) - static_cast<std::size_t>(sigmax::dtype::f8_e4m3)]
+                          [!integer && std::signbit(x)];
+  const auto value = static_cast<double>(x);
+  const auto above = std::ranges::lower_bound(list, value, {}, &entry::number);
+  if (above == list.begin()) return static_cast<std::uint8_t>(above->code);
+  const auto below = above - 1;
+  if (above == list.end()) return static_cast<std::uint8_t>(below->code);
+  const double up = above->number - value, down = value - below->number;  // exact where it matters, next to x
+  const bool take_below = down < up || (down == up && below->code % 2 == 0);
+  return static_cast<std::uint8_t>(take_below ? below->code : above->code);
 }
 
 /// The scale of a row whose largest finite magnitude is amax.
