@@ -40,6 +40,7 @@ struct form_case {
     factors.set(std::vector<float>(static_cast<std::size_t>(6 * q), 1.25f));
     set_by(slope, {0.25f, -0.0625f, 0.75f});
     set_by(sink, {1.5f, -INFINITY, 6});
+    if ((what & mask) == 0) return;
     std::vector<float> m;
     mask_values.for_each([&](std::size_t at) {
       const std::uint64_t h = (at + 1) * 0x9e3779b97f4a7c15u >> 40;

@@ -90,12 +90,18 @@ struct tensor {
   /// Calls f(place in the image) for every element, in the order of their indices.
   template <class F>
   void for_each(F f) const {
-    std::int64_t count = 1;
-    for (std::int64_t n : shape) count *= n;
-    for (std::int64_t i = 0; i < count; ++i) {
-      std::int64_t rest = i, at = 0;
-      for (std::size_t d = shape.size(); d-- > 0; rest /= shape[d]) at += rest % shape[d] * strides[d];
-      f(static_cast<std::size_t>(at * size_of(type)));
+    // By rows of the last axis: with the sanitizers divisions for each element took longer than some kernels.
+    const bool scalar = shape.empty();
+    const std::int64_t columns = scalar ? 1 : shape.back(), bytes = size_of(type);
+    const auto step = static_cast<std::size_t>(scalar ? 0 : strides.back() * bytes);
+    std::int64_t rows = 1;
+    for (std::size_t d = 0; d + 1 < shape.size(); ++d) rows *= shape[d];
+    for (std::int64_t r = 0; r < rows; ++r) {
+      std::int64_t rest = r, first = 0;
+      for (std::size_t d = scalar ? 0 : shape.size() - 1; d-- > 0; rest /= shape[d])
+        first += rest % shape[d] * strides[d];
+      auto at = static_cast<std::size_t>(first * bytes);
+      for (std::int64_t i = 0; i < columns; ++i, at += step) f(at);
     }
   }
   std::vector<float> values() const {

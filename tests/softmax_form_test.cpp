@@ -32,7 +32,7 @@ struct fused_case {
   fused_case(std::int64_t columns, int terms, dtype type, std::int64_t offset) : mask_type(type), n(columns) {
     // Of a mask the rows are shared by heads; a boolean one is shared by heads and queries.
     std::mt19937 random(17);
-    for (std::int64_t i = 0; i < 2 * 5 * n; ++i) {
+    for (std::int64_t i = 0; i < (terms & mask ? 2 * 5 * n : 0); ++i) {
       const float v = random() % 4 == 0 ? -inf : static_cast<float>(random() % 64) / 8 - 4;
       mask_f32.push_back(v);
       mask_16.push_back(type == dtype::f16 ? reference::float16_format::encode(v)
