@@ -63,11 +63,6 @@ SIGMAX_FN vec divide(vec a, vec b) { return a / b; }
 SIGMAX_FN vec negate(vec x) { return vec(-x.data); }  // on the register, so that it melts into an fma
 SIGMAX_FN vec divide(vec a, vec b) { return vec(a.data / b.data); }
 #endif
-SIGMAX_FN vec quotient(vec a, vec b, vec r) {
-  if constexpr (!has_fma) return divide(a, b);
-  vec q = a * r;
-  return fma(fma(negate(q), b, a), r, q);
-}
 SIGMAX_FN vec reciprocal(vec d) { return divide(vec(1.0f), d); }
 SIGMAX_FN vec sqrt(vec x) {
 #if defined(__aarch64__) && !defined(__ARM_FEATURE_SVE)

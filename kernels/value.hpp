@@ -48,13 +48,6 @@ SIGMAX_FN float negate(float x) { return -x; }
 /// a / b, correctly rounded. A word of its own because xsimd's float division on NEON is an estimate.
 SIGMAX_FN float divide(float a, float b) { return a / b; }
 
-/// a / b from r, the rounded 1 / b, where a r neither underflows nor is infinite: three multiplications, where a
-/// division takes the time of five and more. Markstein, IBM J. Res. Dev. 34, 1990.
-SIGMAX_FN float quotient(float a, float b, float r) {
-  float q = a * r;
-  return fma_exact(fma_exact(-q, b, a), r, q);
-}
-
 #if defined(__CUDACC__)
 /// 1 / d for d in [2^-126, 2^126) without the branches of rcp.rn: the hardware's estimate and Newton's step with its
 /// residual exact. For such d rcp.rn itself is no more, on sm_75 to sm_120 (tests/cuda_reciprocal.sh), and that is

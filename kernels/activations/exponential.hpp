@@ -114,8 +114,9 @@ struct log_sigmoid_op {
   static constexpr no_parameters params{};
   static constexpr float bound = 2;
   template <class V>
-  SIGMAX_FN V operator()(V x) const {
-    return negate(softplus_op{}(negate(x)));
+  SIGMAX_FN V operator()(V x) const {  // -softplus(-x); -0 where nothing is left
+    auto e = math::decay(at_most(abs(x), V(math::decayed)));
+    return at_most(x, V(-0.0f)) - math::log1p_unit(fma(e.scale, e.m, e.scale) * V(math::down));
   }
   template <class V>
   SIGMAX_FN V derivative(V x) const {

@@ -187,7 +187,7 @@ struct softcap_op {
   float cap = params[0].default_value;
   template <class V>
   SIGMAX_FN V operator()(V x) const {
-    V a = abs(x), c = quotient(at_most(a, V(10 * cap)), V(cap), V(1 / cap));
+    V a = abs(x), c = at_most(divide(a, V(cap)), V(10.0f));
     V large = V(cap) - divide(V(cap) + V(cap), math::exp_twice_plus_1(c));
     return with_sign(math::scaled_tanh(a, c, large), x);
   }
@@ -200,7 +200,7 @@ struct softcap_op {
   template <class V>
   SIGMAX_FN V derivative(V x) const {
     V a = at_most(abs(x), V(64 * cap));  // 1 / cosh(64)^2 is 0
-    V u = quotient(a, V(cap), V(1 / cap));
+    V u = divide(a, V(cap));
     return math::sech_squared(u, fma_exact(negate(u), V(cap), a) * V(1 / cap));
   }
 };
