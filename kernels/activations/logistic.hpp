@@ -20,6 +20,15 @@ SIGMAX_FN V times_sigmoid(V x, V a, const math::logistic_tail<V>& l) {
   return with_sign(fma_exact(fma(w, s, w * s_low), V(-math::down), at_least(x, V(0.0f))), x);
 }
 
+/// s (1 + x z' (1 - s)) with s = 1 / (1 + e^-z); g = |x z'|. For x < 0 that is e y (1 - g y) with 1 / (1 + e) = y, for
+/// x >= 0 one minus that.
+template <class V>
+SIGMAX_FN V derivative_of_times_sigmoid(V x, V g, const math::logistic_tail<V>& l) {
+  V y = fma(l.y, l.residual, l.y);
+  V d = (fma(l.e.scale, l.e.m, l.e.scale) * y) * fma(negate(g), y, V(1.0f)) * V(math::down);
+  return select(x < V(0.0f), d, V(1.0f) - d);
+}
+
 struct sigmoid_op {
   static constexpr char formula[] = "1 / (1 + exp(-x))";
   static constexpr char source[] = "the logistic function, Verhulst, 1845";
@@ -71,16 +80,9 @@ struct silu_op {
     return divide(c, math::exp_plus(math::reduce_product(V(-beta), at_most(c, V(87.0f / beta))), V(1.0f)));
   }
   template <class V>
-  SIGMAX_FN V derivative(V x) const {  // s (1 + z (1 - s)), z = beta x
+  SIGMAX_FN V derivative(V x) const {
     V c = clamped(x);
-    auto l = tail(c);
-    auto negative = x < V(0.0f);
-    V z = V(beta) * with_sign(c, x);
-    V e = fma(l.e.scale, l.e.m, l.e.scale);
-    V y = fma(l.y, l.residual, l.y);
-    V one_minus = select(negative, y, (e * V(math::down)) * y);
-    V s = select(negative, e, V(math::up)) * y;
-    return (s * fma(z, one_minus, V(1.0f))) * V(math::down);
+    return derivative_of_times_sigmoid(x, V(beta) * c, tail(c));
   }
 };
 
@@ -146,16 +148,9 @@ struct gelu_tanh_op {
     return divide(c, math::exp_plus(e, V(1.0f)));
   }
   template <class V>
-  SIGMAX_FN V derivative(V x) const {  // s (1 + x z' (1 - s)), x z' = x (c1 + 3 c3 x^2)
+  SIGMAX_FN V derivative(V x) const {  // x z' = x (c1 + 3 c3 x^2)
     V a = at_most(abs(x), V(clamp));
-    auto l = tail(a);
-    auto negative = x < V(0.0f);
-    V g = with_sign(a * fma(a * a, V(3 * c3_high), V(static_cast<float>(c1))), x);
-    V e = fma(l.e.scale, l.e.m, l.e.scale);
-    V y = fma(l.y, l.residual, l.y);
-    V one_minus = select(negative, y, (e * V(math::down)) * y);
-    V s = select(negative, e, V(math::up)) * y;
-    return (s * fma(g, one_minus, V(1.0f))) * V(math::down);
+    return derivative_of_times_sigmoid(x, a * fma(a * a, V(3 * c3_high), V(static_cast<float>(c1))), tail(a));
   }
 };
 
