@@ -90,31 +90,35 @@ void max_rows(const float* x, std::int64_t stride, int rows, std::int64_t n, con
 /// own.
 template <accuracy tier>
 struct row_numerators {
-  alignas(64) float terms[5][side_by_side];
+  alignas(64) float terms[3][side_by_side];
+  alignas(64) float starts[side_by_side];  ///< unless rows are short
   bool offset = false;
 
-  __attribute__((noinline)) row_numerators(const float* max, int rows) {
+  __attribute__((noinline)) row_numerators(const float* max, int rows, bool is_short) {
     alignas(64) float m[side_by_side];
     for (int r = 0; r < side_by_side; ++r) m[r] = max[r < rows ? r : 0];
     for (int v = 0; v < side_by_side; v += lanes) {
       const auto row = math::reduce_maximum(vec::load_aligned(m + v));
-      const vec all[] = {row.offset, row.max, row.lowest, row.k, row.rest};
-      for (int i = 0; i < 5; ++i) all[i].store_aligned(terms[i] + v);
+      if (!is_short) numerator<tier, true>(row).start(vec::load_aligned(m + v)).store_aligned(starts + v);
+      row.offset.store_aligned(terms[0] + v);
+      row.bias.store_aligned(terms[1] + v);
+      row.lowest.store_aligned(terms[2] + v);
       offset = offset || xsimd::any(row.offset != vec(0.0f));
     }
   }
   template <bool with_offset>
   SIGMAX_FN numerator<tier, with_offset> of(int r) const {
     const auto term = [&](int i) __attribute__((always_inline)) { return vec(terms[i][r]); };
-    return numerator<tier, with_offset>(math::row_maximum<vec>{term(0), term(1), term(2), term(3), term(4)});
+    return numerator<tier, with_offset>(math::row_maximum<vec>{term(0), term(1), term(2)});
   }
 };
 template <>
 struct row_numerators<accuracy::fast> {
   const float* max;
+  float starts[side_by_side];
   static constexpr bool offset = false;
 
-  SIGMAX_FN row_numerators(const float* m, int) : max(m) {}
+  SIGMAX_FN row_numerators(const float* m, int, bool) : max(m) { std::fill_n(starts, side_by_side, 2.0f); }
   template <bool>
   SIGMAX_FN numerator<accuracy::fast, false> of(int r) const {
     return numerator<accuracy::fast, false>(vec(max[r]));
@@ -148,10 +152,10 @@ SIGMAX_FN void exp_short(const float* x, float* y, std::int64_t n, float max, Sc
 
 /// lanes_total of rows whose lanes are `step` floats apart, times `factor`.
 template <int used>
-__attribute__((noinline)) void rows_total(const float* high, const float* low, std::size_t step, int rows, float start,
-                                          float factor, double* total) noexcept {
+__attribute__((noinline)) void rows_total(const float* high, const float* low, std::size_t step, int rows,
+                                          const float* starts, float factor, double* total) noexcept {
   for (int r = 0; r < rows; ++r) {
-    total[r] = lanes_total<used>(high, low, start) * static_cast<double>(factor);
+    total[r] = lanes_total<used>(high, low, starts[r]) * static_cast<double>(factor);
     high += step;
     if (low != nullptr) low += step;
   }
@@ -163,12 +167,12 @@ __attribute__((noinline)) void exp_sum_rows_of(const float* x, std::int64_t x_st
                                                const float* next, int rows, std::int64_t n, const float* max,
                                                const score_terms* terms, double* total,
                                                const outgoing_rows* before) noexcept {
-  constexpr float unit = numerator<tier, false>::unit, start = numerators_start * unit;
+  constexpr float unit = numerator<tier, false>::unit;
   constexpr int used = numerator<tier, false>::together ? softmax_lanes : softmax_turn;
-  const row_numerators<tier> numerators(max, rows);
+  const bool is_short = n <= softmax_turn;
+  const row_numerators<tier> numerators(max, rows, is_short);
   softmax_sum sum[side_by_side];
   alignas(64) float lane[side_by_side][softmax_turn];  // of short rows
-  const bool is_short = n <= softmax_turn;
   const auto sums = [&](auto with_offset) __attribute__((always_inline)) {
     for (int r = 0; r < rows; ++r) {
       const float* const in = x + r * x_stride;
@@ -177,7 +181,8 @@ __attribute__((noinline)) void exp_sum_rows_of(const float* x, std::int64_t x_st
       const outgoing_rows* const drained = draining ? before : nullptr;
       const Score score = score_of<Score>(terms, r);
       if (!is_short) {
-        exp_sum_draining<tier, to_l1>(in, out, next + r * x_stride, n, max[r], score, e, sum[r], &start, drained, r);
+        exp_sum_draining<tier, to_l1>(in, out, next + r * x_stride, n, max[r], score, e, sum[r], &numerators.starts[r],
+                                      drained, r);
         continue;
       }
       with_drain<tier>(
@@ -195,10 +200,10 @@ __attribute__((noinline)) void exp_sum_rows_of(const float* x, std::int64_t x_st
   else
     sums(std::false_type{});
   if (is_short)
-    rows_total<used>(lane[0], nullptr, softmax_turn, rows, 0, 1 / unit, total);
+    rows_total<used>(lane[0], nullptr, softmax_turn, rows, numerators.starts, 1 / unit, total);
   else
-    rows_total<softmax_lanes>(sum[0].high, sum[0].low, sizeof(softmax_sum) / sizeof(float), rows, start, 1 / unit,
-                              total);
+    rows_total<softmax_lanes>(sum[0].high, sum[0].low, sizeof(softmax_sum) / sizeof(float), rows, numerators.starts,
+                              1 / unit, total);
 }
 
 template <accuracy tier>
@@ -217,31 +222,38 @@ void exp_sum_rows(const float* x, std::int64_t x_stride, float* y, std::int64_t 
 /// For one chunk: row_total of the same virtual lanes, each of which is a vector here.
 template <accuracy tier>
 void exp_sum_columns(const float* t, float* e, std::int64_t n, const float* max, double* total) noexcept {
-  constexpr float unit = numerator<tier, true>::unit, start = numerators_start * unit;
+  constexpr float unit = numerator<tier, true>::unit;
   const bool is_short = n <= softmax_turn;
   const int used = is_short ? static_cast<int>(n) : softmax_lanes;
-  alignas(64) float high[softmax_turn * side_by_side], low[softmax_turn * side_by_side];
+  alignas(64) float high[softmax_turn * side_by_side], low[softmax_turn * side_by_side], starts[side_by_side];
   for (int v = 0; v < side_by_side; v += lanes) {
-    const numerator<tier, true> numerator_of(vec::load_unaligned(max + v));
+    const vec m = vec::load_unaligned(max + v);
+    const numerator<tier, true> numerator_of(m);
+    vec start(0.0f);
+    if (!is_short) start = numerator_of.start(m);
+    start.store_aligned(starts + v);
     for (std::int64_t c = 0; c < n; ++c) {
       const vec y = numerator_of(vec::load_unaligned(t + c * side_by_side + v));
       if (e != nullptr) y.store_unaligned(e + c * side_by_side + v);
       const std::int64_t at = c % (is_short ? softmax_turn : softmax_lanes) * side_by_side + v;
       vec h = y, l(0.0f);
       if (!is_short) {
-        h = c < used ? vec(start) : vec::load_aligned(high + at);
+        h = c < used ? start : vec::load_aligned(high + at);
         if (c >= used) l = vec::load_aligned(low + at);
         add<true>(h, l, y);
       }
       h.store_aligned(high + at);
-      l.store_aligned(low + at);
+      if (!is_short) l.store_aligned(low + at);
     }
   }
   alignas(64) double sum[softmax_turn * side_by_side];
   for (int at = 0; at < used * side_by_side; at += lanes) {
-    auto h = xsimd::widen(vec::load_aligned(high + at) - vec(is_short ? 0.0f : start));
-    const auto rest = xsimd::widen(is_short ? vec(0.0f) : vec::load_aligned(low + at));
-    for (std::size_t i = 0; i < 2; ++i) h[i] = h[i] + rest[i];
+    auto h = xsimd::widen(vec::load_aligned(high + at));
+    if (!is_short) {
+      const auto start = xsimd::widen(vec::load_aligned(starts + at % side_by_side)),
+                 rest = xsimd::widen(vec::load_aligned(low + at));
+      for (std::size_t i = 0; i < 2; ++i) h[i] = (h[i] - start[i]) + rest[i];
+    }
     h[0].store_aligned(sum + at);
     h[1].store_aligned(sum + at + lanes / 2);
   }
@@ -249,6 +261,19 @@ void exp_sum_columns(const float* t, float* e, std::int64_t n, const float* max,
     for (int l = 0; l < half && l + half < used; ++l)
       for (int r = 0; r < side_by_side; ++r) sum[l * side_by_side + r] += sum[(l + half) * side_by_side + r];
   for (int r = 0; r < side_by_side; ++r) total[r] = sum[r] * static_cast<double>(1 / unit);
+}
+
+template <accuracy tier>
+void relative_to_max(const float* max, double* total) noexcept {
+  if constexpr (tier == accuracy::fast) return;  // it is 1
+  alignas(64) float of_max[side_by_side], rest[side_by_side];
+  for (int v = 0; v < side_by_side; v += lanes) {
+    const vec m = vec::load_unaligned(max + v);
+    const auto parts = math::parts_of_maximum(m, math::reduce_maximum(m));
+    parts.numerator.store_aligned(of_max + v);
+    parts.rest.store_aligned(rest + v);
+  }
+  for (int r = 0; r < side_by_side; ++r) total[r] = math::relative_to_max(total[r], of_max[r], rest[r]);
 }
 
 template <class F>
@@ -333,6 +358,7 @@ inline constexpr softmax_steps steps = {numerator<tier, false>::unit,
                                         rows_shift<tier>,
                                         exp_sum_rows<tier>,
                                         exp_sum_columns<tier>,
+                                        relative_to_max<tier>,
                                         scale_columns<tier>,
                                         shift_columns<tier>};
 

@@ -36,6 +36,7 @@ void narrow_rows(const softmax_plan& plan, const nest_cursor& cursor, int rows) 
   plan.steps->exp_sum_columns(t, plan.logarithm ? nullptr : e, n, max, total);
   if (plan.logarithm) {
     float high[side_by_side], low[side_by_side];
+    plan.steps->relative_to_max(max, total);
     plan.table->logarithms(total, high, low);
     plan.steps->shift_columns(t, n, max, high, low);
   } else {

@@ -9,7 +9,7 @@
 namespace sigmax {
 namespace {
 
-/// e^(x - max) unit for the elements x of a row, or of as many rows as a vector has lanes. `offset` is only for
+/// Numerators of the elements x of a row, or of as many rows as a vector has lanes. `offset` is only for
 /// accuracy::high: false if the maximum is known to be smaller in size than
 /// math::large_maximum.
 template <accuracy tier, bool offset>
@@ -20,6 +20,7 @@ struct numerator {
   explicit SIGMAX_FN numerator(vec max) : row(math::reduce_maximum(max)) {}
   explicit SIGMAX_FN numerator(const math::row_maximum<vec>& reduced) : row(reduced) {}
   SIGMAX_FN vec operator()(vec x) const { return math::exp_below<offset>(x, row); }
+  SIGMAX_FN vec start(vec max) const { return start_above((*this)(max)); }
 };
 template <bool offset>
 struct numerator<accuracy::fast, offset> {
@@ -28,6 +29,7 @@ struct numerator<accuracy::fast, offset> {
   vec max;
   explicit SIGMAX_FN numerator(vec m) : max(m) {}
   SIGMAX_FN vec operator()(vec x) const { return math::exp_below_fast(x, max); }
+  SIGMAX_FN vec start(vec) const { return vec(2.0f); }
 };
 /// Calls loop(numerator) for a row.
 template <accuracy tier, class F>
@@ -146,6 +148,7 @@ __attribute__((noinline)) void exp_sum_of(const float* x, float* y, const float*
   const Score score = score_of<Score>(terms);
   with_numerator<tier>(
       max, [&](auto e) __attribute__((always_inline)) {
+        if (!sum.begun) sum.begin(e.start(vec(max)).get(0));
         exp_sum_draining<tier, to_l2>(x, y, next, n, max, score, e, sum, nullptr, before, 0);
       });
 }

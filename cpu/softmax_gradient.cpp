@@ -35,11 +35,11 @@ struct gradient_tile {
     return {at(which, 0, start), plan.type[which], plan.rows.stride[which][plan.rows.rank - 1], plan.stride[which],
             rows};
   }
-  /// Calls work(start, count) for all pieces of a chunk.
+  /// Calls work(start, count) for all pieces of columns [from, to).
   template <class F>
-  void pieces(std::int64_t chunk, bool gather, F work) const noexcept {
-    const std::int64_t end = std::min((chunk + 1) * plan.split.chunk, plan.columns);
-    for (std::int64_t start = chunk * plan.split.chunk; start < end; start += piece) {
+  void pieces(std::int64_t from, std::int64_t to, bool gather, F work) const noexcept {
+    const std::int64_t end = std::min(to, plan.columns);
+    for (std::int64_t start = from; start < end; start += piece) {
       const std::int64_t count = std::min(piece, end - start);
       for (gradient_operand which : {gradient_dy, gradient_y})
         if (gather) read_rows(*plan.table, block(which, start), count, row(which, 0, start), 2 * piece);
@@ -48,18 +48,23 @@ struct gradient_tile {
   }
 
   void sum_chunk(std::int64_t chunk, double* out) const noexcept {
-    softmax_sum sum[widest_tile];
-    for (int r = 0; r < rows; ++r) sum[r].begin(0);
-    pieces(chunk, !plan.direct, [&](std::int64_t start, std::int64_t count) {
-      for (int r = 0; r < rows; ++r)
-        plan.table->row_dot(row(gradient_dy, r, start), plan.logarithm ? nullptr : row(gradient_y, r, start), count,
-                            sum[r]);
-    });
-    for (int r = 0; r < rows; ++r) out[r] = plan.table->row_total(sum[r], 0);
+    std::fill_n(out, rows, 0.0);
+    const std::int64_t begin = chunk * plan.split.chunk;
+    for (std::int64_t from = begin; from < begin + plan.split.chunk; from += smallest_chunk) {
+      softmax_sum sum[widest_tile];
+      for (int r = 0; r < rows; ++r) sum[r].begin(0);
+      pieces(from, from + smallest_chunk, !plan.direct, [&](std::int64_t start, std::int64_t count) {
+        for (int r = 0; r < rows; ++r)
+          plan.table->row_dot(row(gradient_dy, r, start), plan.logarithm ? nullptr : row(gradient_y, r, start), count,
+                              sum[r]);
+      });
+      for (int r = 0; r < rows; ++r) out[r] += plan.table->row_total(sum[r]);
+    }
   }
 
   void write_chunk(std::int64_t chunk) const noexcept {
-    pieces(chunk, !plan.direct && !holds_rows(), [&](std::int64_t start, std::int64_t count) {
+    const std::int64_t begin = chunk * plan.split.chunk;
+    pieces(begin, begin + plan.split.chunk, !plan.direct && !holds_rows(), [&](std::int64_t start, std::int64_t count) {
       for (int r = 0; r < rows; ++r)
         plan.table->softmax_gradient[plan.logarithm](row(gradient_dy, r, start), row(gradient_y, r, start),
                                                      row(plan.direct ? gradient_dx : gradient_dy, r, start), count,

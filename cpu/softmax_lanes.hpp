@@ -112,16 +112,16 @@ SIGMAX_FN double lanes_total(const float* high, const float* low, float start) {
   constexpr int width = lanes / 2, count = used / width, single = 16 / width;
   static_assert(lanes <= 16 && used >= 16);
   const auto high_part = [&]<std::int64_t at>() __attribute__((always_inline)) {
-    vec v = vec::load_aligned(high + at / 2 * lanes);
-    if (low != nullptr) v = v - vec(start);  // exact
-    return xsimd::widen(v)[at % 2];
+    return xsimd::widen(vec::load_aligned(high + at / 2 * lanes))[at % 2];
   };
   const auto low_part = [&]<std::int64_t at>() __attribute__((always_inline)) {
     return vec::load_aligned(low + at * lanes);
   };
   const auto part = [&]<std::int64_t at>() __attribute__((always_inline)) {
     vec_double sum = met<count, single, at>(high_part);
-    if (low != nullptr) sum = sum + xsimd::widen(met<used / lanes, single / 2, at / 2>(low_part))[at % 2];
+    if (low != nullptr)
+      sum = (sum - vec_double(static_cast<double>(start) * (used / 16))) +  // of so many lanes; exact
+            xsimd::widen(met<used / lanes, single / 2, at / 2>(low_part))[at % 2];
     return sum;
   };
   alignas(64) double last[width];
@@ -132,9 +132,7 @@ SIGMAX_FN double lanes_total(const float* high, const float* low, float start) {
   return last[0];
 }
 
-double row_total(const softmax_sum& sum, float start) noexcept {
-  return lanes_total<softmax_lanes>(sum.high, sum.low, start);
-}
+double row_total(const softmax_sum& sum) noexcept { return lanes_total<softmax_lanes>(sum.high, sum.low, sum.start); }
 
 /// With b null, of a alone. What the products lose to rounding is added, too.
 void row_dot(const float* a, const float* b, std::int64_t n, softmax_sum& sum) noexcept {

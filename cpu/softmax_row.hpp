@@ -29,8 +29,8 @@ constexpr double tiny_factor = 0x1p-60;  // from here on the second part, with 1
 
 /// What the chunks of a row add up to.
 struct row_sums {
-  double exponentials;
-  double scores;  ///< only for a smoothed loss
+  double exponentials;  ///< the total of the row's numerators
+  double scores;        ///< only for a smoothed loss
 };
 
 /// A row on its way through the passes.
@@ -174,19 +174,27 @@ void numerators_of(const softmax_plan& plan, const row_state* rows, int n, float
   }
   plan.steps->exp_sum_columns(scores, nullptr, 1, shift, numerator);
 }
-/// The sinks' parts of the rows' sums.
+/// The sinks' parts of the rows' totals.
 void add_sinks(const softmax_plan& plan, row_state* rows, int n) noexcept {
   double numerator[side_by_side];
   numerators_of(plan, rows, n, &row_state::sink, numerator);
   for (int r = 0; r < n; ++r) rows[r].sum.exponentials += numerator[r];
 }
 
-/// The logarithms of the rows' sums.
-void log_sums(const softmax_plan& plan, const row_state* rows, int n, double (&log)[side_by_side]) noexcept {
-  double total[side_by_side];
+/// What the rows' totals are as sums of e^(score - max).
+void sums_of(const softmax_plan& plan, const row_state* rows, int n, double (&sum)[side_by_side]) noexcept {
+  float shift[side_by_side];
+  for (int r = 0; r < side_by_side; ++r) {
+    const row_state& row = rows[r < n ? r : 0];
+    shift[r] = row.shift, sum[r] = row.sum.exponentials;
+  }
+  plan.steps->relative_to_max(shift, sum);
+}
+
+/// The logarithms of sums.
+void log_sums(const softmax_plan& plan, const double* sum, double (&log)[side_by_side]) noexcept {
   float high[side_by_side], low[side_by_side];
-  for (int r = 0; r < side_by_side; ++r) total[r] = rows[r < n ? r : 0].sum.exponentials;
-  plan.table->logarithms(total, high, low);
+  plan.table->logarithms(sum, high, low);
   for (int r = 0; r < side_by_side; ++r)  // of an infinity nothing is left
     log[r] = static_cast<double>(high[r]) + (std::isfinite(high[r]) ? static_cast<double>(low[r]) : 0.0);
 }
@@ -199,23 +207,25 @@ void settle_sums(const softmax_plan& plan, const nest_cursor& cursor, row_state*
   for (int r = 0; r < n; ++r)
     if (rows[r].shift == no_score) rows[r].sum.exponentials = std::numeric_limits<double>::quiet_NaN();
   if (given) return;
-  double log[side_by_side];
-  if (plan.data[operand_lse] != nullptr || plan.data[operand_loss] != nullptr) log_sums(plan, rows, n, log);
+  const bool logarithms = plan.data[operand_lse] != nullptr || plan.data[operand_loss] != nullptr;
+  double sum[side_by_side] = {}, log[side_by_side];
+  if (logarithms || plan.data[operand_sum] != nullptr) sums_of(plan, rows, n, sum);
+  if (logarithms) log_sums(plan, sum, log);
   for (int r = 0; r < n; ++r) {
     const row_state& row = rows[r];
     set_value(plan, cursor, operand_max, r, row.max + 0.0f);  // of zeros of both signs the vectors' width chose one
-    set_value(plan, cursor, operand_sum, r, row.sum.exponentials);
+    set_value(plan, cursor, operand_sum, r, sum[r]);
     if (plan.data[operand_lse] != nullptr) set_value(plan, cursor, operand_lse, r, row.shift + log[r]);
     if (plan.data[operand_loss] != nullptr) set_value(plan, cursor, operand_loss, r, loss_of(plan, row, log[r]));
   }
 }
 /// What the last pass multiplies by or subtracts.
-factors factors_of(const softmax_plan& plan, row_state& row) noexcept {
+factors factors_of(const softmax_plan& plan, row_state& row, double sum) noexcept {
   const double total = row.sum.exponentials;
   row.tiny = false;
   // Without any score the numerators are 0, and -inf as logarithms: nothing may be made of them.
   if (total == 0 || row.ignored) return {0, 0};
-  if (plan.logarithm) return two_parts(log_of(total));
+  if (plan.logarithm) return two_parts(log_of(sum));
   const double scale = plan.loss != nullptr   ? row.gradient
                        : plan.form != nullptr ? static_cast<double>(plan.form->output_scale)
                                               : 1;

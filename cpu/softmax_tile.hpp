@@ -105,8 +105,6 @@ struct row_tile {
     pieces(from, to, [&](std::int64_t start, std::int64_t count) { fetch(start, count); });
   }
 
-  float start_of_sum() const noexcept { return numerators_start * plan.steps->unit; }
-
   /// The maximum of all columns is known.
   void settle_max() noexcept {
     for (int r = 0; r < rows; ++r) sigmax::settle_max(plan, state[r]);
@@ -138,13 +136,16 @@ struct row_tile {
   void sum_chunk(std::int64_t chunk, row_sums* out) noexcept {
     const bool scores_too = smoothed(plan) && plan.pass == softmax_pass::partial;
     if (!scores_too && sum_together(out)) return;
+    for (int r = 0; r < rows; ++r) out[r] = {};
+    for (std::int64_t part = 0; part < plan.split.chunk; part += smallest_chunk)
+      sum_part(chunk * plan.split.chunk + part, scores_too, out);
+  }
+  /// Adds what smallest_chunk columns from `from` on add up to.
+  void sum_part(std::int64_t from, bool scores_too, row_sums* out) noexcept {
     softmax_sum sum[widest_tile], scores_sum[widest_tile];
     double total[widest_tile] = {};
-    for (int r = 0; r < rows; ++r) {
-      sum[r].begin(start_of_sum());
-      if (scores_too) scores_sum[r].begin(0);
-    }
-    pieces(chunk * plan.split.chunk, (chunk + 1) * plan.split.chunk, [&](std::int64_t start, std::int64_t count) {
+    for (int r = 0; r < rows && scores_too; ++r) scores_sum[r].begin(0);
+    pieces(from, from + smallest_chunk, [&](std::int64_t start, std::int64_t count) {
       if (!whole) fetch(start, count);
       for (int r = 0; r < rows; ++r) {
         const float* const scores = scores_of(r, start, count);
@@ -157,16 +158,27 @@ struct row_tile {
           plan.steps->exp_sum(scores, kept, soon(r, start, scores), count, state[r].shift, nullptr, sum[r], nullptr);
       }
     });
+    for (int r = 0; r < rows; ++r) {
+      if (sum[r].begun) total[r] = plan.table->row_total(sum[r]) * static_cast<double>(plan.steps->per_unit);
+      out[r].exponentials += total[r];
+      if (scores_too) out[r].scores += plan.table->row_total(scores_sum[r]);
+    }
+  }
+
+  /// Totals from sums that are given.
+  void take_sums() noexcept {
+    double of_max[side_by_side];
+    numerators_of(plan, state, rows, &row_state::shift, of_max);
     for (int r = 0; r < rows; ++r)
-      out[r] = {short_row() ? total[r]
-                            : plan.table->row_total(sum[r], start_of_sum()) * static_cast<double>(plan.steps->per_unit),
-                scores_too ? plan.table->row_total(scores_sum[r], 0) : 0};
+      state[r].sum.exponentials = static_cast<double>(value_of(plan, cursor, operand_sum, r, 1)) * of_max[r];
   }
 
   /// The sums of all columns are known.
   void settle_sum() noexcept {
     settle_sums(plan, cursor, state, rows);
-    for (int r = 0; r < rows; ++r) state[r].last = factors_of(plan, state[r]);
+    double sum[side_by_side] = {};
+    if (plan.logarithm) sums_of(plan, state, rows, sum);
+    for (int r = 0; r < rows; ++r) state[r].last = factors_of(plan, state[r], sum[r]);
   }
 
   /// The results of a piece, in y if that can be the buffer.
@@ -268,12 +280,13 @@ void run_tile(row_tile& tile, F for_chunks) noexcept {
   if (!given) for_chunks([&](row_tile& t, std::int64_t c) { t.sum_chunk(c, sums[c]); });
   for (int r = 0; r < tile.rows; ++r) {
     row_state& row = tile.state[r];
-    row.sum = {given ? static_cast<double>(value_of(plan, tile.cursor, operand_sum, r, 1)) : 0, 0};
+    row.sum = {};
     for (std::int64_t c = 0; c < plan.split.chunks && !given; ++c) {
       row.sum.exponentials += sums[c][r].exponentials;
       row.sum.scores += sums[c][r].scores;
     }
   }
+  if (given) tile.take_sums();
   tile.settle_sum();
   if (plan.pass == softmax_pass::partial) return;
   if (plan.codes != nullptr && (plan.data[operand_row_scales] != nullptr || plan.data[operand_amax] != nullptr)) {

@@ -35,21 +35,20 @@ double sum_whole_row(const softmax_plan& plan, const float* x, float* e, const f
   // its place.
   std::int64_t together = before.rows == 0 ? 0 : before.columns;
   if (together != n) together = std::min(together, n) / softmax_turn * softmax_turn;
-  double total = 0;
+  double total = 0, of_chunk = 0;
   softmax_sum sum;
   for (std::int64_t i = 0, in_chunk = 0; i < n;) {
-    if (in_chunk == 0) sum.begin(numerators_start * plan.steps->unit);
+    const std::int64_t in_part = in_chunk % smallest_chunk;
+    if (in_part == 0) sum.begun = false;
     const bool draining = i < together;
     if (!draining) stream_out(plan, before);
-    const std::int64_t count = std::min((draining ? together : n) - i, plan.split.chunk - in_chunk);
+    const std::int64_t count = std::min((draining ? together : n) - i, smallest_chunk - in_part);
     plan.steps->exp_sum(x + i, e != nullptr ? e + i : nullptr, next + i, count, max, terms, sum,
                         draining ? &before : nullptr);
     i += count, in_chunk += count;
-    if (i == n || in_chunk == plan.split.chunk) {
-      total +=
-          plan.table->row_total(sum, numerators_start * plan.steps->unit) * static_cast<double>(plan.steps->per_unit);
-      in_chunk = 0;
-    }
+    if (i == n || in_chunk % smallest_chunk == 0)
+      of_chunk += plan.table->row_total(sum) * static_cast<double>(plan.steps->per_unit);
+    if (i == n || in_chunk == plan.split.chunk) total += of_chunk, of_chunk = 0, in_chunk = 0;
     if (draining) {
       before.from += count, before.y += count, before.columns -= count;
       if (terms != nullptr) skip_mask(before.terms[0], count);
@@ -76,7 +75,7 @@ struct whole_tile {
   bool keep, own;
   const float* next;          ///< the rows after these
   const score_terms* scored;  ///< what the elements still go through, or null
-  float max[side_by_side];
+  float max[side_by_side] = {};
   double total[side_by_side];
 
   whole_tile(const softmax_plan& p, const nest_cursor& c, int count, float* scratch, outgoing_rows& others,
@@ -198,10 +197,12 @@ struct whole_tile {
   void finish() noexcept {
     float high[side_by_side], low[side_by_side];
     const double numerator = plan.form != nullptr ? static_cast<double>(plan.form->output_scale) : 1;
-    if (plan.logarithm)
+    if (plan.logarithm) {
+      plan.steps->relative_to_max(max, total);
       plan.table->logarithms(total, high, low);
-    else
+    } else {
       plan.table->quotients(numerator * static_cast<double>(plan.steps->per_unit), total, high, low);
+    }
     for (int r = 0; r < rows; ++r)
       if (total[r] == 0) high[r] = low[r] = 0;
     if (plan.drained) return leave_later(high, low);

@@ -46,7 +46,7 @@ struct gate_row {
     exact_total total = group.add(sum.total(count, count, count), nan);
     if (total.low >= poison) return static_cast<double>(from_bits(0x7fc00000u));
     total.carry();
-    return as_double(total) * 0x1p-45;
+    return as_sum(total);
   }
 };
 
@@ -153,7 +153,7 @@ __global__ void __launch_bounds__(128, gating_configs[config].blocks) gate_rows(
       exact_total t = group.add(sum.total(added, added, added), nan);
       nan = t.low >= poison;
       t.carry();
-      total = nan ? static_cast<double>(from_bits(0x7fc00000u)) : as_double(t) * 0x1p-45;
+      total = nan ? static_cast<double>(from_bits(0x7fc00000u)) : as_sum(t);
     }
     const factors f = two_parts(static_cast<double>(a.scale) / total);
     for_chosen([&](int at) {

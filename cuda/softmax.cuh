@@ -218,7 +218,7 @@ __global__ void __launch_bounds__(row_configs[config].threads, row_blocks(row_co
     bool nan = false;
     float most = tile.largest(nan);
     most = given ? value_of(a, row, operand_max, 0) : group.largest(most);
-    const row_scale s = scale_of<fused>(a, r, most);
+    const row_scale s = scale_of<fused>(a, r, most, a.precise);
     const double score_sum = fused && a.smoothing != 0 && a.partial ? group.add(tile.score_sum(w)) : 0;
     exact_total total = tile.exponentiate(a, s, !given);
     if (given)
@@ -260,7 +260,7 @@ __global__ void __launch_bounds__(long_config.lanes) softmax_long_rows(softmax_a
     float least = infinity, scale = 1;
     double score_sum = 0;
     exact_total total{};
-    row_scale s = scale_of<fused>(a, r, most);
+    row_scale s = scale_of<fused>(a, r, most, a.precise);
     row_result result{};
     if (given) result = finish_row<fused>(a, r, s, row, total, 0, false);
 #pragma unroll 1
@@ -300,7 +300,7 @@ __global__ void __launch_bounds__(long_config.lanes) softmax_long_rows(softmax_a
       }
       if (pass == 0) {
         most = group.largest(most);
-        s = scale_of<fused>(a, r, most);
+        s = scale_of<fused>(a, r, most, a.precise);
         if (fused && a.smoothing != 0 && a.partial) score_sum = group.add(score_sum);
       } else if (pass == 1) {
         total = total_of(a, r, s, group, total, nan, first);
@@ -334,7 +334,7 @@ __global__ void __launch_bounds__(column_rows* column_warps, 2) softmax_columns(
     float least = infinity, scale = 1;
     double score_sum = 0;
     exact_total total{};
-    row_scale s = scale_of<true>(a, r, most);
+    row_scale s = scale_of<true>(a, r, most, a.precise);
     row_result result{};
     if (a.finish) result = finish_row<true>(a, r, s, row, total, 0, false);
 #pragma unroll 1
@@ -386,7 +386,7 @@ __global__ void __launch_bounds__(column_rows* column_warps, 2) softmax_columns(
       }
       if (pass == 0) {
         most = group.largest(most);
-        s = scale_of<true>(a, r, most);
+        s = scale_of<true>(a, r, most, a.precise);
         if (a.smoothing != 0 && a.partial) score_sum = group.add(score_sum);
       } else if (pass == 1) {
         total = total_of(a, r, s, group, total, nan, warp == 0);

@@ -8,7 +8,10 @@
 namespace sigmax {
 namespace {
 
-using numerator_sum = exact_sum<25>;  // so that its `high` counts 2^-45 of what the largest score has
+inline constexpr int numerator_power = 26;  // numerators are at most 2^25.5 (math::exp_below)
+using numerator_sum = exact_sum<numerator_power>;
+/// A carried total, as a sum without their 2^25.
+SIGMAX_FN double as_sum(const exact_total& total) { return as_double(total) * 0x1p-44; }
 
 /// x (high + low): the rounding of a factor does not count.
 SIGMAX_FN float scaled(float x, const factors& f) { return fma(x, f.high, x * f.low); }
@@ -16,11 +19,15 @@ SIGMAX_FN float scaled(float x, const factors& f) { return fma(x, f.high, x * f.
 /// 1 / total, as a factor for numerators. In floats: many GPUs have few units for doubles.
 SIGMAX_FN factors reciprocal_of(const exact_total& total) {
   const float_total t = as_floats(total);
-  const float y = divide(1.0f, t.high), unit = t.shift != 0 ? 0x1p20f : 1.0f;
+  const float y = divide(1.0f, t.high), unit = t.shift != 0 ? 0x1p19f : 0.5f;
   return {y * unit, y * (fma(negate(y), t.high, 1.0f) - y * t.low) * unit};
 }
 
-inline constexpr std::int64_t most_units = 1 << 20;
+/// The carried total of fewer than most_units values that were added in two pieces.
+SIGMAX_FN exact_total total_of_units(std::uint64_t units) {
+  constexpr std::uint64_t mask = (std::uint64_t{1} << 39) - 1;
+  return {static_cast<std::int64_t>(units >> 39), static_cast<std::int64_t>((units & mask) << 1), 0};
+}
 /// 2^power / total for numerators of at most 2^power, added in two pieces; a carried total, or one of fewer than
 /// most_units values in units of 2^(power - 44). In one way, for the same bits.
 template <int power>

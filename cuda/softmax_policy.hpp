@@ -55,6 +55,8 @@ inline constexpr int most_staged_lanes = 512;  ///< such rows may have a cluster
 inline constexpr int ring_slots = 6;
 /// Numbers that a thread adds up at most: exact_sum.hpp.
 inline constexpr int most_summands = 512;
+/// Fewer numbers of a row are added up in two pieces for probabilities: half of 2^-24 is then the most that this costs.
+inline constexpr std::int64_t most_units = 1 << 20;
 
 /// Blocks of a cluster that every device with clusters can run.
 inline constexpr int most_cluster = 8;
@@ -185,7 +187,8 @@ struct softmax_arguments {
   std::int64_t held;                                      ///< words of a thread that stay in shared memory
   bool logarithm, scored, partial, finish;
   bool precise;  ///< numerators as good as f32: for all but results of 16 bits alone, since codes are those of f32
-  bool near;     ///< of those: probabilities, which no scale makes larger
+  bool fine;     ///< of precise ones: what is asked for of their sum is more than a probability
+  bool near;     ///< of those that are not precise: probabilities, which no scale makes larger
   bool staged;
   bool causal, zeros;  ///< zeros: what a row without scores becomes; else NaN
   float scale, softcap, output_scale;

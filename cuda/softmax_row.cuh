@@ -138,7 +138,8 @@ SIGMAX_DEVICE std::uint32_t largest_pair(std::uint32_t a, std::uint32_t b, T) {
 
 /// How numerators are computed; all of a row, its sink's included, in one way.
 enum class numerator_form {
-  precise,  ///< as good as f32
+  fine,     ///< as good as f32, with a sum for a logarithm, or of more than most_units
+  precise,  ///< the same, without `offset`, with a sum of two pieces
   near,     ///< by estimates, the largest score being near enough to 0 to be subtracted after the multiplication
   apart,    ///< by estimates of e^(t - shift), for a logarithm or where it is not
 };
@@ -155,15 +156,17 @@ struct row_scale {
   math::row_maximum<float> reference;
   float exponent;  ///< `near`: of 2, what t log2(e) is added to
   numerator_form form;
+  bool precise;  ///< as the arguments say, or as the compiler knows
 };
 template <bool fused>
-SIGMAX_DEVICE row_scale scale_of(const softmax_arguments& a, const softmax_row& r, float most) {
+SIGMAX_DEVICE row_scale scale_of(const softmax_arguments& a, const softmax_row& r, float most, bool precise) {
   row_scale s;
+  s.precise = precise;
   s.max = __builtin_fmaxf(most, r.sink);
   s.shift = fused && s.max == no_score && (a.zeros || r.ignored) ? 0.0f : s.max;
   s.reference = math::reduce_maximum(s.shift);
   s.exponent = near_exponent - s.shift * math::log2_e;
-  s.form = a.precise                                ? numerator_form::precise
+  s.form = precise ? a.fine || s.reference.offset != 0 ? numerator_form::fine : numerator_form::precise
            : a.near && abs(s.shift) <= largest_near ? numerator_form::near
                                                     : numerator_form::apart;
   return s;
@@ -180,17 +183,17 @@ SIGMAX_DEVICE float exp2_estimate(float t) {
 #endif
 }
 
-/// Numerators: 2^25 e^(t - shift) or, if near, 2^16 e^(t - shift) but for a factor that all of a row share. Where
-/// results have 16 bits and nothing else is asked for, they need not be precise: the estimate has an error of 2^-22,
-/// and the exponent's rounding one of 2^-21.5 or, below what f16 has normal numbers for, 2^-24 of the exponent. So
-/// numerators and sum are within 2^-20.7 each, and results within 0.503 ULP. A logarithm wants the largest one exact:
-/// its own result may be the others' sum alone.
-template <int n>
+/// Numerators: 2^25 e^(t - shift), but for a factor that all of a row share where they are precise (exp_below), or, if
+/// near, 2^16 e^(t - shift) but for a factor that all of a row share. Where results have 16 bits and nothing else is
+/// asked for, they need not be precise: the estimate has an error of 2^-22, and the exponent's rounding one of 2^-21.5
+/// or, below what f16 has normal numbers for, 2^-24 of the exponent. So numerators and sum are within 2^-20.7 each, and
+/// results within 0.503 ULP. A logarithm wants the largest one exact: its own result may be the others' sum alone.
+template <bool offset = true, int n>
 SIGMAX_DEVICE void numerators(const row_scale& s, numerator_form form, const float (&t)[n], float (&e)[n]) {
 #pragma unroll
   for (int i = 0; i < n; ++i) {
-    if (form == numerator_form::precise) {
-      e[i] = math::exp_below<true>(t[i], s.reference);
+    if (form == numerator_form::fine || form == numerator_form::precise) {
+      e[i] = math::exp_below<offset>(t[i], s.reference);
     } else if (form == numerator_form::near) {
       e[i] = exp2_estimate(fma_exact(t[i], math::log2_e, s.exponent));
     } else {
@@ -205,11 +208,15 @@ template <int n>
 SIGMAX_DEVICE void add(numerator_sum& sum, numerator_form form, const float (&e)[n]) {
   if (form == numerator_form::near)
     sum.add_in_two<near_power>(e);
+  else if (form == numerator_form::precise)
+    sum.add_in_two<numerator_power>(e);
   else
     sum.add(e, true);
 }
 SIGMAX_DEVICE exact_total total_of(const numerator_sum& sum, numerator_form form, std::uint32_t count) {
-  return form == numerator_form::near ? sum.total_of_two<near_power>(count) : sum.total(count, count, count);
+  return form == numerator_form::near      ? sum.total_of_two<near_power>(count)
+         : form == numerator_form::precise ? sum.total_of_two<numerator_power>(count)
+                                           : sum.total(count, count, count);
 }
 
 /// What the last pass multiplies by or subtracts.
@@ -231,6 +238,7 @@ SIGMAX_DEVICE double loss_of(const softmax_arguments& a, const softmax_row& r, f
 }
 
 /// Column `target` of a loss's gradient, where 1 is subtracted from a probability that may be all but 1: in double.
+/// `sum` of numerators.
 SIGMAX_DEVICE float target_gradient(const softmax_arguments& a, const softmax_row& r, const row_scale& s, double sum) {
   const double spread = a.smoothing / static_cast<double>(a.columns);
   const double numerator = static_cast<double>(math::exp_below<true>(r.target_score, s.reference)) * 0x1p-25;
@@ -264,19 +272,25 @@ SIGMAX_DEVICE row_result finish_row(const softmax_arguments& a, const softmax_ro
                  a.data[operand_lse] == nullptr && a.data[operand_targets] == nullptr && a.output_scale == 1);
   if (plain && !a.logarithm) {
     result.factor = reciprocal_of(total);
-    if (!a.precise) result.factor.low = 0;
+    if (!s.precise) result.factor.low = 0;
     if (nan || empty) result.factor = {nan ? not_a_number : 0.0f, 0};
     return result;
   }
-  // Relative to e^shift.
-  double sum = given ? static_cast<double>(value_of(a, row, operand_sum, 1)) : as_double(total) * 0x1p-45;
-  if (nan) sum = static_cast<double>(not_a_number);
+  // Of numerators, and relative to e^shift.
+  math::maximum_parts<float> most{1, 0};
+  if (s.precise) most = math::parts_of_maximum(s.shift, s.reference);
+  double sum = as_sum(total), relative = math::relative_to_max(sum, most.numerator, most.rest);
+  if (given) {
+    relative = static_cast<double>(value_of(a, row, operand_sum, 1));
+    sum = relative * static_cast<double>(most.numerator);
+  }
+  if (nan) sum = relative = static_cast<double>(not_a_number);
   const bool needs_logarithm = a.logarithm || a.data[operand_lse] != nullptr || a.data[operand_loss] != nullptr;
-  const double log_sum = needs_logarithm ? log_of(sum) : 0;
+  const double log_sum = needs_logarithm ? log_of(relative) : 0;
   if constexpr (fused) {
     if (first && !given) {
       set_value(a, row, operand_max, static_cast<double>(s.max) + 0.0);  // -0 is 0
-      set_value(a, row, operand_sum, sum);
+      set_value(a, row, operand_sum, relative);
       set_value(a, row, operand_lse, static_cast<double>(s.shift) + log_sum);
       if (a.data[operand_loss] != nullptr) set_value(a, row, operand_loss, loss_of(a, r, s.shift, log_sum, score_sum));
     }

@@ -220,7 +220,7 @@ __global__ void __launch_bounds__(staged_configs[config].threads,
       most = nan ? infinity : most;
       nan = false;
     }
-    const row_scale s = scale_of<fused>(a, r, group.largest(most));
+    const row_scale s = scale_of<fused>(a, r, group.largest(most), precise);
     const bool near = !precise && s.form == numerator_form::near, first = lane == 0 && rank == 0;
     const std::uint32_t count = turns_from(read_begin, read_end) * size;
     // Each form has its loop.
@@ -229,20 +229,30 @@ __global__ void __launch_bounds__(staged_configs[config].threads,
       for_read([&](int word, vector& slot) {
         float t[size], e[size];
         scores(word, slot, t);
-        numerators(s, form.value, t, e);
+        numerators<form.value != numerator_form::precise>(s, form.value, t, e);
         add(sum, form.value, e);
         if (precise && !a.logarithm) slot = pack(e, T{});
       });
       return sum;
     };
-    const numerator_sum sum = precise ? add_up(form_of<numerator_form::precise>{})
-                              : near  ? add_up(form_of<numerator_form::near>{})
-                                      : add_up(form_of<numerator_form::apart>{});
+    numerator_sum sum;
+    if constexpr (precise)
+      sum = s.form == numerator_form::precise ? add_up(form_of<numerator_form::precise>{})
+                                              : add_up(form_of<numerator_form::fine>{});
+    else
+      sum = near ? add_up(form_of<numerator_form::near>{}) : add_up(form_of<numerator_form::apart>{});
     row_result result;
-    if (!fused && group.everywhere(near) && (!passing || a.columns < most_units)) {
-      result = finish_near<fused>(a, reciprocal_of_two<near_power>(group.add(sum.units_of_two<near_power>(count))));
+    // Without a test for what is no number, and with one exchange instead of three.
+    const bool simple = precise ? s.form == numerator_form::precise : near && (!passing || a.columns < most_units);
+    if (!fused && group.everywhere(simple)) {
+      if constexpr (precise) {
+        result = {};
+        result.factor = reciprocal_of(total_of_units(group.add(sum.units_of_two<numerator_power>(count))));
+      } else {
+        result = finish_near<fused>(a, reciprocal_of_two<near_power>(group.add(sum.units_of_two<near_power>(count))));
+      }
     } else {
-      const numerator_form form = precise ? numerator_form::precise : s.form;
+      const numerator_form form = precise ? s.form : near ? numerator_form::near : numerator_form::apart;
       const exact_total total = total_of(a, r, s, group, total_of(sum, form, count), nan, fused && first);
       result = finish_row<fused>(a, r, s, row, total, 0, live && first);
     }

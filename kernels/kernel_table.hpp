@@ -55,23 +55,26 @@ inline constexpr std::int64_t drained_columns = 32;
 /// The steps of a softmax row that differ between the tiers of accuracy, over contiguous f32. x and y may be identical.
 /// Who asks for streaming orders the stores afterwards.
 struct softmax_steps {
-  /// What e^0 is in all steps: 1, or a power of two that keeps numerators from being subnormal, which factors make up
-  /// for. Totals are without it.
+  /// What numerators are multiplied by in all steps: 1, or a power of two that keeps them from being subnormal, which
+  /// factors make up for. Totals are without it.
   float unit, per_unit;  ///< the latter 1 / unit
+  // A numerator is e^score / R unit, where R is within a factor of 1.5 of e^max and known from max alone: which of the
+  // two it is does not show in a quotient by the total (math::row_maximum).
+
   // In every function below but `scores`, `terms` is one entry per row, of scale and f32 mask alone, in that order; or
   // null: scores are the elements.
 
   /// t[i] = the score of x[i]. Returns the largest of bound and all t that are not NaN.
   float (*scores)(const float* x, float* t, std::int64_t n, const score_terms& terms, float bound) noexcept;
-  /// y[i] = e^(score - max) unit, y may be null; adds them to sum. n is a multiple of softmax_turn unless the chunk
-  /// ends. `next` is what will be read soon: it is prefetched on the way. Any address will do. Rows `before`, if not
-  /// null, are streamed out on the way, at most as many: memory takes them while the next ones are computed. They may
-  /// come from where y is.
+  /// y[i] = the numerator of the score, y may be null; adds them to sum. n is a multiple of softmax_turn unless the
+  /// chunk ends. `next` is what will be read soon: it is prefetched on the way. Any address will do. Rows `before`, if
+  /// not null, are streamed out on the way, at most as many: memory takes them while the next ones are computed. They
+  /// may come from where y is.
   void (*exp_sum)(const float* x, float* y, const float* next, std::int64_t n, float max, const score_terms* terms,
                   softmax_sum& sum, const outgoing_rows* before) noexcept;
   /// y[i] = x[i] (high + low)
   void (*scale)(const float* x, float* y, std::int64_t n, float high, float low, bool streaming) noexcept;
-  /// y[i] = e^(score - max) unit (high + low)
+  /// y[i] = the numerator (high + low)
   void (*exp_scale)(const float* x, float* y, std::int64_t n, float max, float high, float low,
                     const score_terms* terms, bool streaming) noexcept;
   /// y[i] = (score - max) - (high + low)
@@ -84,13 +87,15 @@ struct softmax_steps {
                      const float* max, const float* high, const float* low, const score_terms* terms,
                      bool streaming) noexcept;
 
-  /// The total of e^(score - max) of each of up to side_by_side rows, `stride` apart, n columns of one chunk. y may be
+  /// The total of the numerators of each of up to side_by_side rows, `stride` apart, n columns of one chunk. y may be
   /// null.
   void (*exp_sum_rows)(const float* x, std::int64_t x_stride, float* y, std::int64_t y_stride, const float* next,
                        int rows, std::int64_t n, const float* max, const score_terms* terms, double* total,
                        const outgoing_rows* before) noexcept;
   // The same for rows side by side, in place, each with its own numbers; n columns, of one chunk. e may be t or null.
   void (*exp_sum_columns)(const float* t, float* e, std::int64_t n, const float* max, double* total) noexcept;
+  /// Totals of side_by_side rows become sums of e^(score - max).
+  void (*relative_to_max)(const float* max, double* total) noexcept;
   void (*scale_columns)(float* t, std::int64_t n, const float* high, const float* low) noexcept;
   void (*shift_columns)(float* t, std::int64_t n, const float* max, const float* high, const float* low) noexcept;
 };
@@ -155,7 +160,7 @@ struct kernel_table {
   void (*take_largest)(float* keys, std::int64_t n, float* value, std::int32_t* place) noexcept;
   softmax_steps softmax[accuracy_count];
   /// The total of a sum that started at `start`.
-  double (*row_total)(const softmax_sum& sum, float start) noexcept;
+  double (*row_total)(const softmax_sum& sum) noexcept;
   /// For side_by_side rows: log(total) and numerator / total, each in two parts.
   void (*logarithms)(const double* total, float* high, float* low) noexcept;
   void (*quotients)(double numerator, const double* total, float* high, float* low) noexcept;

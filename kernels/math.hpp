@@ -77,39 +77,56 @@ SIGMAX_FN exponential<V> decay_product(V a, V b) {
   return {power_of_two(t), expm1_reduced(fma(k, V(-ln2_low), r))};
 }
 
-/// What an element of a softmax row needs to know of the row's maximum. The difference x - max is never rounded: with
-/// max = k ln 2 + rest, x is reduced by a multiple of ln 2 itself and rest is subtracted from what is left.
+/// What an element of a softmax row needs to know of the row's maximum. A numerator is e^x 2^-n, where 2^n is the power
+/// of two nearest to e^max: x is reduced by itself, and a difference x - max, whose rounding would be multiplied by x,
+/// is never formed. All of a row have n in common, and the error that n ln 2 has.
 template <class V>
 struct row_maximum {
   V offset;  // 0, or a max so large that x - max is exact (Sterbenz) wherever it matters. When non-zero, the members
              // below describe a maximum of 0.
-  V max, lowest, k, rest;
+  V bias, lowest;
 };
-/// From 210 up that is so. Up to here k < 2^15, for which k * ln2_high is exact even without FMA.
-inline constexpr float large_maximum = 0x1p14f;
+/// From 210 up that is so. Up to here k ln2_low, rounded without FMA, is good to 2^-26.
+inline constexpr float large_maximum = 0x1p10f;
 template <class V>
 SIGMAX_FN row_maximum<V> reduce_maximum(V max) {
+  constexpr float bias = to_integer + 25 + 127;
   auto ordinary = abs(max) < V(large_maximum);
-  V m = select(ordinary, max, V(0.0f));
-  V k = fma(m, V(log2_e), V(to_integer)) - V(to_integer);
-  return {select(ordinary, V(0.0f), max), m, m - V(152 * ln2), k, fma(k, V(-ln2_high), m)};
+  V n = fma(select(ordinary, max, V(0.0f)), V(log2_e), V(to_integer)) - V(to_integer);
+  return {select(ordinary, V(0.0f), max), V(bias) - n, (n - V(152.0f)) * V(ln2)};
 }
 
-/// e^(x - max) 2^25 for x <= max, without `offset` if that is known to be 0. So scaled all that does not round to 0 is
-/// normal, and 2^-152, where x is clamped, has the exponent field and the value of 0: not even a mask's -inf ends in a
-/// product that underflows, which costs Zen 4 some thirty clocks.
+/// 2^25 e^x 2^-n for x <= max, at most 2^25.5, without `offset` if that is known to be 0. So scaled all that does not
+/// round to 0 is normal, and 2^-152, where x is clamped, has the exponent field and the value of 0: not even a mask's
+/// -inf ends in a product that underflows, which costs Zen 4 some thirty clocks.
 inline constexpr float numerator_up = 0x1p25f, numerator_down = 0x1p-25f;
 template <bool offset, class V>
 SIGMAX_FN V exp_below(V x, const row_maximum<V>& row) {
-  constexpr float bias = to_integer + 25 + 127;
   V c = at_least(offset ? x - row.offset : x, row.lowest);
-  V t = fma(c - row.max, V(log2_e), V(bias));
-  V k = t - V(bias);
-  V r = fma(k + row.k, V(-ln2_high), c) - row.rest;
-  r = fma(k, V(-ln2_low), r);
+  V t = fma(c, V(log2_e), row.bias);
+  V k = t - row.bias;
+  V r = fma(k, V(-ln2_low), fma(k, V(-ln2_high), c));
   V scale = power_of_two(t);
   return fma(scale, expm1_reduced(r), scale);
 }
+/// A sum of numerators, without their 2^25, becomes one of e^(x - max). Next to a dominating maximum the others are all
+/// that its logarithm has: they are what is left without the maximum's own numerator, which is as wrong there as it is
+/// here, and are multiplied by 2^n / e^max = 1 + rest, rest within 2^-25.
+template <class V>
+struct maximum_parts {
+  V numerator, rest;
+};
+template <class V>
+SIGMAX_FN maximum_parts<V> parts_of_maximum(V max, const row_maximum<V>& row) {
+  V n = row.bias - V(to_integer + 25 + 127);  // -n
+  V r = fma(n, V(-ln2_low), fma(n, V(-ln2_high), row.offset - max));
+  return {exp_below<true>(max, row) * V(numerator_down), expm1_reduced(r)};
+}
+SIGMAX_FN double relative_to_max(double sum, float numerator, float rest) {
+  const double others = sum - static_cast<double>(numerator);
+  return 1.0 + (others + others * static_cast<double>(rest));
+}
+
 /// (x - max) - (high + low), where that sum is the logarithm of the row's total: one rounding, also next to a
 /// dominating maximum, where the result is about 0.
 template <class V>

@@ -1,10 +1,11 @@
 // The denominator of a softmax row while it is summed up. The order of the additions is fixed by the row length alone,
 // so that the result has the same bits for every vector width, thread count, batch and position. A row is cut into
-// chunks; element i of a chunk goes to virtual lane i % 32, a lane adds its values in order, and at the end lane l
-// meets l + 16, l + 8, ... l + 1. Under accuracy::fast elements i and i + 32 of a turn of 64 are added first. What each
-// addition to a lane loses to rounding is kept in the lane's low part, so the sum is good to about 2^-46: next to a
-// dominating maximum log_softmax needs that. Of rows up to one turn each value is a lane of its own (under
-// accuracy::fast each sum of two), and they meet in double. The sums of the chunks are added in double, in order.
+// chunks, and these into parts of 16384; element i of a part goes to virtual lane i % 32, a lane adds its values in
+// order, and at the end lane l meets l + 16, l + 8, ... l + 1. Under accuracy::fast elements i and i + 32 of a turn of
+// 64 are added first. What each addition to a lane loses to rounding is kept in the lane's low part, so the sum is good
+// to about 2^-46: next to a dominating maximum log_softmax needs that. Of rows up to one turn each value is a lane of
+// its own (under accuracy::fast each sum of two), and they meet in double. The sums of a chunk's parts, and then those
+// of the chunks, are added in double, in order.
 #pragma once
 
 #include <cstdint>
@@ -18,21 +19,30 @@ inline constexpr int softmax_turn = 2 * softmax_lanes;
 /// Chunks are summed a piece at a time; any multiple of softmax_turn gives the same bits.
 inline constexpr int softmax_block = 8 * softmax_turn;
 
-/// Where a lane of numerators starts, if the largest is 1: above each of them, so that the sum is the larger operand of
-/// every addition and its error takes three operations (Dekker's Fast2Sum) instead of six. It is taken off again,
-/// exactly.
-inline constexpr float numerators_start = 2;
-
 struct alignas(64) softmax_sum {
   float high[softmax_lanes];
   float low[softmax_lanes];
+  float start = 0;     ///< where its lanes began: it is taken off again, exactly
+  bool begun = false;  ///< else the first numerators begin it
 
-  void begin(float start) noexcept {
-    for (int l = 0; l < softmax_lanes; ++l) high[l] = start, low[l] = 0;
+  void begin(float at) noexcept {
+    for (int l = 0; l < softmax_lanes; ++l) high[l] = at, low[l] = 0;
+    start = at, begun = true;
   }
 };
 
 namespace {
+
+/// Where a lane of numerators starts, the largest being `most`: at the power of two above it, so that the lane is the
+/// larger operand of every addition, whose error takes three operations then (Dekker's Fast2Sum) instead of six. If
+/// most is odd, one of its units below that: so the sum with it is even, and exact. Next to a dominating maximum its
+/// lane's low part then has the other numerators alone, down to the smallest.
+template <class V>
+SIGMAX_FN V start_above(V most) {
+  auto bits = bits_of(most);
+  using word = decltype(bits);
+  return from_bits(((bits + word(0x00800000u)) & word(0xff800000u)) - (bits & word(1u)));
+}
 
 /// log(s) for s in [2^-149, 2^128], from exact IEEE operations only; error below 2^-50. -inf for 0, NaN stays. Without
 /// branches, for the compiler to vectorise.

@@ -292,14 +292,14 @@ template <class Pointer>
                                                const view& da, const view& db, const options& how = {}) noexcept;
 
 /// y = exp(x - max) / sum(exp(x - max)) along `axis` (negative: from the end). The same bits for every number of
-/// threads, batch, position and FMA-capable ISA; each f32 result within 2.5 ULP of the exact one, under accuracy::fast
+/// threads, batch, position and FMA-capable ISA; each f32 result within 3 ULP of the exact one, under accuracy::fast
 /// 4.25 + |x - max| (and 0 below 2^-126). A row that holds NaN or +inf, or only -inf, becomes NaN. In place as in
 /// `activate`. No parameters.
 [[nodiscard]] SIGMAX_API status softmax(const const_view& x, const view& y, int axis = -1,
                                         const options& how = {}) noexcept;
 
-/// y = (x - max) - log(sum(exp(x - max))) along `axis`, within 1.75 ULP where y < -2^-22 and 2^-46 above; under
-/// accuracy::fast within 2 ULP or 2^-22, whichever is more. Otherwise as `softmax`.
+/// y = (x - max) - log(sum(exp(x - max))) along `axis`, within 2 ULP, 3 where y > -2^-10, and 2^-46 where it is
+/// above -2^-22; under accuracy::fast within 2 ULP or 2^-22, whichever is more. Otherwise as `softmax`.
 [[nodiscard]] SIGMAX_API status log_softmax(const const_view& x, const view& y, int axis = -1,
                                             const options& how = {}) noexcept;
 
@@ -392,7 +392,7 @@ struct cross_entropy_form {
                                               const options& how = {}) noexcept;
 
 /// dx = dloss scale (softmax(t) - (1 - e) [j = target] - e / n): `dloss` has one value a row, for the mean over m rows
-/// 1 / m broadcast by zero strides. Within 2 ULP of the larger term, where softmax(t) - 1 counts as one, and
+/// 1 / m broadcast by zero strides. Within 3 ULP of the larger term, where softmax(t) - 1 counts as one, and
 /// |dloss scale| 2^-48. With `form.lse` (f32) as `cross_entropy` left it x is read once and no sum is formed; but its
 /// rounding costs up to |lse| 2^-24 of a probability. dx may be identical with x and overlap nothing else.
 [[nodiscard]] SIGMAX_API status cross_entropy_gradient(const const_view& dloss, const const_view& x,
