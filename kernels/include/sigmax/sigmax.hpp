@@ -298,7 +298,7 @@ template <class Pointer>
 [[nodiscard]] SIGMAX_API status softmax(const const_view& x, const view& y, int axis = -1,
                                         const options& how = {}) noexcept;
 
-/// y = (x - max) - log(sum(exp(x - max))) along `axis`, within 2 ULP, 3 where y > -2^-10, and 2^-46 where it is
+/// y = (x - max) - log(sum(exp(x - max))) along `axis`, within 2 ULP, 3 where y > -2^-10, and 2^-45 where it is
 /// above -2^-22; under accuracy::fast within 2 ULP or 2^-22, whichever is more. Otherwise as `softmax`.
 [[nodiscard]] SIGMAX_API status log_softmax(const const_view& x, const view& y, int axis = -1,
                                             const options& how = {}) noexcept;
