@@ -112,19 +112,6 @@ struct row_numerators {
     return numerator<tier, with_offset>(math::row_maximum<vec>{term(0), term(1), term(2)});
   }
 };
-template <>
-struct row_numerators<accuracy::fast> {
-  const float* max;
-  float starts[side_by_side];
-  static constexpr bool offset = false;
-
-  SIGMAX_FN row_numerators(const float* m, int, bool) : max(m) { std::fill_n(starts, side_by_side, 2.0f); }
-  template <bool>
-  SIGMAX_FN numerator<accuracy::fast, false> of(int r) const {
-    return numerator<accuracy::fast, false>(vec(max[r]));
-  }
-};
-
 /// A row of no more than a turn, each of whose values or, `together`, sums of two is a lane.
 template <class Score, class F>
 SIGMAX_FN void exp_short(const float* x, float* y, std::int64_t n, float max, Score score, F numerator_of,
@@ -167,7 +154,6 @@ __attribute__((noinline)) void exp_sum_rows_of(const float* x, std::int64_t x_st
                                                const float* next, int rows, std::int64_t n, const float* max,
                                                const score_terms* terms, double* total,
                                                const outgoing_rows* before) noexcept {
-  constexpr float unit = numerator<tier, false>::unit;
   constexpr int used = numerator<tier, false>::together ? softmax_lanes : softmax_turn;
   const bool is_short = n <= softmax_turn;
   const row_numerators<tier> numerators(max, rows, is_short);
@@ -200,10 +186,10 @@ __attribute__((noinline)) void exp_sum_rows_of(const float* x, std::int64_t x_st
   else
     sums(std::false_type{});
   if (is_short)
-    rows_total<used>(lane[0], nullptr, softmax_turn, rows, numerators.starts, 1 / unit, total);
+    rows_total<used>(lane[0], nullptr, softmax_turn, rows, numerators.starts, numerator_down, total);
   else
     rows_total<softmax_lanes>(sum[0].high, sum[0].low, sizeof(softmax_sum) / sizeof(float), rows, numerators.starts,
-                              1 / unit, total);
+                              numerator_down, total);
 }
 
 template <accuracy tier>
@@ -222,7 +208,6 @@ void exp_sum_rows(const float* x, std::int64_t x_stride, float* y, std::int64_t 
 /// For one chunk: row_total of the same virtual lanes, each of which is a vector here.
 template <accuracy tier>
 void exp_sum_columns(const float* t, float* e, std::int64_t n, const float* max, double* total) noexcept {
-  constexpr float unit = numerator<tier, true>::unit;
   const bool is_short = n <= softmax_turn;
   const int used = is_short ? static_cast<int>(n) : softmax_lanes;
   alignas(64) float high[softmax_turn * side_by_side], low[softmax_turn * side_by_side], starts[side_by_side];
@@ -260,20 +245,21 @@ void exp_sum_columns(const float* t, float* e, std::int64_t n, const float* max,
   for (int half = softmax_turn / 2; half > 0; half /= 2)
     for (int l = 0; l < half && l + half < used; ++l)
       for (int r = 0; r < side_by_side; ++r) sum[l * side_by_side + r] += sum[(l + half) * side_by_side + r];
-  for (int r = 0; r < side_by_side; ++r) total[r] = sum[r] * static_cast<double>(1 / unit);
+  for (int r = 0; r < side_by_side; ++r) total[r] = sum[r] * static_cast<double>(numerator_down);
 }
 
 template <accuracy tier>
 void relative_to_max(const float* max, double* total) noexcept {
-  if constexpr (tier == accuracy::fast) return;  // it is 1
   alignas(64) float of_max[side_by_side], rest[side_by_side];
   for (int v = 0; v < side_by_side; v += lanes) {
     const vec m = vec::load_unaligned(max + v);
-    const auto parts = math::parts_of_maximum(m, math::reduce_maximum(m));
-    parts.numerator.store_aligned(of_max + v);
-    parts.rest.store_aligned(rest + v);
+    const numerator<tier, true> numerator_of(m);
+    (numerator_of(m) * vec(numerator_down)).store_aligned(of_max + v);
+    if (tier == accuracy::high) math::rest_of_maximum(m, numerator_of.row).store_aligned(rest + v);
   }
-  for (int r = 0; r < side_by_side; ++r) total[r] = math::relative_to_max(total[r], of_max[r], rest[r]);
+  for (int r = 0; r < side_by_side; ++r)
+    total[r] = tier == accuracy::high ? math::relative_to_max(total[r], of_max[r], rest[r])
+                                      : total[r] / static_cast<double>(of_max[r]);
 }
 
 template <class F>
@@ -347,20 +333,10 @@ void take_largest(float* keys, std::int64_t n, float* value, std::int32_t* place
 }
 
 template <accuracy tier>
-inline constexpr softmax_steps steps = {numerator<tier, false>::unit,
-                                        1 / numerator<tier, false>::unit,
-                                        any_scores<tier>,
-                                        row_exp_sum<tier>,
-                                        row_scale<tier>,
-                                        row_exp_scale<tier>,
-                                        row_shift<tier>,
-                                        rows_scale<tier>,
-                                        rows_shift<tier>,
-                                        exp_sum_rows<tier>,
-                                        exp_sum_columns<tier>,
-                                        relative_to_max<tier>,
-                                        scale_columns<tier>,
-                                        shift_columns<tier>};
+inline constexpr softmax_steps steps = {any_scores<tier>,      row_exp_sum<tier>,   row_scale<tier>,
+                                        row_exp_scale<tier>,   row_shift<tier>,     rows_scale<tier>,
+                                        rows_shift<tier>,      exp_sum_rows<tier>,  exp_sum_columns<tier>,
+                                        relative_to_max<tier>, scale_columns<tier>, shift_columns<tier>};
 
 }  // namespace
 }  // namespace sigmax

@@ -27,8 +27,8 @@ void sigmoid(const gating_plan& plan, float* t, std::int64_t count) noexcept {
 void exponentials(const gating_plan& plan, float* w, std::int64_t n, const float* max, double* total) noexcept {
   plan.steps->exp_sum_columns(w, w, n, max, total);
   float down[side_by_side], nothing[side_by_side] = {};
-  std::fill_n(down, side_by_side, plan.steps->per_unit);
-  if (plan.steps->unit != 1) plan.steps->scale_columns(w, n, down, nothing);
+  std::fill_n(down, side_by_side, numerator_down);
+  plan.steps->scale_columns(w, n, down, nothing);
 }
 
 /// What decides the choice: the logits, or their scores and the bias. t holds the logits, `buffer` takes the bias.
@@ -72,7 +72,7 @@ void weigh(const gating_plan& plan, const row_terms& terms, float* w) noexcept {
     for (std::int64_t i = 0; i < count && any; ++i) {
       const auto r = static_cast<int>(i % side_by_side);
       if (small(r))
-        plan.steps->exp_scale(w + i, w + i, 1, chosen.max[r], plan.steps->per_unit, 0, nullptr, false);
+        plan.steps->exp_scale(w + i, w + i, 1, chosen.max[r], numerator_down, 0, nullptr, false);
       else
         sigmoid(plan, w + i, 1);
     }

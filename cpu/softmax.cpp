@@ -40,7 +40,7 @@ void narrow_rows(const softmax_plan& plan, const nest_cursor& cursor, int rows) 
     plan.table->logarithms(total, high, low);
     plan.steps->shift_columns(t, n, max, high, low);
   } else {
-    scale_columns(*plan.table, *plan.steps, e, n, static_cast<double>(plan.steps->per_unit), total);
+    scale_columns(*plan.table, *plan.steps, e, n, static_cast<double>(numerator_down), total);
   }
   write_columns(*plan.table, plan.logarithm ? t : e, block_of(plan, cursor, operand_y, plan.y_stride, rows), n);
 }

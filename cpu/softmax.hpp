@@ -9,32 +9,29 @@
 namespace sigmax {
 namespace {
 
-/// Numerators of the elements x of a row, or of as many rows as a vector has lanes. `offset` is only for
-/// accuracy::high: false if the maximum is known to be smaller in size than
-/// math::large_maximum.
+/// Numerators of the elements x of a row, or of as many rows as a vector has lanes. `offset`: false if the maximum is
+/// known to be smaller in size than math::large_maximum.
 template <accuracy tier, bool offset>
 struct numerator {
-  static constexpr float unit = math::numerator_up;
-  static constexpr bool rare = offset, together = false;
+  static constexpr bool rare = offset, together = tier == accuracy::fast;
   math::row_maximum<vec> row;
   explicit SIGMAX_FN numerator(vec max) : row(math::reduce_maximum(max)) {}
   explicit SIGMAX_FN numerator(const math::row_maximum<vec>& reduced) : row(reduced) {}
-  SIGMAX_FN vec operator()(vec x) const { return math::exp_below<offset>(x, row); }
-  SIGMAX_FN vec start(vec max) const { return start_above((*this)(max)); }
-};
-template <bool offset>
-struct numerator<accuracy::fast, offset> {
-  static constexpr float unit = 1;
-  static constexpr bool rare = false, together = true;
-  vec max;
-  explicit SIGMAX_FN numerator(vec m) : max(m) {}
-  SIGMAX_FN vec operator()(vec x) const { return math::exp_below_fast(x, max); }
-  SIGMAX_FN vec start(vec) const { return vec(2.0f); }
+  SIGMAX_FN vec operator()(vec x) const {
+    if constexpr (tier == accuracy::high) return math::exp_below<offset>(x, row);
+    const vec c = at_least(offset ? x - row.offset : x, row.lowest), t = fma(c, vec(math::log2_e), row.bias);
+    // With one part of ln 2 a numerator is wrong by as many times 2^-29 as its k differs from the maximum's; without
+    // FMA the product would be rounded.
+    const vec k = t - row.bias,
+              r = has_fma ? fma(k, vec(-math::ln2), c) : fma(k, vec(-math::ln2_low), fma(k, vec(-math::ln2_high), c));
+    return power_of_two(t) * math::exp_reduced_fast(r);
+  }
+  SIGMAX_FN vec start(vec max) const { return together ? vec(2 * numerator_up) : start_above((*this)(max)); }
 };
 /// Calls loop(numerator) for a row.
 template <accuracy tier, class F>
 SIGMAX_FN void with_numerator(float max, F loop) {
-  if (tier == accuracy::fast || (-math::large_maximum < max && max < math::large_maximum))
+  if (-math::large_maximum < max && max < math::large_maximum)
     loop(numerator<tier, false>(vec(max)));
   else
     loop(numerator<tier, true>(vec(max)));

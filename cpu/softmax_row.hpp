@@ -25,7 +25,7 @@ row_block block_of(const softmax_plan& plan, const nest_cursor& cursor, softmax_
   return {rows_of.at(0, column), rows_of.type, rows_of.step, stride, rows};
 }
 
-constexpr double tiny_factor = 0x1p-60;  // from here on the second part, with 1 / unit = 2^-25, is normal
+constexpr double tiny_factor = 0x1p-60;  // from here on the second part, with 2^-25, is normal
 
 /// What the chunks of a row add up to.
 struct row_sums {
@@ -44,7 +44,7 @@ struct row_state {
   float shift;  ///< what is subtracted: max, or 0 where there is no score to subtract
   row_sums sum;
   factors last;  ///< what the last pass multiplies by or subtracts
-  bool tiny;     ///< `last` is without 1 / unit, with which its parts would be subnormal: y is multiplied by that
+  bool tiny;     ///< `last` is without 2^-25, with which its parts would be subnormal: y is multiplied by that
 
   // With quantised results:
   float amax, scale;
@@ -229,8 +229,8 @@ factors factors_of(const softmax_plan& plan, row_state& row, double sum) noexcep
   const double scale = plan.loss != nullptr   ? row.gradient
                        : plan.form != nullptr ? static_cast<double>(plan.form->output_scale)
                                               : 1;
-  row.tiny = plan.steps->unit != 1 && std::fabs(scale / total) < tiny_factor;
-  return two_parts(scale / total * (row.tiny ? 1.0 : static_cast<double>(plan.steps->per_unit)));
+  row.tiny = std::fabs(scale / total) < tiny_factor;
+  return two_parts(scale / total * (row.tiny ? 1.0 : static_cast<double>(numerator_down)));
 }
 
 /// What stands for what is masked by its position.

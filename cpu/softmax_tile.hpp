@@ -159,7 +159,7 @@ struct row_tile {
       }
     });
     for (int r = 0; r < rows; ++r) {
-      if (sum[r].begun) total[r] = plan.table->row_total(sum[r]) * static_cast<double>(plan.steps->per_unit);
+      if (sum[r].begun) total[r] = plan.table->row_total(sum[r]) * static_cast<double>(numerator_down);
       out[r].exponentials += total[r];
       if (scores_too) out[r].scores += plan.table->row_total(scores_sum[r]);
     }
@@ -194,7 +194,7 @@ struct row_tile {
         plan.steps->scale(exponentials_of(r, start), y, count, row.last.high, row.last.low, streaming);
       else
         step(scores_of(r, start, count), y, count, row.shift, row.last.high, row.last.low, nullptr, streaming);
-      if (row.tiny) map_line(plan, plan.steps->per_unit, -0.0f, y, count);
+      if (row.tiny) map_line(plan, numerator_down, -0.0f, y, count);
       if (smoothed(plan) && !row.ignored) map_line(plan, 1, static_cast<float>(-row.gradient * spread(plan)), y, count);
     }
   }

@@ -47,7 +47,7 @@ double sum_whole_row(const softmax_plan& plan, const float* x, float* e, const f
                         draining ? &before : nullptr);
     i += count, in_chunk += count;
     if (i == n || in_chunk % smallest_chunk == 0)
-      of_chunk += plan.table->row_total(sum) * static_cast<double>(plan.steps->per_unit);
+      of_chunk += plan.table->row_total(sum) * static_cast<double>(numerator_down);
     if (i == n || in_chunk == plan.split.chunk) total += of_chunk, of_chunk = 0, in_chunk = 0;
     if (draining) {
       before.from += count, before.y += count, before.columns -= count;
@@ -201,7 +201,7 @@ struct whole_tile {
       plan.steps->relative_to_max(max, total);
       plan.table->logarithms(total, high, low);
     } else {
-      plan.table->quotients(numerator * static_cast<double>(plan.steps->per_unit), total, high, low);
+      plan.table->quotients(numerator * static_cast<double>(numerator_down), total, high, low);
     }
     for (int r = 0; r < rows; ++r)
       if (total[r] == 0) high[r] = low[r] = 0;

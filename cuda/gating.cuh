@@ -41,7 +41,7 @@ struct gate_row {
       const float e[1] = {math::exp_below<true>(v[i], reference)};
       sum.add(e, true);
       nan = nan || v[i] != v[i];
-      if (keep) v[i] = e[0] * math::numerator_down;
+      if (keep) v[i] = e[0] * numerator_down;
     }
     exact_total total = group.add(sum.total(count, count, count), nan);
     if (total.low >= poison) return static_cast<double>(from_bits(0x7fc00000u));
@@ -141,7 +141,7 @@ __global__ void __launch_bounds__(128, gating_configs[config].blocks) gate_rows(
     std::uint32_t added = 0;
     for_chosen([&](int at) {
       const float v = mine[at];
-      const float w = sigmoids ? sigmoid_op{}(v) : math::exp_below<true>(v, row_max) * math::numerator_down;
+      const float w = sigmoids ? sigmoid_op{}(v) : math::exp_below<true>(v, row_max) * numerator_down;
       const float term[1] = {w == w ? w * 0x1p25f : 0.0f};
       sum.add(term, true);
       ++added;

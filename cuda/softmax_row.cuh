@@ -277,12 +277,12 @@ SIGMAX_DEVICE row_result finish_row(const softmax_arguments& a, const softmax_ro
     return result;
   }
   // Of numerators, and relative to e^shift.
-  math::maximum_parts<float> most{1, 0};
-  if (s.precise) most = math::parts_of_maximum(s.shift, s.reference);
-  double sum = as_sum(total), relative = math::relative_to_max(sum, most.numerator, most.rest);
+  const float of_max = s.precise ? math::exp_below<true>(s.shift, s.reference) * numerator_down : 1.0f;
+  const float rest = s.precise ? math::rest_of_maximum(s.shift, s.reference) : 0.0f;
+  double sum = as_sum(total), relative = math::relative_to_max(sum, of_max, rest);
   if (given) {
     relative = static_cast<double>(value_of(a, row, operand_sum, 1));
-    sum = relative * static_cast<double>(most.numerator);
+    sum = relative * static_cast<double>(of_max);
   }
   if (nan) sum = relative = static_cast<double>(not_a_number);
   const bool needs_logarithm = a.logarithm || a.data[operand_lse] != nullptr || a.data[operand_loss] != nullptr;
@@ -306,7 +306,7 @@ SIGMAX_DEVICE row_result finish_row(const softmax_arguments& a, const softmax_ro
   const double scale = a.data[operand_dloss] != nullptr ? r.gradient : static_cast<double>(a.output_scale);
   if (fused && a.data[operand_dloss] != nullptr) result.target = target_gradient(a, r, s, sum);
   result.factor = two_parts(scale / sum);
-  result.before = math::numerator_down;
+  result.before = numerator_down;
   return result;
 }
 

@@ -55,11 +55,9 @@ inline constexpr std::int64_t drained_columns = 32;
 /// The steps of a softmax row that differ between the tiers of accuracy, over contiguous f32. x and y may be identical.
 /// Who asks for streaming orders the stores afterwards.
 struct softmax_steps {
-  /// What numerators are multiplied by in all steps: 1, or a power of two that keeps them from being subnormal, which
-  /// factors make up for. Totals are without it.
-  float unit, per_unit;  ///< the latter 1 / unit
-  // A numerator is e^score / R unit, where R is within a factor of 1.5 of e^max and known from max alone: which of the
-  // two it is does not show in a quotient by the total (math::row_maximum).
+  // A numerator is numerator_up e^score / R, where R is within a factor of 1.5 of e^max and known from max alone: which
+  // of the two it is does not show in a quotient by the total (math::row_maximum). Totals are without numerator_up,
+  // which factors make up for.
 
   // In every function below but `scores`, `terms` is one entry per row, of scale and f32 mask alone, in that order; or
   // null: scores are the elements.

@@ -99,7 +99,6 @@ SIGMAX_FN row_maximum<V> reduce_maximum(V max) {
 /// 2^25 e^x 2^-n for x <= max, at most 2^25.5, without `offset` if that is known to be 0. So scaled all that does not
 /// round to 0 is normal, and 2^-152, where x is clamped, has the exponent field and the value of 0: not even a mask's
 /// -inf ends in a product that underflows, which costs Zen 4 some thirty clocks.
-inline constexpr float numerator_up = 0x1p25f, numerator_down = 0x1p-25f;
 template <bool offset, class V>
 SIGMAX_FN V exp_below(V x, const row_maximum<V>& row) {
   V c = at_least(offset ? x - row.offset : x, row.lowest);
@@ -113,14 +112,9 @@ SIGMAX_FN V exp_below(V x, const row_maximum<V>& row) {
 /// that its logarithm has: they are what is left without the maximum's own numerator, which is as wrong there as it is
 /// here, and are multiplied by 2^n / e^max = 1 + rest, rest within 2^-25.
 template <class V>
-struct maximum_parts {
-  V numerator, rest;
-};
-template <class V>
-SIGMAX_FN maximum_parts<V> parts_of_maximum(V max, const row_maximum<V>& row) {
+SIGMAX_FN V rest_of_maximum(V max, const row_maximum<V>& row) {
   V n = row.bias - V(to_integer + 25 + 127);  // -n
-  V r = fma(n, V(-ln2_low), fma(n, V(-ln2_high), row.offset - max));
-  return {exp_below<true>(max, row) * V(numerator_down), expm1_reduced(r)};
+  return expm1_reduced(fma(n, V(-ln2_low), fma(n, V(-ln2_high), row.offset - max)));
 }
 SIGMAX_FN double relative_to_max(double sum, float numerator, float rest) {
   const double others = sum - static_cast<double>(numerator);
@@ -208,13 +202,6 @@ SIGMAX_FN reduced<V> reduce_product(V b, V x) {
 template <class V>
 SIGMAX_FN V exp_plus(reduced<V> e, V c) {
   return fma(e.scale, exp_reduced_fast(e.r), c);
-}
-
-/// e^(x - max) for x <= max, the difference rounded; 0 below 2^-126.5.
-template <class V>
-SIGMAX_FN V exp_below_fast(V x, V max) {
-  reduced<V> e = reduce(at_least(x - max, V(-88.0f)));
-  return e.scale * exp_reduced_fast(e.r);
 }
 
 /// e^x - 1 for x <= 0, relative error kept at 0; below -18 it is -1 to the last bit. The sign of -0 is lost. One part

@@ -19,6 +19,10 @@ inline constexpr int softmax_turn = 2 * softmax_lanes;
 /// Chunks are summed a piece at a time; any multiple of softmax_turn gives the same bits.
 inline constexpr int softmax_block = 8 * softmax_turn;
 
+/// What numerators are multiplied by, and totals are without: so scaled all that does not round to 0 is normal
+/// (math::exp_below), and a scale is saved that would keep exponents in range.
+inline constexpr float numerator_up = 0x1p25f, numerator_down = 0x1p-25f;
+
 struct alignas(64) softmax_sum {
   float high[softmax_lanes];
   float low[softmax_lanes];

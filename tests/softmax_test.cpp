@@ -46,8 +46,8 @@ void check_accuracy(sigmax::accuracy tier) {
         long double sum = 0;
         for (std::size_t i = 0; i < n; ++i) {
           sum += y[i];
-          // The fast form does not correct the rounding of x - max, nor without FMA that of the multiple of ln 2.
-          const double uncorrected = fast ? (row.fma ? 1 : 2) * static_cast<double>(max - x[i]) : 0;
+          // The fast form takes one part of ln 2.
+          const double uncorrected = fast ? static_cast<double>(max - x[i]) / 16 : 0;
           if (exact.probability[i] >= 0x1p-126L)
             worst = std::max(worst, reference::ulp_error(y[i], exact.probability[i]) - uncorrected);
           const double error = reference::ulp_error(l[i], exact.logarithm[i]);
@@ -86,7 +86,7 @@ TEST(softmax, accuracy_of_pairs) {
     const auto far = rows_of(sigmax::softmax, apart, std::ssize(apart), with(sigmax::accuracy::fast)),
                log_far = rows_of(log_softmax, apart, std::ssize(apart), with(sigmax::accuracy::fast));
     for (std::size_t j = 0; j < n; ++j) {
-      const double below = static_cast<double>(max - x[j]);
+      const double below = static_cast<double>(max - x[j]) / 16;
       worst_far = std::max(worst_far, reference::ulp_error(far[32 * j], exact.probability[j]) - below);
       const double log_error = reference::ulp_error(log_far[32 * j], exact.logarithm[j]);
       if (exact.logarithm[j] <= -1)  // where 2 ULP are no less than 2^-22
@@ -96,19 +96,19 @@ TEST(softmax, accuracy_of_pairs) {
       worst = std::max(worst, reference::ulp_error(y[j], exact.probability[j]));
       if (exact.logarithm[j] < -0x1p-22L)
         worst_log = std::max(worst_log, reference::ulp_error(l[j], exact.logarithm[j]));
-      worst_fast =
-          std::max(worst_fast, reference::ulp_error(fast[j], exact.probability[j]) - static_cast<double>(max - x[j]));
+      worst_fast = std::max(worst_fast, reference::ulp_error(fast[j], exact.probability[j]) - below);
     }
   }
   std::printf(
-      "  softmax %.3f ULP, log_softmax %.3f, fast %.3f + |x - max|, longer %.3f + |x - max|, log_softmax %.3f\n", worst,
-      worst_log, worst_fast, worst_far, worst_log_far);
+      "  softmax %.3f ULP, log_softmax %.3f, fast %.3f + |x - max| / 16, longer %.3f + |x - max| / 16, log_softmax "
+      "%.3f\n",
+      worst, worst_log, worst_fast, worst_far, worst_log_far);
   if (!cpu_isas().front().fma) GTEST_SKIP() << "the bounds are those of rows with FMA";
   EXPECT_LE(worst, 2.5);
   EXPECT_LE(worst_log, 1.75);
-  EXPECT_LE(worst_fast, 4.25);
-  EXPECT_LE(worst_far, 4.25);
-  EXPECT_LE(worst_log_far, 2);
+  EXPECT_LE(worst_fast, 5);
+  EXPECT_LE(worst_far, 5);
+  EXPECT_LE(worst_log_far, 2.5);
 }
 
 /// The others' numerators are all that the maximum's logarithm has, down to the smallest. Rows up to a chunk's part.
@@ -338,7 +338,7 @@ TEST(softmax, subnormal_results_have_the_same_bits_in_every_batch) {
     }
 }
 
-/// x + 64 is exact here. The accurate tier's numerators are not those of x - max, and so may differ in their last bits.
+/// x + 64 is exact here. Numerators are not those of x - max, and so may differ in their last bits.
 TEST(softmax, shifted_rows_have_the_same_results) {
   for (const isa_info& row : usable_isas())
     for (const sigmax::accuracy tier : tiers)
@@ -351,7 +351,7 @@ TEST(softmax, shifted_rows_have_the_same_results) {
           double worst = 0;
           for (std::size_t i = 0; i < y.size(); ++i)
             worst = std::max(worst, reference::ulp_error(z[i], static_cast<double>(y[i])));
-          EXPECT_LE(worst, tier == sigmax::accuracy::fast ? 0 : 3) << row.name << n;
+          EXPECT_LE(worst, tier == sigmax::accuracy::fast ? 5 : 3) << row.name << n;
         }
       }
 }

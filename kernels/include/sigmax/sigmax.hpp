@@ -293,13 +293,13 @@ template <class Pointer>
 
 /// y = exp(x - max) / sum(exp(x - max)) along `axis` (negative: from the end). The same bits for every number of
 /// threads, batch, position and FMA-capable ISA; each f32 result within 3 ULP of the exact one, under accuracy::fast
-/// 4.25 + |x - max| (and 0 below 2^-126). A row that holds NaN or +inf, or only -inf, becomes NaN. In place as in
+/// 5 + |x - max| / 16. A row that holds NaN or +inf, or only -inf, becomes NaN. In place as in
 /// `activate`. No parameters.
 [[nodiscard]] SIGMAX_API status softmax(const const_view& x, const view& y, int axis = -1,
                                         const options& how = {}) noexcept;
 
 /// y = (x - max) - log(sum(exp(x - max))) along `axis`, within 2 ULP, 3 where y > -2^-10, and 2^-45 where it is
-/// above -2^-22; under accuracy::fast within 2 ULP or 2^-22, whichever is more. Otherwise as `softmax`.
+/// above -2^-22; under accuracy::fast within 2.5 ULP or 2^-22, whichever is more. Otherwise as `softmax`.
 [[nodiscard]] SIGMAX_API status log_softmax(const const_view& x, const view& y, int axis = -1,
                                             const options& how = {}) noexcept;
 
