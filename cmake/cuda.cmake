@@ -54,7 +54,8 @@ target_compile_options(sigmax_cuda_flags INTERFACE $<$<COMPILE_LANGUAGE:CUDA>:--
   --prec-div=true --prec-sqrt=true -Xptxas=--warn-on-spills
   --diag-suppress=1675
   $<$<BOOL:${SIGMAX_WERROR}>:-Werror=all-warnings>>)
-if(CMAKE_CUDA_COMPILER_VERSION VERSION_GREATER_EQUAL 12.8)
+# Of that compression drivers before 550 know nothing, with which the library of a toolkit before 13 still runs.
+if(CMAKE_CUDA_COMPILER_VERSION VERSION_GREATER_EQUAL 13)
   target_compile_options(sigmax_cuda_flags INTERFACE $<$<COMPILE_LANGUAGE:CUDA>:--compress-mode=size>)
 endif()
 

@@ -26,6 +26,7 @@ struct numerator {
               r = has_fma ? fma(k, vec(-math::ln2), c) : fma(k, vec(-math::ln2_low), fma(k, vec(-math::ln2_high), c));
     return power_of_two(t) * math::exp_reduced_fast(r);
   }
+  /// Sums of two numerators have no larger exponent than the fast form's start, which is all that Fast2Sum asks for.
   SIGMAX_FN vec start(vec max) const { return together ? vec(2 * numerator_up) : start_above((*this)(max)); }
 };
 /// Calls loop(numerator) for a row.

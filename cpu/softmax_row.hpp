@@ -25,7 +25,7 @@ row_block block_of(const softmax_plan& plan, const nest_cursor& cursor, softmax_
   return {rows_of.at(0, column), rows_of.type, rows_of.step, stride, rows};
 }
 
-constexpr double tiny_factor = 0x1p-60;  // from here on the second part, with 2^-25, is normal
+constexpr double tiny_factor = 0x1p-60;  // from here on the second part, times 2^-25, is normal
 
 /// What the chunks of a row add up to.
 struct row_sums {

@@ -63,7 +63,7 @@ struct row_group {
   SIGMAX_DEVICE explicit row_group(const row_exchange& places) : exchange(places) {
     if constexpr (clusters) {
       together = cluster_size(), rank = cluster_rank();
-      if (together > 1 && SIGMAX_BARRIER_IS_THERE(cluster_start)) cluster_arrive();
+      if (together > 1 && SIGMAX_BARRIER_IS_THERE(cluster_start)) cluster_arrive_started();
       started = together == 1;
     }
   }

@@ -73,6 +73,12 @@ __device__ __forceinline__ void cluster_arrive() {
   asm volatile("barrier.cluster.arrive.release.aligned;" ::: "memory");
 #endif
 }
+/// The first half where nothing was written: it shows only that the block has started, and waits for no memory.
+__device__ __forceinline__ void cluster_arrive_started() {
+#if __CUDA_ARCH__ >= 900
+  asm volatile("barrier.cluster.arrive.relaxed.aligned;" ::: "memory");
+#endif
+}
 __device__ __forceinline__ void cluster_wait() {
 #if __CUDA_ARCH__ >= 900
   asm volatile("barrier.cluster.wait.acquire.aligned;" ::: "memory");
@@ -116,6 +122,7 @@ using simt::cluster_arrive;
 using simt::cluster_rank;
 using simt::cluster_size;
 using simt::cluster_wait;
+inline void cluster_arrive_started() { simt::cluster_arrive(); }
 using simt::copy_to_shared;
 using simt::dynamic_shared;
 using simt::store_remote;

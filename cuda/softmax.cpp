@@ -74,7 +74,7 @@ softmax_arguments arguments_of(const softmax_call& call, const work_split& work,
     a.code_scale = call.codes->scale;
   }
   a.precise = a.partial || call.codes != nullptr || call.type[operand_y] == dtype::f32 || has_row_results(call);
-  a.fine = a.precise && (a.logarithm || a.partial || has_row_results(call) || call.columns >= most_units);
+  a.fine = a.precise && (a.logarithm || a.partial || has_row_results(call) || call.columns > most_in_two);
   // What a sum of 2^40 leaves of a smaller scale might be no normal number.
   const float shrunk = call.form != nullptr ? std::fabs(call.form->output_scale) : 1;
   a.near = !a.precise && !a.logarithm && shrunk >= 0x1p-60f && shrunk <= 1;

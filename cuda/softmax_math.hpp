@@ -16,17 +16,26 @@ SIGMAX_FN double as_sum(const exact_total& total) { return as_double(total) * 0x
 /// x (high + low): the rounding of a factor does not count.
 SIGMAX_FN float scaled(float x, const factors& f) { return fma(x, f.high, x * f.low); }
 
-/// 1 / total, as a factor for numerators. In floats: many GPUs have few units for doubles.
+/// 1 / (high + low) of a total, times a power of two, as a factor for numerators. In floats: many GPUs have few units
+/// for doubles.
+SIGMAX_FN factors reciprocal_of(float high, float low, float unit) {
+  const float y = divide(1.0f, high);
+  return {y * unit, y * (fma(negate(y), high, 1.0f) - y * low) * unit};
+}
 SIGMAX_FN factors reciprocal_of(const exact_total& total) {
   const float_total t = as_floats(total);
-  const float y = divide(1.0f, t.high), unit = t.shift != 0 ? 0x1p19f : 0.5f;
-  return {y * unit, y * (fma(negate(y), t.high, 1.0f) - y * t.low) * unit};
+  return reciprocal_of(t.high, t.low, t.shift != 0 ? 0x1p19f : 0.5f);
 }
 
-/// The carried total of fewer than most_units values that were added in two pieces.
-SIGMAX_FN exact_total total_of_units(std::uint64_t units) {
-  constexpr std::uint64_t mask = (std::uint64_t{1} << 39) - 1;
-  return {static_cast<std::int64_t>(units >> 39), static_cast<std::int64_t>((units & mask) << 1), 0};
+/// A carried total of numbers that were added in two pieces, fewer than most_units, in units of the second one's.
+SIGMAX_FN std::uint64_t units_of(const exact_total& t) {
+  return static_cast<std::uint64_t>((t.top << 39) | (t.high >> 1));
+}
+/// The same of precise numerators. In one way in every tier, for the same bits.
+SIGMAX_FN factors reciprocal_of_units(std::uint64_t units) {
+  const auto high = static_cast<float>(units);
+  const auto low = static_cast<float>(static_cast<std::int64_t>(units - static_cast<std::uint64_t>(high)));
+  return reciprocal_of(high, low, numerator_sum::units);
 }
 /// 2^power / total for numerators of at most 2^power, added in two pieces; a carried total, or one of fewer than
 /// most_units values in units of 2^(power - 44). In one way, for the same bits.
@@ -38,8 +47,8 @@ SIGMAX_FN float reciprocal_of_two(std::uint64_t units, bool large = false) {
 template <int power>
 SIGMAX_FN float reciprocal_of_two(const exact_total& t) {
   const bool large = t.top >= std::int64_t{1} << 25;
-  const std::int64_t units = large ? (t.top << 19) | (t.high >> 21) : (t.top << 39) | (t.high >> 1);
-  return reciprocal_of_two<power>(static_cast<std::uint64_t>(units), large);
+  const std::uint64_t units = large ? static_cast<std::uint64_t>((t.top << 19) | (t.high >> 21)) : units_of(t);
+  return reciprocal_of_two<power>(units, large);
 }
 
 }  // namespace

@@ -55,8 +55,11 @@ inline constexpr int most_staged_lanes = 512;  ///< such rows may have a cluster
 inline constexpr int ring_slots = 6;
 /// Numbers that a thread adds up at most: exact_sum.hpp.
 inline constexpr int most_summands = 512;
-/// Fewer numbers of a row are added up in two pieces for probabilities: half of 2^-24 is then the most that this costs.
+/// So many numbers of a row, in two pieces, add up below 2^64 of the second one's units.
 inline constexpr std::int64_t most_units = 1 << 20;
+/// Up to here precise numerators are added up in two pieces for probabilities: what that leaves out is below 2^-43.5 of
+/// the largest one each, and so below 2^-25.5 of the sum, whatever the row.
+inline constexpr std::int64_t most_in_two = 1 << 18;
 
 /// Blocks of a cluster that every device with clusters can run.
 inline constexpr int most_cluster = 8;

@@ -138,7 +138,7 @@ SIGMAX_DEVICE std::uint32_t largest_pair(std::uint32_t a, std::uint32_t b, T) {
 
 /// How numerators are computed; all of a row, its sink's included, in one way.
 enum class numerator_form {
-  fine,     ///< as good as f32, with a sum for a logarithm, or of more than most_units
+  fine,     ///< as good as f32, with a sum for a logarithm, or of more than most_in_two
   precise,  ///< the same, without `offset`, with a sum of two pieces
   near,     ///< by estimates, the largest score being near enough to 0 to be subtracted after the multiplication
   apart,    ///< by estimates of e^(t - shift), for a logarithm or where it is not
@@ -271,7 +271,7 @@ SIGMAX_DEVICE row_result finish_row(const softmax_arguments& a, const softmax_ro
       !fused || (!a.partial && !given && a.data[operand_max] == nullptr && a.data[operand_sum] == nullptr &&
                  a.data[operand_lse] == nullptr && a.data[operand_targets] == nullptr && a.output_scale == 1);
   if (plain && !a.logarithm) {
-    result.factor = reciprocal_of(total);
+    result.factor = s.form == numerator_form::precise ? reciprocal_of_units(units_of(total)) : reciprocal_of(total);
     if (!s.precise) result.factor.low = 0;
     if (nan || empty) result.factor = {nan ? not_a_number : 0.0f, 0};
     return result;

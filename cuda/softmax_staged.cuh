@@ -96,10 +96,12 @@ template <numerator_form form>
 using form_of = std::integral_constant<numerator_form, form>;
 
 /// Threads that a multiprocessor must have room for: registers are held to 40 each, to 64 with what goes with a row or
-/// passes by.
-SIGMAX_FN constexpr int resident_threads(bool more) {
+/// passes by. From sm_100 on precise rows of clusters lack one of 40.
+SIGMAX_FN constexpr int resident_threads(bool more, [[maybe_unused]] bool precise_clusters) {
 #if defined(__CUDA_ARCH__) && __CUDA_ARCH__ < 800
   return 1024;
+#elif defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 1000
+  return more || precise_clusters ? 1024 : 1536;
 #else
   return more ? 1024 : 1536;
 #endif
@@ -107,8 +109,10 @@ SIGMAX_FN constexpr int resident_threads(bool more) {
 
 template <class T, int config, bool fused>
 __global__ void __launch_bounds__(staged_configs[config].threads,
-                                  resident_threads(fused || config == passing_config) / staged_configs[config].threads)
-    softmax_staged(softmax_arguments a) {
+                                  resident_threads(fused || config == passing_config,
+                                                   sizeof(T) == 4 &&
+                                                       staged_configs[config].lanes == most_staged_lanes) /
+                                      staged_configs[config].threads) softmax_staged(softmax_arguments a) {
   constexpr int size = per_vector<T>, lanes = staged_configs[config].lanes;
   constexpr bool precise = sizeof(T) == 4, clusters = lanes == most_staged_lanes, passing = config == passing_config;
   constexpr unsigned threads = staged_configs[config].threads, together = threads / lanes;
@@ -231,7 +235,7 @@ __global__ void __launch_bounds__(staged_configs[config].threads,
         scores(word, slot, t);
         numerators<form.value != numerator_form::precise>(s, form.value, t, e);
         add(sum, form.value, e);
-        if (precise && !a.logarithm) slot = pack(e, T{});
+        if (precise && (form.value == numerator_form::precise || !a.logarithm)) slot = pack(e, T{});
       });
       return sum;
     };
@@ -247,7 +251,7 @@ __global__ void __launch_bounds__(staged_configs[config].threads,
     if (!fused && group.everywhere(simple)) {
       if constexpr (precise) {
         result = {};
-        result.factor = reciprocal_of(total_of_units(group.add(sum.units_of_two<numerator_power>(count))));
+        result.factor = reciprocal_of_units(group.add(sum.units_of_two<numerator_power>(count)));
       } else {
         result = finish_near<fused>(a, reciprocal_of_two<near_power>(group.add(sum.units_of_two<near_power>(count))));
       }

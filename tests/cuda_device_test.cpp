@@ -157,6 +157,38 @@ TEST(cuda_stream, dependent_launches_of_gates) {
   CUDA_OK(cudaStreamDestroy(stream));
 }
 
+/// Rows in one block each and in clusters, and a gradient, each of which reads what the one before it wrote.
+TEST(cuda_stream, dependent_launches_of_rows) {
+  for (const std::int64_t columns : {100, 5000, 40000}) {
+    const std::int64_t rows = 200000 / columns, n = rows * columns, shape[] = {rows, columns};
+    const device_memory x(4 * n), y(4 * n), dx(4 * n);
+    write(x, logits(static_cast<std::size_t>(n), 2, 1));
+    const auto at = [&](const device_memory& m) {
+      view v(m.data(), dtype::f32, shape);
+      v.where = memory::cuda;
+      return v;
+    };
+    std::vector<float> results[2];
+    for (const bool dependent : {false, true}) {
+      cudaStream_t stream;
+      CUDA_OK(cudaStreamCreateWithFlags(&stream, cudaStreamNonBlocking));
+      options how;
+      how.stream = stream;
+      how.dependent_launch = dependent;
+      ASSERT_TRUE(softmax(at(x), at(y), 1, how).ok());
+      for (int i = 0; i < 10; ++i) {
+        ASSERT_TRUE(activate(activation::gelu, at(y), at(y), how).ok());
+        ASSERT_TRUE(softmax(at(y), at(y), 1, how).ok());
+      }
+      ASSERT_TRUE(softmax_gradient(at(x), at(y), at(dx), 1, 1, how).ok());
+      CUDA_OK(cudaStreamSynchronize(stream));
+      CUDA_OK(cudaStreamDestroy(stream));
+      results[dependent] = read(dx, n);
+    }
+    for (std::size_t i = 0; i < results[0].size(); ++i) ASSERT_TRUE(same_bits(results[0][i], results[1][i])) << i;
+  }
+}
+
 // Of bf16, in place of a, 8 GiB: as rows, and strided.
 TEST(cuda_large, gates_of_more_than_2_to_the_31_elements) {
   constexpr std::int64_t columns = 4104, rows = (std::int64_t{1} << 31) / columns + 10, n = 2 * rows * columns;

@@ -219,8 +219,9 @@ struct options {
   std::int32_t slice = 0;
   std::int32_t slices = 1;
   /// CUDA, sm_90 and later: the kernel may be brought onto the device while the one before it on the stream still ends
-  /// (programmatic dependent launch); it waits for that one's results before it reads. Saves microseconds in chains of
-  /// short kernels.
+  /// (programmatic dependent launch); it waits for that one's results before it reads. That one must do the same if it
+  /// was launched so, as every kernel of sigmax does: else what ran before it may not have ended. Saves microseconds in
+  /// chains of short kernels.
   bool dependent_launch = false;
 };
 
