@@ -131,11 +131,13 @@ softmax_plan plan_softmax(const kernel_table& table, softmax_pass pass, bool log
   plan.staged = large && !logarithm && pass == softmax_pass::all && loss == nullptr &&
                 (plan.columns <= scratch_floats || plan.drained || plan.formed);
   plan.streaming = large && (logarithm || plan.staged || !plan.rests_in_cache(plan.columns));
-  // Few rows at a time: while one is computed, the one before is on its way out.
+  // Few rows at a time: while these are computed, those before are on their way out. What a tile does once is worth
+  // more of them in the accurate tier and for logarithms, unless their scores wait in a buffer (cpu/README.md).
+  const bool four = plan.direct && plan.columns <= 1024 && (how.accuracy == accuracy::high || logarithm);
   if (form != nullptr && form->causal && plan.direct)
     plan.tile = 1;
   else if (plan.staged || plan.drained || (plan.formed && large))
-    plan.tile = static_cast<int>(std::clamp<std::int64_t>(1024 / plan.columns, 1, plan.tile));
+    plan.tile = static_cast<int>(std::clamp<std::int64_t>((four ? 4096 : 1024) / plan.columns, 1, plan.tile));
   plan.split = split_rows(rows, plan.columns, how);
   return plan;
 }
