@@ -109,7 +109,7 @@ SIGMAX_FN auto met(F v) {
 /// rounds what is 2^-24 of the whole. `low` null: each lane is a value, and started at none.
 template <int used>
 SIGMAX_FN double lanes_total(const float* high, const float* low, float start) {
-  constexpr int width = lanes / 2, count = used / width, single = 16 / width;
+  constexpr int width = lanes / 2, count = used / width, single = 16 / width, lanes_met = used / 16;
   static_assert(lanes <= 16 && used >= 16);
   const auto high_part = [&]<std::int64_t at>() __attribute__((always_inline)) {
     return xsimd::widen(vec::load_aligned(high + at / 2 * lanes))[at % 2];
@@ -120,7 +120,7 @@ SIGMAX_FN double lanes_total(const float* high, const float* low, float start) {
   const auto part = [&]<std::int64_t at>() __attribute__((always_inline)) {
     vec_double sum = met<count, single, at>(high_part);
     if (low != nullptr)
-      sum = (sum - vec_double(static_cast<double>(start) * (used / 16))) +  // of so many lanes; exact
+      sum = (sum - vec_double(static_cast<double>(start) * lanes_met)) +  // exact
             xsimd::widen(met<used / lanes, single / 2, at / 2>(low_part))[at % 2];
     return sum;
   };
