@@ -54,8 +54,8 @@ long double bound_of(const operation& op) {
     case op_kind::softmax:
     case op_kind::log_softmax: return op.fast() ? 5 : 4;
     case op_kind::softmax_gradient: return 2.5L;
-    case op_kind::log_softmax_gradient: return 3;
-    case op_kind::cross_entropy_gradient: return 2;
+    case op_kind::log_softmax_gradient:
+    case op_kind::cross_entropy_gradient: return 3;
     case op_kind::logsumexp:
     case op_kind::top_k_gating:
     case op_kind::cross_entropy: return 0;  // no elements, and rows have their own
