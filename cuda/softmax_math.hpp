@@ -31,7 +31,7 @@ SIGMAX_FN factors reciprocal_of(const exact_total& total) {
 SIGMAX_FN std::uint64_t units_of(const exact_total& t) {
   return static_cast<std::uint64_t>((t.top << 39) | (t.high >> 1));
 }
-/// The same of precise numerators. In one way in every tier, for the same bits.
+/// 1 / total of precise numerators in such units, as a factor. In one way in every tier, for the same bits.
 SIGMAX_FN factors reciprocal_of_units(std::uint64_t units) {
   const auto high = static_cast<float>(units);
   const auto low = static_cast<float>(static_cast<std::int64_t>(units - static_cast<std::uint64_t>(high)));

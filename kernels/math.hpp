@@ -108,14 +108,15 @@ SIGMAX_FN V exp_below(V x, const row_maximum<V>& row) {
   V scale = power_of_two(t);
   return fma(scale, expm1_reduced(r), scale);
 }
-/// A sum of numerators, without their 2^25, becomes one of e^(x - max). Next to a dominating maximum the others are all
-/// that its logarithm has: they are what is left without the maximum's own numerator, which is as wrong there as it is
-/// here, and are multiplied by 2^n / e^max = 1 + rest, rest within 2^-25.
+/// 2^n / e^max - 1, within 2^-25.
 template <class V>
 SIGMAX_FN V rest_of_maximum(V max, const row_maximum<V>& row) {
   V n = row.bias - V(to_integer + 25 + 127);  // -n
   return expm1_reduced(fma(n, V(-ln2_low), fma(n, V(-ln2_high), row.offset - max)));
 }
+/// A sum of numerators, without their 2^25, becomes one of e^(x - max); `numerator` is the maximum's own, `rest` as
+/// above. Next to a dominating maximum the others are all that its logarithm has: they are what is left without that
+/// numerator, which is as wrong in the sum as it is alone.
 SIGMAX_FN double relative_to_max(double sum, float numerator, float rest) {
   const double others = sum - static_cast<double>(numerator);
   return 1.0 + (others + others * static_cast<double>(rest));
