@@ -112,6 +112,7 @@ struct row_numerators {
     return numerator<tier, with_offset>(math::row_maximum<vec>{term(0), term(1), term(2)});
   }
 };
+
 /// A row of no more than a turn, each of whose values or, `together`, sums of two is a lane.
 template <class Score, class F>
 SIGMAX_FN void exp_short(const float* x, float* y, std::int64_t n, float max, Score score, F numerator_of,

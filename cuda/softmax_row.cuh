@@ -184,10 +184,10 @@ SIGMAX_DEVICE float exp2_estimate(float t) {
 }
 
 /// Numerators: 2^25 e^(t - shift) or, if near, 2^16 e^(t - shift); but for a factor that all of a row share, if near or
-/// precise (math::exp_below). Where results have 16 bits and nothing else is
-/// asked for, they need not be precise: the estimate has an error of 2^-22, and the exponent's rounding one of 2^-21.5
-/// or, below what f16 has normal numbers for, 2^-24 of the exponent. So numerators and sum are within 2^-20.7 each, and
-/// results within 0.503 ULP. A logarithm wants the largest one exact: its own result may be the others' sum alone.
+/// precise (math::exp_below). Where results have 16 bits and nothing else is asked for, they need not be precise: the
+/// estimate has an error of 2^-22, and the exponent's rounding one of 2^-21.5 or, below what f16 has normal numbers
+/// for, 2^-24 of the exponent. So numerators and sum are within 2^-20.7 each, and results within 0.503 ULP. By
+/// estimates a logarithm wants the largest one exact: its own result may be the others' sum alone.
 template <bool offset = true, int n>
 SIGMAX_DEVICE void numerators(const row_scale& s, numerator_form form, const float (&t)[n], float (&e)[n]) {
 #pragma unroll

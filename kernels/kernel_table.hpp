@@ -64,10 +64,10 @@ struct softmax_steps {
 
   /// t[i] = the score of x[i]. Returns the largest of bound and all t that are not NaN.
   float (*scores)(const float* x, float* t, std::int64_t n, const score_terms& terms, float bound) noexcept;
-  /// y[i] = the numerator of the score, y may be null; adds them to sum. n is a multiple of softmax_turn unless the
-  /// chunk ends. `next` is what will be read soon: it is prefetched on the way. Any address will do. Rows `before`, if
-  /// not null, are streamed out on the way, at most as many: memory takes them while the next ones are computed. They
-  /// may come from where y is.
+  /// y[i] = the numerator of the score, y may be null; adds them to sum, which they begin if nothing has. n is a
+  /// multiple of softmax_turn unless the chunk ends. `next` is what will be read soon: it is prefetched on the way. Any
+  /// address will do. Rows `before`, if not null, are streamed out on the way, at most as many: memory takes them while
+  /// the next ones are computed. They may come from where y is.
   void (*exp_sum)(const float* x, float* y, const float* next, std::int64_t n, float max, const score_terms* terms,
                   softmax_sum& sum, const outgoing_rows* before) noexcept;
   /// y[i] = x[i] (high + low)
@@ -157,7 +157,7 @@ struct kernel_table {
   void (*columns_to_keys)(float* t, std::int64_t n) noexcept;
   void (*take_largest)(float* keys, std::int64_t n, float* value, std::int32_t* place) noexcept;
   softmax_steps softmax[accuracy_count];
-  /// The total of a sum that started at `start`.
+  /// The total of a sum, without what its lanes began at.
   double (*row_total)(const softmax_sum& sum) noexcept;
   /// For side_by_side rows: log(total) and numerator / total, each in two parts.
   void (*logarithms)(const double* total, float* high, float* low) noexcept;
