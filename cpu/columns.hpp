@@ -77,12 +77,12 @@ void max_rows(const float* x, std::int64_t stride, int rows, std::int64_t n, con
       terms, [&](auto kind) __attribute__((always_inline)) {
         nan_search<decltype(kind)> nan;
         for (std::int64_t r = 0; r < rows; ++r)
-          lanes_max(x + r * stride, n, score_of<decltype(kind)>(terms, r), vec(-infinity), nan)
-              .store_aligned(found + r * lanes);
+          lanes_max(x + r * stride, n, score_of<decltype(kind)>(terms, r), nan).store_aligned(found + r * lanes);
         poisoned = nan.found();
+        to_columns(found, lanes, rows, lanes, t, side_by_side);
+        max_columns(t, lanes, max);
+        for (std::int64_t r = 0; r < rows; ++r) max[r] = score_of<decltype(kind)>(terms, r).of_largest(max[r]);
       });
-  to_columns(found, lanes, rows, lanes, t, side_by_side);
-  max_columns(t, lanes, max);
   if (poisoned) std::fill_n(max, rows, std::numeric_limits<float>::quiet_NaN());
 }
 
@@ -150,13 +150,13 @@ __attribute__((noinline)) void rows_total(const float* high, const float* low, s
 }
 
 /// Numerators first, then all sums: what is in flight at a time is then independent.
-template <accuracy tier, bool draining, class Score>
+template <accuracy tier, bool draining, bool looking, class Score>
 __attribute__((noinline)) void exp_sum_rows_of(const float* x, std::int64_t x_stride, float* y, std::int64_t y_stride,
                                                const float* next, int rows, std::int64_t n, const float* max,
                                                const score_terms* terms, double* total,
-                                               const outgoing_rows* before) noexcept {
+                                               outgoing_rows* before) noexcept {
   constexpr int used = numerator<tier, false>::together ? softmax_lanes : softmax_turn;
-  const bool is_short = n <= softmax_turn;
+  const bool is_short = !looking && n <= softmax_turn;
   const row_numerators<tier> numerators(max, rows, is_short);
   softmax_sum sum[side_by_side];
   alignas(64) float lane[side_by_side][softmax_turn];  // of short rows
@@ -165,18 +165,18 @@ __attribute__((noinline)) void exp_sum_rows_of(const float* x, std::int64_t x_st
       const float* const in = x + r * x_stride;
       float* const out = y != nullptr ? y + r * y_stride : nullptr;
       const auto e = numerators.template of<with_offset.value>(r);
-      const outgoing_rows* const drained = draining ? before : nullptr;
+      outgoing_rows* const drained = draining ? before : nullptr;
       const Score score = score_of<Score>(terms, r);
       if (!is_short) {
-        exp_sum_draining<tier, to_l1>(in, out, next + r * x_stride, n, max[r], score, e, sum[r], &numerators.starts[r],
-                                      drained, r);
+        exp_sum_draining<tier, looking ? to_l2 : to_l1, looking>(in, out, next + r * x_stride, n, max[r], score, e,
+                                                                 sum[r], &numerators.starts[r], drained, r);
         continue;
       }
-      with_drain<tier>(
-          drained, r, score, [&](auto drain) __attribute__((always_inline)) {
+      with_drain<tier, false>(
+          drained, r, score, [&](auto& drain) __attribute__((always_inline)) {
             for (std::int64_t i = 0; i < n; i += pair_size) {
               for (int at = 0; at < pair_size; at += 16) __builtin_prefetch(next + r * x_stride + i + at);
-              drain(i);
+              drain(i, pair_size);
             }
           });
       exp_short(in, out, n, max[r], score, e, lane[r]);
@@ -196,13 +196,14 @@ __attribute__((noinline)) void exp_sum_rows_of(const float* x, std::int64_t x_st
 template <accuracy tier>
 void exp_sum_rows(const float* x, std::int64_t x_stride, float* y, std::int64_t y_stride, const float* next, int rows,
                   std::int64_t n, const float* max, const score_terms* terms, double* total,
-                  const outgoing_rows* before) noexcept {
+                  outgoing_rows* before) noexcept {
   with_score(
       terms, [&](auto score) __attribute__((always_inline)) {
         using Score = decltype(score);
-        (before != nullptr
-             ? exp_sum_rows_of<tier, true, Score>
-             : exp_sum_rows_of<tier, false, Score>)(x, x_stride, y, y_stride, next, rows, n, max, terms, total, before);
+        const auto loop = before == nullptr     ? exp_sum_rows_of<tier, false, false, Score>
+                          : n < looking_columns ? exp_sum_rows_of<tier, true, false, Score>
+                                                : exp_sum_rows_of<tier, true, true, Score>;
+        loop(x, x_stride, y, y_stride, next, rows, n, max, terms, total, before);
       });
 }
 

@@ -61,21 +61,24 @@ void run_rows(const void* argument, std::int64_t begin, std::int64_t end) noexce
   float* const scratch = room + (away + page / 2) % page;
   float* waiting = scratch;
   // A longer row waits where the last one will be in the end.
-  if (plan.staged && plan.columns > scratch_floats)
+  if ((plan.staged || plan.drained) && plan.columns > scratch_floats)
     waiting = reinterpret_cast<float*>(row_of(plan, nest_cursor(plan.rows, end - 1), operand_y, 0));
   row_state state[side_by_side];
   score_terms terms[side_by_side] = {};
   outgoing_rows before;
-  before.rows = 0, before.logarithm = plan.logarithm;
+  before.rows = 0, before.logarithm = plan.logarithm, before.streaming = plan.streaming;
+  std::int64_t left = end - begin;
   for_tiles(plan, begin, end, [&](const nest_cursor& cursor, int rows) {
+    const std::int64_t following = std::min(cursor.run(), left) - rows;
+    left -= rows;
     if (plan.narrow)
       narrow_rows(plan, cursor, rows);
     else if ((plan.direct || plan.formed) && plan.loss != nullptr)
       loss_rows(plan, cursor, rows, scratch, before, state, terms);
     else if (plan.formed && plan.drained)
-      whole_rows(plan, cursor, rows, free_half(scratch, before), before, state, terms);
+      whole_rows(plan, cursor, rows, following, free_half(scratch, before), before, state, terms);
     else if (plan.direct || plan.formed)
-      whole_rows(plan, cursor, rows, waiting, before, state, terms);
+      whole_rows(plan, cursor, rows, following, waiting, before, state, terms);
     else
       run_alone<row_tile>(plan, cursor, rows, scratch);
   });
@@ -112,6 +115,7 @@ softmax_plan plan_softmax(const kernel_table& table, softmax_pass pass, bool log
   plan.resting_columns = cache / 4 / size_of(dtype::f32);
   const bool large = !plan.narrow && plan.direct_input && plan.direct_output && x.data != y.data &&
                      rows * plan.columns > cache / size_of(y.type);
+  const bool causal = form != nullptr && form->causal;
   const bool all = pass == softmax_pass::all && loss == nullptr && codes == nullptr;
   const bool whole = all && plan.direct_output &&
                      (!large || plan.columns <= scratch_floats || (!logarithm && plan.rests_in_cache(plan.columns)));
@@ -124,20 +128,26 @@ softmax_plan plan_softmax(const kernel_table& table, softmax_pass pass, bool log
                plan.data[operand_row_scale] == nullptr && plan.data[operand_slopes] == nullptr &&
                plan.data[operand_sinks] == nullptr && plan.data[operand_max] == nullptr &&
                plan.data[operand_sum] == nullptr && plan.data[operand_lse] == nullptr;
-  const bool alone =
-      plan.direct || (plan.formed && form != nullptr && !form->causal && plan.columns <= scratch_floats / 2);
-  plan.drained = large && alone && plan.rests_in_cache(plan.columns) && plan.columns % drained_columns == 0 &&
-                 rows_begin_lines(plan);
+  const bool alone = plan.direct || (plan.formed && form != nullptr && !causal && plan.columns <= scratch_floats / 2);
+  // In a cache that takes more registers to be worth it (cpu/README.md).
+  const bool near = plan.direct && all && !causal && table.lanes >= 16 && plan.columns >= looking_columns &&
+                    (plan.columns <= scratch_floats || (x.data != y.data && plan.rests_in_cache(plan.columns)));
+  plan.drained = large ? alone && plan.rests_in_cache(plan.columns) && plan.columns % drained_columns == 0 &&
+                             rows_begin_lines(plan)
+                       : near;
+  plan.looking = plan.drained && plan.direct && !causal && plan.columns >= looking_columns;
   plan.staged = large && !logarithm && pass == softmax_pass::all && loss == nullptr &&
                 (plan.columns <= scratch_floats || plan.drained || plan.formed);
   plan.streaming = large && (logarithm || plan.staged || !plan.rests_in_cache(plan.columns));
-  // Few rows at a time: while these are computed, those before are on their way out. What a tile does once is worth
-  // more of them in the accurate tier and for logarithms, unless their scores wait in a buffer (cpu/README.md).
+  // While rows are computed, those before are on their way out: few at a time, unless those that come are looked at
+  // meanwhile. What a tile does once is worth more of them in the accurate tier and for logarithms, unless their scores
+  // wait in a buffer (cpu/README.md).
   const bool four = plan.direct && plan.columns <= 1024 && (how.accuracy == accuracy::high || logarithm);
-  if (form != nullptr && form->causal && plan.direct)
+  const std::int64_t together = plan.looking ? scratch_floats : four ? 4096 : 1024;
+  if (causal && plan.direct)
     plan.tile = 1;
   else if (plan.staged || plan.drained || (plan.formed && large))
-    plan.tile = static_cast<int>(std::clamp<std::int64_t>((four ? 4096 : 1024) / plan.columns, 1, plan.tile));
+    plan.tile = static_cast<int>(std::clamp<std::int64_t>(together / plan.columns, 1, plan.tile));
   plan.split = split_rows(rows, plan.columns, how);
   return plan;
 }

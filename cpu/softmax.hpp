@@ -65,14 +65,14 @@ enum nearness { to_l2 = 2, to_l1 = 3 };
 
 template <nearness soon, class Score, class F, class G>
 SIGMAX_FN void exp_sum(const float* x, float* y, const float* next, std::int64_t n, float max, Score score,
-                       F numerator_of, softmax_sum& sum, const float* begin, G drain) {
-  const auto value =
-      [ =, m = vec(max) ](std::int64_t i, std::int64_t count, auto&& add_pair) __attribute__((always_inline)) {
+                       F numerator_of, softmax_sum& sum, const float* begin, G& meanwhile) {
+  const auto value = [ =, &meanwhile, m = vec(max) ](std::int64_t i, std::int64_t count, auto&& add_pair)
+      __attribute__((always_inline)) {
     for (int at = 0; at < pair_size; at += 16) __builtin_prefetch(next + i + at, 0, soon);
     pair v = count == pair_size ? score(load(x + i), i, pair_size)
                                 : padded(score(load_partial(x + i, count), i, count), count, m);
     v = {numerator_of(v.first), numerator_of(v.second)};
-    drain(i);
+    meanwhile(i, count);
     if (count == pair_size) {
       if (y != nullptr) store<false>(y + i, v);
     } else {
@@ -84,8 +84,36 @@ SIGMAX_FN void exp_sum(const float* x, float* y, const float* next, std::int64_t
   sum_row<true, F::together>(n, sum, begin, value);
 }
 
-/// Streams out row r, a pair at a time: the last step of its logarithms or of its numerators. One loop with a branch
-/// that is the same every turn: with a loop for each the code of the sums would be there once more.
+/// Looks at row r of those that come, a pair at a time. With none to come it looks at what leaves: that takes less time
+/// than to ask each time.
+template <class Score>
+struct look_ahead {
+  const float* x;
+  Score score;
+  nan_search<Score> nan;
+  vec most;
+  SIGMAX_FN look_ahead(const outgoing_rows& before, int r)
+      : x(before.coming.x != nullptr ? before.coming.x + r * before.coming.stride
+                                     : before.from + r * before.from_stride),
+        score(score_of<Score>(before.coming.x != nullptr ? before.coming.terms : before.terms, r)),
+        most(-infinity) {}
+  SIGMAX_FN void operator()(std::int64_t i, std::int64_t count) {
+    const pair v = count == pair_size
+                       ? score.ordered(load(x + i), i, pair_size)
+                       : padded(score.ordered(load_partial(x + i, count), i, count), count, vec(-infinity));
+    most = larger(most, larger(v.first, v.second));
+    nan.take(v);
+  }
+  SIGMAX_FN void keep(coming_rows& rows, int r) const {
+    float max = score.of_largest(xsimd::reduce_max(most));
+    if (nan.found()) max = std::numeric_limits<float>::quiet_NaN();
+    const bool keeps = rows.begun && !(rows.max[r] <= max) && max == max;
+    rows.max[r] = keeps ? rows.max[r] : max;
+  }
+};
+
+/// Row r leaves, a pair at a time: the last step of its logarithms or of its numerators. One loop with a branch that is
+/// the same every turn: with a loop for each the code of the sums would be there once more.
 template <accuracy tier, class Score>
 struct drain_row {
   const float* from;
@@ -102,57 +130,79 @@ struct drain_row {
         high(rows.high[r]),
         low(rows.low[r]),
         shift(vec(rows.max[r]), high, low) {}
-  SIGMAX_FN void operator()(std::int64_t i) const {
-    pair v = load(from + i);
+  SIGMAX_FN pair at(std::int64_t i, std::int64_t count = pair_size) const {
+    pair v = count == pair_size ? load(from + i) : load_partial(from + i, count);
     if (logarithm) {
-      v = score(v, i, pair_size);
-      v = {shift(v.first), shift(v.second)};
-    } else {
-      v = {scaled<tier>(v.first, high, low), scaled<tier>(v.second, high, low)};
+      v = score(v, i, count);
+      return {shift(v.first), shift(v.second)};
     }
-    store<true>(y + i, v);
+    return {scaled<tier>(v.first, high, low), scaled<tier>(v.second, high, low)};
   }
 };
 struct no_drain {
-  SIGMAX_FN void operator()(std::int64_t) const {}
+  SIGMAX_FN void operator()(std::int64_t, std::int64_t) const {}
 };
-/// Calls loop(drain), which drains row r of `before` if there is one; its terms are of the score's kind.
-template <accuracy tier, class Score, class F>
-SIGMAX_FN void with_drain(const outgoing_rows* before, int r, Score, F loop) {
-  if (before == nullptr || r >= before->rows) return loop(no_drain{});
-  loop(drain_row<tier, Score>(*before, r));
+/// Calls loop(meanwhile), where row r of `before` leaves if there is one, to memory unless `looking`; its terms are of
+/// the score's kind.
+template <accuracy tier, bool looking, class Score, class F>
+SIGMAX_FN void with_drain(outgoing_rows* before, int r, Score, F loop) {
+  if (before == nullptr || r >= before->rows) {
+    no_drain none;
+    return loop(none);
+  }
+  const drain_row<tier, Score> drain(*before, r);
+  if constexpr (looking) {
+    look_ahead<Score> look(*before, r);
+    const bool streaming = before->streaming;
+    auto both = [&](std::int64_t i, std::int64_t count) __attribute__((always_inline)) {
+      look(i, count);
+      const pair v = drain.at(i, count);
+      if (count < pair_size)
+        store_partial(drain.y + i, v, count);
+      else if (streaming)
+        store<true>(drain.y + i, v);
+      else
+        store<false>(drain.y + i, v);
+    };
+    loop(both);
+    look.keep(before->coming, r);
+  } else {
+    auto stream = [&](std::int64_t i, std::int64_t) __attribute__((always_inline)) {
+      store<true>(drain.y + i, drain.at(i));
+    };
+    loop(stream);
+  }
 }
 
 /// exp_sum while row r of `before` is drained; before it, where both at once are not worth a loop of their own.
-template <accuracy tier, nearness soon, class Score, class F>
+template <accuracy tier, nearness soon, bool looking, class Score, class F>
 SIGMAX_FN void exp_sum_draining(const float* x, float* y, const float* next, std::int64_t n, float max, Score score,
-                                F numerator_of, softmax_sum& sum, const float* begin, const outgoing_rows* before,
-                                int r) {
-  with_drain<tier>(
-      before, r, score, [&](auto drain) __attribute__((always_inline)) {
+                                F numerator_of, softmax_sum& sum, const float* begin, outgoing_rows* before, int r) {
+  with_drain<tier, looking>(
+      before, r, score, [&](auto& meanwhile) __attribute__((always_inline)) {
         if constexpr (F::rare)
-          for (std::int64_t i = 0; i < n; i += pair_size) drain(i);
+          for (std::int64_t i = 0; i < n; i += pair_size) meanwhile(i, std::min<std::int64_t>(n - i, pair_size));
         else
-          exp_sum<soon>(x, y, next, n, max, score, numerator_of, sum, begin, drain);
+          exp_sum<soon>(x, y, next, n, max, score, numerator_of, sum, begin, meanwhile);
       });
-  if constexpr (F::rare) exp_sum<soon>(x, y, next, n, max, score, numerator_of, sum, begin, no_drain{});
+  no_drain none;
+  if constexpr (F::rare) exp_sum<soon>(x, y, next, n, max, score, numerator_of, sum, begin, none);
 }
 
 /// With loops for one kind of score only: a function with all of them keeps too little in registers.
 template <accuracy tier, class Score>
 __attribute__((noinline)) void exp_sum_of(const float* x, float* y, const float* next, std::int64_t n, float max,
-                                          const score_terms* terms, softmax_sum& sum,
-                                          const outgoing_rows* before) noexcept {
+                                          const score_terms* terms, softmax_sum& sum, outgoing_rows* before) noexcept {
   const Score score = score_of<Score>(terms);
   with_numerator<tier>(
       max, [&](auto e) __attribute__((always_inline)) {
         if (!sum.begun) sum.begin(e.start(vec(max)).get(0));
-        exp_sum_draining<tier, to_l2>(x, y, next, n, max, score, e, sum, nullptr, before, 0);
+        exp_sum_draining<tier, to_l2, true>(x, y, next, n, max, score, e, sum, nullptr, before, 0);
       });
 }
 template <accuracy tier>
 void row_exp_sum(const float* x, float* y, const float* next, std::int64_t n, float max, const score_terms* terms,
-                 softmax_sum& sum, const outgoing_rows* before) noexcept {
+                 softmax_sum& sum, outgoing_rows* before) noexcept {
   with_score(
       terms, [&](auto score) __attribute__((always_inline)) {
         exp_sum_of<tier, decltype(score)>(x, y, next, n, max, terms, sum, before);

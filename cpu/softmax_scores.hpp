@@ -28,13 +28,25 @@ SIGMAX_FN vec masked_score(vec v, vec mask) {
   return select(mask == nothing, nothing, v + mask);  // whatever v is
 }
 
-/// The scores of elements i, i + 1, ... of a row, from v, the elements themselves.
+/// The scores of elements i, i + 1, ... of a row, from v, the elements themselves. The largest score is of_largest of
+/// the largest of what `ordered` makes of the elements: they may be in order before they are scores.
 struct plain_score {
+  SIGMAX_FN pair ordered(pair v, std::int64_t, std::int64_t) const { return v; }
+  SIGMAX_FN float of_largest(float v) const { return v; }
   SIGMAX_FN vec operator()(vec v, std::int64_t, std::int64_t) const { return v; }
   SIGMAX_FN pair operator()(pair v, std::int64_t, std::int64_t) const { return v; }
 };
 struct scale_score {
   vec scale;
+  /// Products are rounded, but stay in the order of the elements, or of their negatives.
+  SIGMAX_FN pair ordered(pair v, std::int64_t, std::int64_t) const {
+    const vec_bits sign = bits_of(scale) & vec_bits(0x80000000u);
+    return {from_bits(bits_of(v.first) ^ sign), from_bits(bits_of(v.second) ^ sign)};
+  }
+  SIGMAX_FN float of_largest(float v) const {
+    const float factor = abs(scale).get(0), product = v * factor;
+    return product == product ? product : factor == 0 && v > 0 ? 0.0f : -infinity;  // 0 times infinity is no score
+  }
   SIGMAX_FN vec operator()(vec v, std::int64_t, std::int64_t) const { return v * scale; }
   SIGMAX_FN pair operator()(pair v, std::int64_t, std::int64_t) const { return {v.first * scale, v.second * scale}; }
 };
@@ -51,6 +63,8 @@ struct mask_score {
     return {added(v.first, m.first), added(v.second, m.second)};
   }
   SIGMAX_FN vec added(vec v, vec m) const { return scaled ? v * scale + m : v + m; }
+  SIGMAX_FN pair ordered(pair v, std::int64_t i, std::int64_t count) const { return (*this)(v, i, count); }
+  SIGMAX_FN float of_largest(float v) const { return v; }
 };
 /// Of row r.
 template <class Score>
@@ -142,18 +156,18 @@ struct nan_search<mask_score<scaled>> {
   }
 };
 
-/// Lane by lane the largest of `bound` and the scores of a row.
+/// Lane by lane the largest of what the scores of a row are in the order of.
 template <class Score>
-SIGMAX_FN vec lanes_max(const float* x, std::int64_t n, Score score, vec bound, nan_search<Score>& nan) {
-  vec a(bound), b(bound);
+SIGMAX_FN vec lanes_max(const float* x, std::int64_t n, Score score, nan_search<Score>& nan) {
+  vec a(-infinity), b(-infinity);
   const auto take = [&](pair v) __attribute__((always_inline)) {
     a = larger(a, v.first);
     b = larger(b, v.second);
     nan.take(v);
   };
   std::int64_t i = 0;
-  for (; i + pair_size <= n; i += pair_size) take(score(load(x + i), i, pair_size));
-  if (i < n) take(padded(score(load_partial(x + i, n - i), i, n - i), n - i, bound));
+  for (; i + pair_size <= n; i += pair_size) take(score.ordered(load(x + i), i, pair_size));
+  if (i < n) take(padded(score.ordered(load_partial(x + i, n - i), i, n - i), n - i, vec(-infinity)));
   return larger(a, b);
 }
 
@@ -161,7 +175,7 @@ float row_max(const float* x, std::int64_t n, const score_terms* terms, float bo
   with_score(
       terms, [&](auto score) __attribute__((always_inline)) {
         nan_search<decltype(score)> nan;
-        bound = xsimd::reduce_max(lanes_max(x, n, score, vec(bound), nan));  // of no NaN
+        bound = std::max(bound, score.of_largest(xsimd::reduce_max(lanes_max(x, n, score, nan))));  // of no NaN
         if (nan.found()) bound = std::numeric_limits<float>::quiet_NaN();
       });
   return bound;

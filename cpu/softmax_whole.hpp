@@ -8,7 +8,8 @@
 namespace sigmax {
 namespace {
 
-constexpr std::int64_t near_columns = 1024;  // up to here a row that is asked for waits in the L1 cache
+constexpr std::int64_t near_columns = 1024;  // up to here a row is a step of its own even if it is alone
+constexpr std::int64_t looked_ahead = 2048;  // what is asked for lies so far beyond what is looked at
 
 void stream_out(const softmax_plan& plan, outgoing_rows& before) noexcept {
   for (int r = 0; r < before.rows; ++r) {
@@ -17,20 +18,21 @@ void stream_out(const softmax_plan& plan, outgoing_rows& before) noexcept {
     const std::int64_t n = before.columns;
     if (before.logarithm)
       plan.steps->shift(from, y, n, before.max[r], before.high[r], before.low[r],
-                        plan.scored && plan.direct ? before.terms + r : nullptr, true);
+                        plan.scored && plan.direct ? before.terms + r : nullptr, before.streaming);
     else
-      plan.steps->scale(from, y, n, before.high[r], before.low[r], from != y);
-    if (before.after > 0) plan.table->row_fill(y + n, before.after, before.rest, true);
+      plan.steps->scale(from, y, n, before.high[r], before.low[r], before.streaming && from != y);
+    if (before.after > 0) plan.table->row_fill(y + n, before.after, before.rest, before.streaming);
   }
   before.rows = 0;
 }
 
-/// The total of one row's numerators, which go to e unless it is null, while the one row `before` is streamed out.
+/// The total of one row's numerators, which go to e unless it is null, while the one row `before` leaves.
 double sum_whole_row(const softmax_plan& plan, const float* x, float* e, const float* next, std::int64_t n, float max,
                      score_terms* terms, outgoing_rows& before) noexcept {
   const auto skip_mask = [](score_terms& t, std::int64_t columns) {
     if (t.mask != nullptr) t.mask += columns;
   };
+  coming_rows& coming = before.coming;
   // Where the rows' ends differ, what leaves meanwhile does so in whole turns of the lanes, and the rest before e takes
   // its place.
   std::int64_t together = before.rows == 0 ? 0 : before.columns;
@@ -52,19 +54,25 @@ double sum_whole_row(const softmax_plan& plan, const float* x, float* e, const f
     if (draining) {
       before.from += count, before.y += count, before.columns -= count;
       if (terms != nullptr) skip_mask(before.terms[0], count);
+      if (coming.x != nullptr) {
+        coming.x += count, coming.begun = true;
+        if (terms != nullptr) skip_mask(coming.terms[0], count);
+      }
     }
     if (terms != nullptr) skip_mask(*terms, count);
   }
   if (before.rows > 0 && before.columns + before.after > 0) stream_out(plan, before);
+  if (coming.x != nullptr) coming.x -= n;
   return total;
 }
 
 /// One row, or short ones whose steps overlap. While their exponentials are formed, the next rows come from memory and
-/// the ones `before` go there.
+/// are looked at, and the ones `before` leave.
 struct whole_tile {
   const softmax_plan& plan;
   const nest_cursor& cursor;
   int rows;
+  std::int64_t following;  ///< rows behind these that the same thread comes to next
   outgoing_rows& before;
   row_state* state;    ///< of each row with terms or results of its own
   score_terms* terms;  ///< of each row
@@ -78,9 +86,9 @@ struct whole_tile {
   float max[side_by_side] = {};
   double total[side_by_side];
 
-  whole_tile(const softmax_plan& p, const nest_cursor& c, int count, float* scratch, outgoing_rows& others,
-             row_state* states, score_terms* of_scores) noexcept
-      : plan(p), cursor(c), rows(count), before(others), state(states), terms(of_scores) {
+  whole_tile(const softmax_plan& p, const nest_cursor& c, int count, std::int64_t behind, float* scratch,
+             outgoing_rows& others, row_state* states, score_terms* of_scores) noexcept
+      : plan(p), cursor(c), rows(count), following(behind), before(others), state(states), terms(of_scores) {
     x = reinterpret_cast<const float*>(row_of(plan, cursor, operand_x, 0));
     y = reinterpret_cast<float*>(row_of(plan, cursor, operand_y, 0));
     x_step = step(operand_x), y_step = step(operand_y);
@@ -88,8 +96,10 @@ struct whole_tile {
     // room.
     const bool partial = plan.pass == softmax_pass::partial;
     next = plan.direct_input && (plan.streaming || partial || rows * plan.columns <= 2048) ? x + rows * x_step : x;
+    if (plan.looking) next += looked_ahead;  // the look itself reads what is nearer
     keep = plan.staged || (!plan.logarithm && !partial && plan.rests_in_cache(plan.columns));
-    const bool in_scratch = plan.staged || (plan.formed && (plan.streaming || partial || !plan.direct_output));
+    const bool in_scratch =
+        plan.staged || plan.drained || (plan.formed && (plan.streaming || partial || !plan.direct_output));
     e = in_scratch ? scratch : y;
     e_step = in_scratch ? plan.columns : y_step;
     n = plan.columns;
@@ -99,6 +109,17 @@ struct whole_tile {
     if (before.rows > rows) stream_out(plan, before);
   }
   std::int64_t step(softmax_operand which) const noexcept { return plan.rows.stride[which][plan.rows.rank - 1]; }
+
+  /// What the scores of as many rows are made of, the first of them being number r.
+  void form_terms(int r, score_terms* t) const noexcept {
+    const bool masked = plan.data[operand_mask] != nullptr;
+    const float* mask = masked ? reinterpret_cast<const float*>(row_of(plan, cursor, operand_mask, r)) : nullptr;
+    for (int i = 0; i < rows; ++i, mask += masked ? step(operand_mask) : 0) {
+      t[i].scale = plan.form->scale * value_of(plan, cursor, operand_row_scale, r + i, 1);
+      t[i].scaled = plan.form->scale != 1 || plan.data[operand_row_scale] != nullptr;
+      t[i].mask = mask;
+    }
+  }
 
   /// What the rows' scores are made of.
   void begin() noexcept {
@@ -112,12 +133,7 @@ struct whole_tile {
     } else if (plan.formed) {
       begin_row(plan, cursor, 0, state[0]);
     } else if (plan.alike) {
-      const bool masked = plan.data[operand_mask] != nullptr;
-      const float* mask = masked ? reinterpret_cast<const float*>(row_of(plan, cursor, operand_mask, 0)) : nullptr;
-      for (int r = 0; r < rows; ++r, mask += masked ? step(operand_mask) : 0) {
-        terms[r].scale = plan.form->scale, terms[r].scaled = plan.form->scale != 1;
-        terms[r].mask = mask;
-      }
+      form_terms(0, terms);
     }
     // The length of the whole row decides how sums add up.
     if (plan.formed && n > 0 && plan.columns > softmax_turn) n = std::max<std::int64_t>(n, softmax_turn + 1);
@@ -147,9 +163,26 @@ struct whole_tile {
     x = e, x_step = e_step;
   }
 
+  void take_max() noexcept {
+    std::copy_n(before.coming.max, rows, max);
+    for (int r = 0; r < rows; ++r)
+      if (std::isnan(max[r])) max[0] = max[r];
+  }
+
+  /// Whether and where the next rows are looked at while these are computed.
+  void look_ahead() noexcept {
+    coming_rows& coming = before.coming;
+    coming.x = nullptr, coming.begun = false;
+    if (!plan.looking || following < rows || before.rows != rows) return;
+    coming.x = x + rows * x_step, coming.stride = x_step;
+    if (scored != nullptr) form_terms(rows, coming.terms);
+  }
+
   /// What is subtracted from the scores.
   void find_max() noexcept {
-    if (plan.formed)
+    if (before.coming.x == x)  // they were looked at
+      take_max();
+    else if (plan.formed)
       form_scores();
     else if (plan.tile > 1)
       plan.table->max_rows(x, x_step, rows, n, scored, max);
@@ -177,6 +210,7 @@ struct whole_tile {
     // What leaves has terms of the same kind.
     if (scored != nullptr && before.rows > 0 && (before.terms[0].mask != nullptr) != (terms[0].mask != nullptr))
       stream_out(plan, before);
+    look_ahead();
     std::fill_n(total, side_by_side, 1.0);  // what is no row gets factors, too
     const bool causal = plan.form != nullptr && plan.form->causal;
     if (plan.tile > 1 || (plan.columns <= near_columns && !causal)) {
@@ -234,9 +268,9 @@ struct whole_tile {
   }
 };
 
-void whole_rows(const softmax_plan& plan, const nest_cursor& cursor, int rows, float* scratch, outgoing_rows& before,
-                row_state* state, score_terms* terms) noexcept {
-  whole_tile tile(plan, cursor, rows, scratch, before, state, terms);
+void whole_rows(const softmax_plan& plan, const nest_cursor& cursor, int rows, std::int64_t following, float* scratch,
+                outgoing_rows& before, row_state* state, score_terms* terms) noexcept {
+  whole_tile tile(plan, cursor, rows, following, scratch, before, state, terms);
   tile.begin();
   tile.find_max();
   tile.sum();
@@ -252,7 +286,7 @@ void loss_rows(const softmax_plan& plan, nest_cursor cursor, int rows, float* sc
   for (int n; rows > 0; rows -= n) {
     n = 1;
     while (n < rows && ignored(n) == ignored(0)) ++n;
-    whole_rows(plan, cursor, n, scratch, before, state, terms);
+    whole_rows(plan, cursor, n, 0, scratch, before, state, terms);
     cursor.advance(n);
   }
 }

@@ -35,12 +35,21 @@ struct score_terms {
   bool scaled;        ///< of rows with a mask alone: scale is not 1 in all of them
 };
 
+/// Rows whose largest scores are looked for: those after the ones whose numerators are formed meanwhile.
+struct coming_rows {
+  const float* x = nullptr;  ///< null: none
+  std::int64_t stride;
+  score_terms terms[side_by_side];  ///< if there are any
+  bool begun;                       ///< `max` is that of the columns before x
+  float max[side_by_side];          ///< as row_max finds it
+};
+
 /// Rows of which only the last step is left: y[i] = from[i] (high + low) of numerators, or (score - max) - (high + low)
-/// of the scores of from[i] if `logarithm`. Each row of y begins on a cache line and is a multiple of drained_columns
-/// long.
+/// of the scores of from[i] if `logarithm`. If they are streamed, or fewer than looking_columns long, each row of y
+/// begins on a cache line and is a multiple of drained_columns long.
 struct outgoing_rows {
   int rows;
-  bool logarithm;
+  bool logarithm, streaming;
   const float* from;
   std::int64_t from_stride;
   float* y;
@@ -49,8 +58,10 @@ struct outgoing_rows {
   float rest;
   float max[side_by_side], high[side_by_side], low[side_by_side];
   score_terms terms[side_by_side];  ///< if there are any
+  coming_rows coming;               ///< as many rows; read only while these leave
 };
 inline constexpr std::int64_t drained_columns = 32;
+inline constexpr std::int64_t looking_columns = 256;  ///< from here on those that come are looked at
 
 /// The steps of a softmax row that differ between the tiers of accuracy, over contiguous f32. x and y may be identical.
 /// Who asks for streaming orders the stores afterwards.
@@ -66,10 +77,10 @@ struct softmax_steps {
   float (*scores)(const float* x, float* t, std::int64_t n, const score_terms& terms, float bound) noexcept;
   /// y[i] = the numerator of the score, y may be null; adds them to sum, which they begin if nothing has. n is a
   /// multiple of softmax_turn unless the chunk ends. `next` is what will be read soon: it is prefetched on the way. Any
-  /// address will do. Rows `before`, if not null, are streamed out on the way, at most as many: memory takes them while
-  /// the next ones are computed. They may come from where y is.
+  /// address will do. Rows `before`, if not null, leave on the way, at most as many, and those that come are looked at.
+  /// They may come from where y is.
   void (*exp_sum)(const float* x, float* y, const float* next, std::int64_t n, float max, const score_terms* terms,
-                  softmax_sum& sum, const outgoing_rows* before) noexcept;
+                  softmax_sum& sum, outgoing_rows* before) noexcept;
   /// y[i] = x[i] (high + low)
   void (*scale)(const float* x, float* y, std::int64_t n, float high, float low, bool streaming) noexcept;
   /// y[i] = the numerator (high + low)
@@ -89,7 +100,7 @@ struct softmax_steps {
   /// null.
   void (*exp_sum_rows)(const float* x, std::int64_t x_stride, float* y, std::int64_t y_stride, const float* next,
                        int rows, std::int64_t n, const float* max, const score_terms* terms, double* total,
-                       const outgoing_rows* before) noexcept;
+                       outgoing_rows* before) noexcept;
   // The same for rows side by side, in place, each with its own numbers; n columns, of one chunk. e may be t or null.
   void (*exp_sum_columns)(const float* t, float* e, std::int64_t n, const float* max, double* total) noexcept;
   /// Totals of side_by_side rows become sums of e^(score - max).

@@ -1,5 +1,5 @@
-// Softmax in a form whose output is beyond 32 MiB: streamed past the caches, and the bits of the same rows in a small
-// output, which is not.
+// Rows of a softmax that leave while others are computed, in a form. Output beyond 32 MiB is streamed past the caches:
+// the bits of the same rows in a small output, which is not; and those are the bits of each row alone.
 #include <algorithm>
 #include <random>
 
@@ -8,47 +8,51 @@
 namespace sigmax_test {
 namespace {
 
-constexpr std::int64_t distinct = 19;  // rows, over and over: no tile size divides them
+constexpr std::int64_t distinct = 67;  // rows, over and over: no tile size divides them
 
 /// A form over `distinct` rows of n columns, and what its views point at. The last row has no score where there is a
 /// mask.
 struct streamed_form {
   std::int64_t n;
-  bool sloped, masked, sunk;
-  std::vector<float> x, mask, slopes, sinks;
+  bool sloped, masked, sunk, by_row;
+  std::vector<float> x, mask, slopes, sinks, factors;
   softmax_form form;
 
   streamed_form(std::int64_t columns, std::string_view terms) : n(columns) {
     const auto has = [&](std::string_view term) { return terms.find(term) != std::string_view::npos; };
-    sloped = has("slopes"), masked = has("mask"), sunk = has("sinks");
+    sloped = has("slopes"), masked = has("mask"), sunk = has("sinks"), by_row = has("rows");
     std::mt19937 random(5);
     std::normal_distribution<float> normal(0, 3);
     for (std::int64_t i = 0; i < distinct * n; ++i) {
       x.push_back(normal(random) + (has("large") ? 0x1p17f : 0.0f));  // a maximum with numerators of its own
       const bool no_score = i >= (distinct - 1) * n || random() % 8 == 0;
       mask.push_back(no_score ? -INFINITY : normal(random));
-      if (has("poison") && no_score && i / n % 5 == 2) x.back() = NAN;
+      if (has("poison") && no_score && i / n % 23 == 9) x.back() = NAN;
     }
     for (std::int64_t r = 0; r < distinct; ++r) {
       slopes.push_back(1.0f / static_cast<float>(r + 2));
       sinks.push_back(normal(random));
+      factors.push_back(normal(random) / 4);
     }
-    if (has("scale")) form.scale = 0.3f;
+    if (has("scale")) form.scale = has("negative") ? -0.3f : 0.3f;
     if (has("softcap")) form.softcap = 5;
     form.causal = has("causal");
     if (has("causal")) form.offset = n / 2 - 3;
     if (has("window")) form.window = n / 3;
   }
 
-  /// `times` the rows, into y and lse.
-  status run(std::int64_t times, float* y, float* lse, const options& how) {
-    const std::int64_t shape[] = {times, distinct, n}, rows[] = {times, distinct, 1};
+  /// `times` the `count` rows from `first` on, into y and, unless it is null, lse.
+  status run(std::int64_t times, float* y, float* lse, const options& how, std::int64_t first = 0,
+             std::int64_t count = distinct) {
+    const std::int64_t shape[] = {times, count, n}, rows[] = {times, count, 1};
     const std::int64_t again[] = {0, n, 1}, one_a_row[] = {0, 1, 1};
-    if (sloped) form.slopes = const_view(slopes.data(), dtype::f32, rows, one_a_row);
-    if (masked) form.mask = const_view(mask.data(), dtype::f32, shape, again);
-    if (sunk) form.sinks = const_view(sinks.data(), dtype::f32, rows, one_a_row);
-    form.lse = view(lse, dtype::f32, rows);
-    return softmax_fused(const_view(x.data(), dtype::f32, shape, again), view(y, dtype::f32, shape), 2, form, how);
+    if (sloped) form.slopes = const_view(slopes.data() + first, dtype::f32, rows, one_a_row);
+    if (masked) form.mask = const_view(mask.data() + first * n, dtype::f32, shape, again);
+    if (sunk) form.sinks = const_view(sinks.data() + first, dtype::f32, rows, one_a_row);
+    if (by_row) form.row_scale = const_view(factors.data() + first, dtype::f32, rows, one_a_row);
+    form.lse = lse != nullptr ? view(lse, dtype::f32, rows) : view{};
+    const const_view in(x.data() + first * n, dtype::f32, shape, again);
+    return softmax_fused(in, view(y, dtype::f32, shape), 2, form, how);
   }
 };
 
@@ -92,6 +96,33 @@ TEST(softmax_streaming, forms_have_the_same_bits) {
 // Shorter than what comes before the first cache line of a row, in some.
 TEST(softmax_streaming, short_rows_write_nothing_behind_their_ends) {
   for (std::int64_t n : {5, 20, 45}) check(n, "scale");
+}
+
+// In a cache, in place and not.
+TEST(softmax_streaming, rows_together_have_the_bits_of_each_alone) {
+  for (std::int64_t n : {9000, 4096, 1000, 256})
+    for (std::string_view terms : {"", "scale", "negative scale", "rows", "large", "mask", "poison mask",
+                                   "poison scale mask rows", "large scale mask sinks"})
+      for (const isa_info& row : usable_isas())
+        for (const sigmax::accuracy tier : tiers)
+          for (const bool logarithm : {false, true})
+            for (const bool told : {false, true}) {
+              streamed_form f(n, terms);
+              f.form.logarithm = logarithm;
+              const auto count = static_cast<std::size_t>(distinct * n);
+              std::vector<float> y(count + 1, 7), alone(count), lse(distinct), lse_alone(distinct);
+              ASSERT_TRUE(f.run(1, y.data(), told ? lse.data() : nullptr, on(row, tier)).ok());
+              for (std::int64_t r = 0; r < distinct; ++r)
+                ASSERT_TRUE(
+                    f.run(1, alone.data() + r * n, told ? lse_alone.data() + r : nullptr, on(row, tier), r, 1).ok());
+              ASSERT_TRUE(std::equal(alone.begin(), alone.end(), y.begin(), same_bits))
+                  << row.name << " n " << n << " " << terms << " logarithm " << logarithm;
+              ASSERT_TRUE(std::equal(lse.begin(), lse.end(), lse_alone.begin(), same_bits)) << row.name << " n " << n;
+              ASSERT_EQ(y.back(), 7);
+              ASSERT_TRUE(f.run(1, f.x.data(), told ? lse.data() : nullptr, on(row, tier)).ok());
+              ASSERT_TRUE(std::equal(alone.begin(), alone.end(), f.x.begin(), same_bits))
+                  << row.name << " n " << n << " " << terms << " in place";
+            }
 }
 
 }  // namespace
