@@ -77,12 +77,12 @@ void max_rows(const float* x, std::int64_t stride, int rows, std::int64_t n, con
       terms, [&](auto kind) __attribute__((always_inline)) {
         nan_search<decltype(kind)> nan;
         for (std::int64_t r = 0; r < rows; ++r)
-          lanes_max(x + r * stride, n, score_of<decltype(kind)>(terms, r), nan).store_aligned(found + r * lanes);
+          lanes_max(x + r * stride, n, score_of<decltype(kind)>(terms, r), vec(-infinity), nan)
+              .store_aligned(found + r * lanes);
         poisoned = nan.found();
-        to_columns(found, lanes, rows, lanes, t, side_by_side);
-        max_columns(t, lanes, max);
-        for (std::int64_t r = 0; r < rows; ++r) max[r] = score_of<decltype(kind)>(terms, r).of_largest(max[r]);
       });
+  to_columns(found, lanes, rows, lanes, t, side_by_side);
+  max_columns(t, lanes, max);
   if (poisoned) std::fill_n(max, rows, std::numeric_limits<float>::quiet_NaN());
 }
 
@@ -173,7 +173,7 @@ __attribute__((noinline)) void exp_sum_rows_of(const float* x, std::int64_t x_st
         continue;
       }
       with_drain<tier, false>(
-          drained, r, score, [&](auto& drain) __attribute__((always_inline)) {
+          drained, r, in, score, [&](auto& drain) __attribute__((always_inline)) {
             for (std::int64_t i = 0; i < n; i += pair_size) {
               for (int at = 0; at < pair_size; at += 16) __builtin_prefetch(next + r * x_stride + i + at);
               drain(i, pair_size);

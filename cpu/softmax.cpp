@@ -74,7 +74,7 @@ void run_rows(const void* argument, std::int64_t begin, std::int64_t end) noexce
     if (plan.narrow)
       narrow_rows(plan, cursor, rows);
     else if ((plan.direct || plan.formed) && plan.loss != nullptr)
-      loss_rows(plan, cursor, rows, scratch, before, state, terms);
+      loss_rows(plan, cursor, rows, following, scratch, before, state, terms);
     else if (plan.formed && plan.drained)
       whole_rows(plan, cursor, rows, following, free_half(scratch, before), before, state, terms);
     else if (plan.direct || plan.formed)
@@ -135,7 +135,8 @@ softmax_plan plan_softmax(const kernel_table& table, softmax_pass pass, bool log
   plan.drained = large ? alone && plan.rests_in_cache(plan.columns) && plan.columns % drained_columns == 0 &&
                              rows_begin_lines(plan)
                        : near;
-  plan.looking = plan.drained && plan.direct && !causal && plan.columns >= looking_columns;
+  plan.looking = (plan.drained || pass == softmax_pass::partial) && plan.direct && !causal &&
+                 plan.columns >= looking_columns;
   plan.staged = large && !logarithm && pass == softmax_pass::all && loss == nullptr &&
                 (plan.columns <= scratch_floats || plan.drained || plan.formed);
   plan.streaming = large && (logarithm || plan.staged || !plan.rests_in_cache(plan.columns));
@@ -146,7 +147,7 @@ softmax_plan plan_softmax(const kernel_table& table, softmax_pass pass, bool log
   const std::int64_t together = plan.looking ? scratch_floats : four ? 4096 : 1024;
   if (causal && plan.direct)
     plan.tile = 1;
-  else if (plan.staged || plan.drained || (plan.formed && large))
+  else if (plan.staged || plan.drained || plan.looking || (plan.formed && large))
     plan.tile = static_cast<int>(std::clamp<std::int64_t>(together / plan.columns, 1, plan.tile));
   plan.split = split_rows(rows, plan.columns, how);
   return plan;

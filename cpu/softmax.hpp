@@ -84,19 +84,20 @@ SIGMAX_FN void exp_sum(const float* x, float* y, const float* next, std::int64_t
   sum_row<true, F::together>(n, sum, begin, value);
 }
 
-/// Looks at row r of those that come, a pair at a time. With none to come it looks at what leaves: that takes less time
-/// than to ask each time.
+/// Looks at row r of those that come, a pair at a time. With none to come it looks at the row at hand: that takes less
+/// time than to ask each time.
 template <class Score>
 struct look_ahead {
   const float* x;
   Score score;
   nan_search<Score> nan;
   vec most;
-  SIGMAX_FN look_ahead(const outgoing_rows& before, int r)
-      : x(before.coming.x != nullptr ? before.coming.x + r * before.coming.stride
-                                     : before.from + r * before.from_stride),
-        score(score_of<Score>(before.coming.x != nullptr ? before.coming.terms : before.terms, r)),
-        most(-infinity) {}
+  SIGMAX_FN look_ahead(const coming_rows& rows, int r, const float* at_hand, Score its_score)
+      : x(at_hand), score(its_score), most(-infinity) {
+    if (rows.x == nullptr) return;
+    x = rows.x + r * rows.stride;
+    score = score_of<Score>(rows.terms, r);
+  }
   SIGMAX_FN void operator()(std::int64_t i, std::int64_t count) {
     const pair v = count == pair_size
                        ? score.ordered(load(x + i), i, pair_size)
@@ -105,7 +106,8 @@ struct look_ahead {
     nan.take(v);
   }
   SIGMAX_FN void keep(coming_rows& rows, int r) const {
-    float max = score.of_largest(xsimd::reduce_max(most));
+    if (rows.x == nullptr) return;
+    float max = largest_score(xsimd::reduce_max(most), std::is_same_v<Score, plain_score> ? nullptr : rows.terms + r);
     if (nan.found()) max = std::numeric_limits<float>::quiet_NaN();
     const bool keeps = rows.begun && !(rows.max[r] <= max) && max == max;
     rows.max[r] = keeps ? rows.max[r] : max;
@@ -142,31 +144,34 @@ struct drain_row {
 struct no_drain {
   SIGMAX_FN void operator()(std::int64_t, std::int64_t) const {}
 };
-/// Calls loop(meanwhile), where row r of `before` leaves if there is one, to memory unless `looking`; its terms are of
-/// the score's kind.
+/// Calls loop(meanwhile), where row r of `before` leaves if there is one; its terms are of the score's kind. `looking`:
+/// where those that come are looked at, too, while row x with that score is at hand. Else rows leave to memory.
 template <accuracy tier, bool looking, class Score, class F>
-SIGMAX_FN void with_drain(outgoing_rows* before, int r, Score, F loop) {
-  if (before == nullptr || r >= before->rows) {
-    no_drain none;
-    return loop(none);
-  }
-  const drain_row<tier, Score> drain(*before, r);
+SIGMAX_FN void with_drain(outgoing_rows* before, int r, const float* x, Score score, F loop) {
+  no_drain none;
+  if (before == nullptr || (!looking && r >= before->rows)) return loop(none);
   if constexpr (looking) {
-    look_ahead<Score> look(*before, r);
-    const bool streaming = before->streaming;
-    auto both = [&](std::int64_t i, std::int64_t count) __attribute__((always_inline)) {
-      look(i, count);
-      const pair v = drain.at(i, count);
-      if (count < pair_size)
-        store_partial(drain.y + i, v, count);
-      else if (streaming)
-        store<true>(drain.y + i, v);
-      else
-        store<false>(drain.y + i, v);
-    };
-    loop(both);
+    look_ahead<Score> look(before->coming, r, x, score);
+    if (r >= before->rows) {
+      loop(look);
+    } else {
+      const drain_row<tier, Score> drain(*before, r);
+      const bool streaming = before->streaming;
+      auto both = [&](std::int64_t i, std::int64_t count) __attribute__((always_inline)) {
+        look(i, count);
+        const pair v = drain.at(i, count);
+        if (count < pair_size)
+          store_partial(drain.y + i, v, count);
+        else if (streaming)
+          store<true>(drain.y + i, v);
+        else
+          store<false>(drain.y + i, v);
+      };
+      loop(both);
+    }
     look.keep(before->coming, r);
   } else {
+    const drain_row<tier, Score> drain(*before, r);
     auto stream = [&](std::int64_t i, std::int64_t) __attribute__((always_inline)) {
       store<true>(drain.y + i, drain.at(i));
     };
@@ -179,7 +184,7 @@ template <accuracy tier, nearness soon, bool looking, class Score, class F>
 SIGMAX_FN void exp_sum_draining(const float* x, float* y, const float* next, std::int64_t n, float max, Score score,
                                 F numerator_of, softmax_sum& sum, const float* begin, outgoing_rows* before, int r) {
   with_drain<tier, looking>(
-      before, r, score, [&](auto& meanwhile) __attribute__((always_inline)) {
+      before, r, x, score, [&](auto& meanwhile) __attribute__((always_inline)) {
         if constexpr (F::rare)
           for (std::int64_t i = 0; i < n; i += pair_size) meanwhile(i, std::min<std::int64_t>(n - i, pair_size));
         else

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <algorithm>
+#include <cmath>
 #include <limits>
 #include <type_traits>
 
@@ -28,11 +29,10 @@ SIGMAX_FN vec masked_score(vec v, vec mask) {
   return select(mask == nothing, nothing, v + mask);  // whatever v is
 }
 
-/// The scores of elements i, i + 1, ... of a row, from v, the elements themselves. The largest score is of_largest of
-/// the largest of what `ordered` makes of the elements: they may be in order before they are scores.
+/// The scores of elements i, i + 1, ... of a row, from v, the elements themselves; `ordered`: numbers in the same
+/// order, of whose largest largest_score makes that of the scores.
 struct plain_score {
   SIGMAX_FN pair ordered(pair v, std::int64_t, std::int64_t) const { return v; }
-  SIGMAX_FN float of_largest(float v) const { return v; }
   SIGMAX_FN vec operator()(vec v, std::int64_t, std::int64_t) const { return v; }
   SIGMAX_FN pair operator()(pair v, std::int64_t, std::int64_t) const { return v; }
 };
@@ -42,10 +42,6 @@ struct scale_score {
   SIGMAX_FN pair ordered(pair v, std::int64_t, std::int64_t) const {
     const vec_bits sign = bits_of(scale) & vec_bits(0x80000000u);
     return {from_bits(bits_of(v.first) ^ sign), from_bits(bits_of(v.second) ^ sign)};
-  }
-  SIGMAX_FN float of_largest(float v) const {
-    const float factor = abs(scale).get(0), product = v * factor;
-    return product == product ? product : factor == 0 && v > 0 ? 0.0f : -infinity;  // 0 times infinity is no score
   }
   SIGMAX_FN vec operator()(vec v, std::int64_t, std::int64_t) const { return v * scale; }
   SIGMAX_FN pair operator()(pair v, std::int64_t, std::int64_t) const { return {v.first * scale, v.second * scale}; }
@@ -64,8 +60,12 @@ struct mask_score {
   }
   SIGMAX_FN vec added(vec v, vec m) const { return scaled ? v * scale + m : v + m; }
   SIGMAX_FN pair ordered(pair v, std::int64_t i, std::int64_t count) const { return (*this)(v, i, count); }
-  SIGMAX_FN float of_largest(float v) const { return v; }
 };
+SIGMAX_FN float largest_score(float v, const score_terms* terms) {
+  if (terms == nullptr || terms->mask != nullptr) return v;
+  const float product = v * std::fabs(terms->scale);
+  return product == product ? product : terms->scale == 0 && v > 0 ? 0.0f : -infinity;  // 0 times infinity is no score
+}
 /// Of row r.
 template <class Score>
 SIGMAX_FN Score score_of(const score_terms* terms, std::int64_t r = 0) {
@@ -156,18 +156,18 @@ struct nan_search<mask_score<scaled>> {
   }
 };
 
-/// Lane by lane the largest of what the scores of a row are in the order of.
+/// Lane by lane the largest of `bound` and the scores of a row.
 template <class Score>
-SIGMAX_FN vec lanes_max(const float* x, std::int64_t n, Score score, nan_search<Score>& nan) {
-  vec a(-infinity), b(-infinity);
+SIGMAX_FN vec lanes_max(const float* x, std::int64_t n, Score score, vec bound, nan_search<Score>& nan) {
+  vec a(bound), b(bound);
   const auto take = [&](pair v) __attribute__((always_inline)) {
     a = larger(a, v.first);
     b = larger(b, v.second);
     nan.take(v);
   };
   std::int64_t i = 0;
-  for (; i + pair_size <= n; i += pair_size) take(score.ordered(load(x + i), i, pair_size));
-  if (i < n) take(padded(score.ordered(load_partial(x + i, n - i), i, n - i), n - i, vec(-infinity)));
+  for (; i + pair_size <= n; i += pair_size) take(score(load(x + i), i, pair_size));
+  if (i < n) take(padded(score(load_partial(x + i, n - i), i, n - i), n - i, bound));
   return larger(a, b);
 }
 
@@ -175,7 +175,7 @@ float row_max(const float* x, std::int64_t n, const score_terms* terms, float bo
   with_score(
       terms, [&](auto score) __attribute__((always_inline)) {
         nan_search<decltype(score)> nan;
-        bound = std::max(bound, score.of_largest(xsimd::reduce_max(lanes_max(x, n, score, nan))));  // of no NaN
+        bound = xsimd::reduce_max(lanes_max(x, n, score, vec(bound), nan));  // of no NaN
         if (nan.found()) bound = std::numeric_limits<float>::quiet_NaN();
       });
   return bound;

@@ -46,7 +46,7 @@ double sum_whole_row(const softmax_plan& plan, const float* x, float* e, const f
     if (!draining) stream_out(plan, before);
     const std::int64_t count = std::min((draining ? together : n) - i, smallest_chunk - in_part);
     plan.steps->exp_sum(x + i, e != nullptr ? e + i : nullptr, next + i, count, max, terms, sum,
-                        draining ? &before : nullptr);
+                        draining || coming.x != nullptr ? &before : nullptr);
     i += count, in_chunk += count;
     if (i == n || in_chunk % smallest_chunk == 0)
       of_chunk += plan.table->row_total(sum) * static_cast<double>(numerator_down);
@@ -54,10 +54,10 @@ double sum_whole_row(const softmax_plan& plan, const float* x, float* e, const f
     if (draining) {
       before.from += count, before.y += count, before.columns -= count;
       if (terms != nullptr) skip_mask(before.terms[0], count);
-      if (coming.x != nullptr) {
-        coming.x += count, coming.begun = true;
-        if (terms != nullptr) skip_mask(coming.terms[0], count);
-      }
+    }
+    if (coming.x != nullptr) {
+      coming.x += count, coming.begun = true;
+      if (terms != nullptr) skip_mask(coming.terms[0], count);
     }
     if (terms != nullptr) skip_mask(*terms, count);
   }
@@ -112,11 +112,12 @@ struct whole_tile {
 
   /// What the scores of as many rows are made of, the first of them being number r.
   void form_terms(int r, score_terms* t) const noexcept {
-    const bool masked = plan.data[operand_mask] != nullptr;
+    const bool masked = plan.data[operand_mask] != nullptr, by_row = plan.data[operand_row_scale] != nullptr;
     const float* mask = masked ? reinterpret_cast<const float*>(row_of(plan, cursor, operand_mask, r)) : nullptr;
+    const float scale = plan.form->scale;
     for (int i = 0; i < rows; ++i, mask += masked ? step(operand_mask) : 0) {
-      t[i].scale = plan.form->scale * value_of(plan, cursor, operand_row_scale, r + i, 1);
-      t[i].scaled = plan.form->scale != 1 || plan.data[operand_row_scale] != nullptr;
+      t[i].scale = by_row ? scale * value_of(plan, cursor, operand_row_scale, r + i, 1) : scale;
+      t[i].scaled = scale != 1 || by_row;
       t[i].mask = mask;
     }
   }
@@ -173,14 +174,15 @@ struct whole_tile {
   void look_ahead() noexcept {
     coming_rows& coming = before.coming;
     coming.x = nullptr, coming.begun = false;
-    if (!plan.looking || following < rows || before.rows != rows) return;
-    coming.x = x + rows * x_step, coming.stride = x_step;
+    if (!plan.looking || following < rows || n != plan.columns || (before.rows != 0 && before.rows != rows)) return;
     if (scored != nullptr) form_terms(rows, coming.terms);
+    if (scored != nullptr && terms[0].mask == nullptr && coming.terms[0].mask != nullptr) return;  // of another kind
+    coming.x = x + rows * x_step, coming.rows = rows, coming.stride = x_step;
   }
 
   /// What is subtracted from the scores.
   void find_max() noexcept {
-    if (before.coming.x == x)  // they were looked at
+    if (before.coming.x == x && before.coming.rows == rows)  // they were looked at
       take_max();
     else if (plan.formed)
       form_scores();
@@ -215,7 +217,7 @@ struct whole_tile {
     const bool causal = plan.form != nullptr && plan.form->causal;
     if (plan.tile > 1 || (plan.columns <= near_columns && !causal)) {
       plan.steps->exp_sum_rows(x, x_step, keep ? e : nullptr, e_step, next, rows, n, max, scored, total,
-                               before.rows > 0 ? &before : nullptr);
+                               before.rows > 0 || before.coming.x != nullptr ? &before : nullptr);
     } else {
       score_terms moving;
       if (scored != nullptr) moving = terms[0];
@@ -278,15 +280,17 @@ void whole_rows(const softmax_plan& plan, const nest_cursor& cursor, int rows, s
 }
 
 /// Rows with a loss: those that are ignored, which are not read, apart from the others.
-void loss_rows(const softmax_plan& plan, nest_cursor cursor, int rows, float* scratch, outgoing_rows& before,
-               row_state* state, score_terms* terms) noexcept {
+void loss_rows(const softmax_plan& plan, nest_cursor cursor, int rows, std::int64_t following, float* scratch,
+               outgoing_rows& before, row_state* state, score_terms* terms) noexcept {
   const auto ignored = [&](int r) {
     return target_at(row_of(plan, cursor, operand_targets, r), plan.type[operand_targets], 0) == plan.loss->ignored;
   };
   for (int n; rows > 0; rows -= n) {
     n = 1;
     while (n < rows && ignored(n) == ignored(0)) ++n;
-    whole_rows(plan, cursor, n, 0, scratch, before, state, terms);
+    int behind = 0;  // rows that are read as well
+    while (behind < n && n + behind < rows + following && !ignored(n + behind)) ++behind;
+    whole_rows(plan, cursor, n, n == rows ? behind : 0, scratch, before, state, terms);
     cursor.advance(n);
   }
 }

@@ -38,6 +38,7 @@ struct score_terms {
 /// Rows whose largest scores are looked for: those after the ones whose numerators are formed meanwhile.
 struct coming_rows {
   const float* x = nullptr;  ///< null: none
+  int rows;
   std::int64_t stride;
   score_terms terms[side_by_side];  ///< if there are any
   bool begun;                       ///< `max` is that of the columns before x

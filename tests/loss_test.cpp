@@ -509,11 +509,18 @@ TEST(cross_entropy, ignored_rows_are_not_read_and_special_values_show) {
 TEST(cross_entropy, an_ignored_row_may_lie_in_forbidden_memory) {
   const auto page = static_cast<std::int64_t>(sysconf(_SC_PAGESIZE));
   for (dtype t : {dtype::f32, dtype::bf16}) {
-    constexpr std::int64_t rows = 20;
+    constexpr std::int64_t rows = 72;
     const std::int64_t size = t == dtype::f32 ? 4 : 2, step[] = {page / size, 1}, one_each[] = {rows, 1};
     const fenced x(static_cast<std::size_t>(rows * page)), dx(static_cast<std::size_t>(rows * page));
     std::vector<std::int32_t> targets(rows, 1);
-    for (std::int64_t r : {2, 3, 17}) {
+    for (std::int64_t i = 0; i < rows * (page / size); ++i) {  // far apart: no row has another's maximum
+      const float logit = 1024.0f * static_cast<float>(i / (page / size) % 5);
+      if (t == dtype::f32)
+        reinterpret_cast<float*>(x.first())[i] = logit;
+      else
+        reinterpret_cast<std::uint16_t*>(x.first())[i] = reference::bfloat16_format::encode(logit);
+    }
+    for (std::int64_t r : {2, 3, 17, 41, 48, 49, 50, 51, 52, 53, 54, 55}) {
       targets[static_cast<std::size_t>(r)] = -100;
       ASSERT_EQ(mprotect(x.first() + r * page, static_cast<std::size_t>(page), PROT_NONE), 0);
     }
@@ -528,7 +535,7 @@ TEST(cross_entropy, an_ignored_row_may_lie_in_forbidden_memory) {
           if (targets[r] < 0)
             EXPECT_EQ(loss[r], 0);
           else
-            EXPECT_FLOAT_EQ(loss[r], std::log(static_cast<float>(n)));  // all logits are 0
+            EXPECT_FLOAT_EQ(loss[r], std::log(static_cast<float>(n)));  // all logits of a row are the same
         ASSERT_TRUE(cross_entropy_gradient(const_view(dloss.data(), dtype::f32, one_each), in, indices,
                                            view(dx.first(), t, shape, step), 1, form)
                         .ok());
