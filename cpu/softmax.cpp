@@ -10,6 +10,9 @@ namespace {
 
 /// Above it no factor of a row of up to 2^30 columns is tiny.
 constexpr float least_direct_scale = 0x1p-30f;
+/// Longer rows that were looked at have left an L2 cache of 1 MiB until they are computed if others leave to memory
+/// meanwhile; accuracy::fast waits for them.
+constexpr std::int64_t remembered_columns = 65536;
 constexpr std::int64_t least_causal_columns = 512;  // below, rows together are faster than each to its own end
 
 /// Whether the scores of a form are formed from x each time that they are needed, and need no buffer. Those of a
@@ -136,7 +139,8 @@ softmax_plan plan_softmax(const kernel_table& table, softmax_pass pass, bool log
                              rows_begin_lines(plan)
                        : near;
   plan.looking = (plan.drained || pass == softmax_pass::partial) && plan.direct && !causal &&
-                 plan.columns >= looking_columns;
+                 plan.columns >= looking_columns &&
+                 (plan.columns <= remembered_columns || !all || !large || how.accuracy == accuracy::high);
   plan.staged = large && !logarithm && pass == softmax_pass::all && loss == nullptr &&
                 (plan.columns <= scratch_floats || plan.drained || plan.formed);
   plan.streaming = large && (logarithm || plan.staged || !plan.rests_in_cache(plan.columns));
