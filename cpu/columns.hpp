@@ -173,7 +173,7 @@ __attribute__((noinline)) void exp_sum_rows_of(const float* x, std::int64_t x_st
         continue;
       }
       with_drain<tier, false>(
-          drained, r, in, score, [&](auto& drain) __attribute__((always_inline)) {
+          drained, r, in, n, score, [&](auto& drain) __attribute__((always_inline)) {
             for (std::int64_t i = 0; i < n; i += pair_size) {
               for (int at = 0; at < pair_size; at += 16) __builtin_prefetch(next + r * x_stride + i + at);
               drain(i, pair_size);

@@ -140,14 +140,21 @@ struct drain_row {
     }
     return {scaled<tier>(v.first, high, low), scaled<tier>(v.second, high, low)};
   }
+  /// Of n columns those before `begin` and from `end` on, both less than a pair.
+  SIGMAX_FN void ends(std::int64_t begin, std::int64_t end, std::int64_t n) const {
+    const std::int64_t from_to[2][2] = {{0, begin}, {end, n}};
+    for (const auto& [i, to] : from_to)
+      if (i < to) store_partial(y + i, at(i, to - i), to - i);
+  }
 };
 struct no_drain {
   SIGMAX_FN void operator()(std::int64_t, std::int64_t) const {}
 };
 /// Calls loop(meanwhile), where row r of `before` leaves if there is one; its terms are of the score's kind. `looking`:
-/// where those that come are looked at, too, while row x with that score is at hand. Else rows leave to memory.
+/// where those that come are looked at, too, while row x with n columns of that score is at hand. Else rows leave to
+/// memory, in whole lines.
 template <accuracy tier, bool looking, class Score, class F>
-SIGMAX_FN void with_drain(outgoing_rows* before, int r, const float* x, Score score, F loop) {
+SIGMAX_FN void with_drain(outgoing_rows* before, int r, const float* x, std::int64_t n, Score score, F loop) {
   no_drain none;
   if (before == nullptr || (!looking && r >= before->rows)) return loop(none);
   if constexpr (looking) {
@@ -157,15 +164,19 @@ SIGMAX_FN void with_drain(outgoing_rows* before, int r, const float* x, Score sc
     } else {
       const drain_row<tier, Score> drain(*before, r);
       const bool streaming = before->streaming;
+      // Streamed stores are of whole lines. What lies before and behind them leaves first: where it waits the row at
+      // hand may be put.
+      const std::int64_t begin = streaming ? elements_to_alignment(drain.y, n) : 0,
+                         end = begin + (n - begin) / pair_size * pair_size;
+      drain.ends(begin, end, n);
       auto both = [&](std::int64_t i, std::int64_t count) __attribute__((always_inline)) {
         look(i, count);
-        const pair v = drain.at(i, count);
-        if (count < pair_size)
-          store_partial(drain.y + i, v, count);
-        else if (streaming)
-          store<true>(drain.y + i, v);
+        if (begin + i >= end) return;
+        const pair v = drain.at(begin + i);
+        if (streaming)
+          store<true>(drain.y + begin + i, v);
         else
-          store<false>(drain.y + i, v);
+          store<false>(drain.y + begin + i, v);
       };
       loop(both);
     }
@@ -184,7 +195,7 @@ template <accuracy tier, nearness soon, bool looking, class Score, class F>
 SIGMAX_FN void exp_sum_draining(const float* x, float* y, const float* next, std::int64_t n, float max, Score score,
                                 F numerator_of, softmax_sum& sum, const float* begin, outgoing_rows* before, int r) {
   with_drain<tier, looking>(
-      before, r, x, score, [&](auto& meanwhile) __attribute__((always_inline)) {
+      before, r, x, n, score, [&](auto& meanwhile) __attribute__((always_inline)) {
         if constexpr (F::rare)
           for (std::int64_t i = 0; i < n; i += pair_size) meanwhile(i, std::min<std::int64_t>(n - i, pair_size));
         else
@@ -217,8 +228,7 @@ void row_exp_sum(const float* x, float* y, const float* next, std::int64_t n, fl
 void row_fill(float* y, std::int64_t n, float v, bool streaming) noexcept {
   std::int64_t i = 0;
   if (streaming) {
-    const auto misplaced = static_cast<std::int64_t>(reinterpret_cast<std::uintptr_t>(y) % (lanes * sizeof(float)));
-    if (misplaced != 0) i = std::min(n, lanes - misplaced / std::int64_t{sizeof(float)});
+    i = elements_to_alignment(y, n);
     std::fill_n(y, i, v);
     for (; i + pair_size <= n; i += pair_size) store<true>(y + i, {vec(v), vec(v)});
   }

@@ -142,7 +142,7 @@ __global__ void __launch_bounds__(128, gating_configs[config].blocks) gate_rows(
     for_chosen([&](int at) {
       const float v = mine[at];
       const float w = sigmoids ? sigmoid_op{}(v) : math::exp_below<true>(v, row_max) * numerator_down;
-      const float term[1] = {w == w ? w * 0x1p25f : 0.0f};
+      const float term[1] = {w == w ? w * numerator_up : 0.0f};
       sum.add(term, true);
       ++added;
       mine[at] = w;

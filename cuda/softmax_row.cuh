@@ -198,7 +198,7 @@ SIGMAX_DEVICE void numerators(const row_scale& s, numerator_form form, const flo
       e[i] = exp2_estimate(fma_exact(t[i], math::log2_e, s.exponent));
     } else {
       const float d = t[i] - s.shift, estimate = exp2_estimate(fma_exact(d, math::log2_e, 25.0f));
-      e[i] = d == 0 ? 0x1p25f : estimate;
+      e[i] = d == 0 ? numerator_up : estimate;
     }
   }
 }
@@ -241,7 +241,7 @@ SIGMAX_DEVICE double loss_of(const softmax_arguments& a, const softmax_row& r, f
 /// `sum` of numerators.
 SIGMAX_DEVICE float target_gradient(const softmax_arguments& a, const softmax_row& r, const row_scale& s, double sum) {
   const double spread = a.smoothing / static_cast<double>(a.columns);
-  const double numerator = static_cast<double>(math::exp_below<true>(r.target_score, s.reference)) * 0x1p-25;
+  const double numerator = static_cast<double>(math::exp_below<true>(r.target_score, s.reference)) * static_cast<double>(numerator_down);
   return static_cast<float>(r.gradient * ((numerator - sum) / sum + (a.smoothing - spread)));
 }
 

@@ -164,7 +164,7 @@ struct softmax_plan : softmax_call {
   bool alike;   ///< of a form that asks nothing of a row but y, and tells it nothing but a mask
   bool streaming;
   bool staged;   ///< exponentials wait in scratch for their factor, and y is streamed
-  bool drained;  ///< rows leave while the next ones are computed
+  bool drained;  ///< rows leave while the next ones are computed,
   bool looking;  ///< and while those after these are looked at
   std::int64_t resting_columns;
   row_split split;

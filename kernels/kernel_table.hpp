@@ -46,8 +46,8 @@ struct coming_rows {
 };
 
 /// Rows of which only the last step is left: y[i] = from[i] (high + low) of numerators, or (score - max) - (high + low)
-/// of the scores of from[i] if `logarithm`. If they are streamed, or fewer than looking_columns long, each row of y
-/// begins on a cache line and is a multiple of drained_columns long.
+/// of the scores of from[i] if `logarithm`. If they are fewer than looking_columns long each row of y begins on a cache
+/// line and is a multiple of drained_columns long.
 struct outgoing_rows {
   int rows;
   bool logarithm, streaming;
