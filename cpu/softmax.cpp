@@ -133,15 +133,14 @@ softmax_plan plan_softmax(const kernel_table& table, softmax_pass pass, bool log
                plan.data[operand_sum] == nullptr && plan.data[operand_lse] == nullptr;
   const bool alone = plan.direct || (plan.formed && form != nullptr && !causal && plan.columns <= scratch_floats / 2);
   // In a cache that takes more registers to be worth it (cpu/README.md).
-  const bool near = plan.direct && all && !causal && table.lanes >= 16 && plan.columns >= looking_columns &&
+  const bool near = plan.direct && all && table.lanes >= 16 && plan.columns >= looking_columns &&
                     (plan.columns <= scratch_floats || (x.data != y.data && plan.rests_in_cache(plan.columns)));
   // Moved to whole lines of y, what leaves may lie where numerators are put before it has been read, unless vectors are
   // half of the lanes.
   const bool lines = (plan.columns % drained_columns == 0 && rows_begin_lines(plan)) ||
                      (plan.columns >= looking_columns && table.lanes >= 16);
   plan.drained = large ? alone && lines && plan.rests_in_cache(plan.columns) : near;
-  plan.looking = (plan.drained || pass == softmax_pass::partial) && plan.direct && !causal &&
-                 plan.columns >= looking_columns &&
+  plan.looking = (plan.drained || pass == softmax_pass::partial) && plan.direct && plan.columns >= looking_columns &&
                  (plan.columns <= remembered_columns || !all || !large || how.accuracy == accuracy::high);
   plan.staged = large && !logarithm && pass == softmax_pass::all && loss == nullptr &&
                 (plan.columns <= scratch_floats || plan.drained || plan.formed);

@@ -166,9 +166,10 @@ SIGMAX_FN void with_drain(outgoing_rows* before, int r, const float* x, std::int
       const bool streaming = before->streaming;
       // Streamed stores are of whole lines. What lies before and behind them leaves first: where it waits the row at
       // hand may be put.
-      const std::int64_t begin = streaming ? elements_to_alignment(drain.y, n) : 0,
-                         end = begin + (n - begin) / pair_size * pair_size;
-      drain.ends(begin, end, n);
+      const std::int64_t leaving = std::min(n, before->columns),
+                         begin = streaming ? elements_to_alignment(drain.y, leaving) : 0,
+                         end = begin + (leaving - begin) / pair_size * pair_size;
+      drain.ends(begin, end, leaving);
       auto both = [&](std::int64_t i, std::int64_t count) __attribute__((always_inline)) {
         look(i, count);
         if (begin + i >= end) return;

@@ -33,27 +33,22 @@ double sum_whole_row(const softmax_plan& plan, const float* x, float* e, const f
     if (t.mask != nullptr) t.mask += columns;
   };
   coming_rows& coming = before.coming;
-  // Where the rows' ends differ, what leaves meanwhile does so in whole turns of the lanes, and the rest before e takes
-  // its place.
-  std::int64_t together = before.rows == 0 ? 0 : before.columns;
-  if (together != n) together = std::min(together, n) / softmax_turn * softmax_turn;
   double total = 0, of_chunk = 0;
   softmax_sum sum;
   for (std::int64_t i = 0, in_chunk = 0; i < n;) {
     const std::int64_t in_part = in_chunk % smallest_chunk;
     if (in_part == 0) sum.begun = false;
-    const bool draining = i < together;
-    if (!draining) stream_out(plan, before);
-    const std::int64_t count = std::min((draining ? together : n) - i, smallest_chunk - in_part);
+    const std::int64_t count = std::min(n - i, smallest_chunk - in_part);
     plan.steps->exp_sum(x + i, e != nullptr ? e + i : nullptr, next + i, count, max, terms, sum,
-                        draining || coming.x != nullptr ? &before : nullptr);
+                        before.rows > 0 || coming.x != nullptr ? &before : nullptr);
     i += count, in_chunk += count;
     if (i == n || in_chunk % smallest_chunk == 0)
       of_chunk += plan.table->row_total(sum) * static_cast<double>(numerator_down);
     if (i == n || in_chunk == plan.split.chunk) total += of_chunk, of_chunk = 0, in_chunk = 0;
-    if (draining) {
-      before.from += count, before.y += count, before.columns -= count;
-      if (terms != nullptr) skip_mask(before.terms[0], count);
+    if (before.rows > 0) {
+      const std::int64_t gone = std::min(count, before.columns);
+      before.from += gone, before.y += gone, before.columns -= gone;
+      if (terms != nullptr) skip_mask(before.terms[0], gone);
     }
     if (coming.x != nullptr) {
       coming.x += count, coming.begun = true;
@@ -80,7 +75,7 @@ struct whole_tile {
   float *y, *e;        ///< e: where scores are formed and exponentials kept, if they are
   std::int64_t x_step, y_step, e_step;
   std::int64_t n;  ///< columns that are looked at
-  bool keep, own;
+  bool keep, own, causal;
   const float* next;          ///< the rows after these
   const score_terms* scored;  ///< what the elements still go through, or null
   float max[side_by_side] = {};
@@ -96,7 +91,8 @@ struct whole_tile {
     // room.
     const bool partial = plan.pass == softmax_pass::partial;
     next = plan.direct_input && (plan.streaming || partial || rows * plan.columns <= 2048) ? x + rows * x_step : x;
-    if (plan.looking) next += looked_ahead;  // the look itself reads what is nearer
+    // The look itself reads what is nearer. Beyond a causal row's end nobody looks.
+    if (plan.looking) next += plan.form != nullptr && plan.form->causal ? x_step : looked_ahead;
     keep = plan.staged || (!plan.logarithm && !partial && plan.rests_in_cache(plan.columns));
     const bool in_scratch =
         plan.staged || plan.drained || (plan.formed && (plan.streaming || partial || !plan.direct_output));
@@ -106,6 +102,7 @@ struct whole_tile {
     if (!plan.direct_output) y = e, y_step = e_step;  // and from there to y
     scored = plan.scored && plan.direct ? terms : nullptr;
     own = plan.form != nullptr && !plan.alike;
+    causal = plan.form != nullptr && plan.form->causal;
     if (before.rows > rows) stream_out(plan, before);
   }
   std::int64_t step(softmax_operand which) const noexcept { return plan.rows.stride[which][plan.rows.rank - 1]; }
@@ -165,7 +162,14 @@ struct whole_tile {
   }
 
   void take_max() noexcept {
-    std::copy_n(before.coming.max, rows, max);
+    const coming_rows& coming = before.coming;
+    std::copy_n(coming.max, rows, max);
+    if (coming.columns < n && !std::isnan(max[0])) {  // of one row that looks farther than the one before
+      score_terms rest;
+      if (scored != nullptr) rest = terms[0];
+      if (scored != nullptr && rest.mask != nullptr) rest.mask += coming.columns;
+      max[0] = plan.table->row_max(x + coming.columns, n - coming.columns, scored != nullptr ? &rest : nullptr, max[0]);
+    }
     for (int r = 0; r < rows; ++r)
       if (std::isnan(max[r])) max[0] = max[r];
   }
@@ -174,10 +178,15 @@ struct whole_tile {
   void look_ahead() noexcept {
     coming_rows& coming = before.coming;
     coming.x = nullptr, coming.begun = false;
-    if (!plan.looking || following < rows || n != plan.columns || (before.rows != 0 && before.rows != rows)) return;
+    if (!plan.looking || following < rows || n == 0 || (before.rows != 0 && before.rows != rows)) return;
+    if (n != plan.columns) {  // only what the next row looks at, too
+      row_state after;
+      begin_row(plan, cursor, rows, after);
+      if (!causal || after.end < n) return;
+    }
     if (scored != nullptr) form_terms(rows, coming.terms);
     if (scored != nullptr && terms[0].mask == nullptr && coming.terms[0].mask != nullptr) return;  // of another kind
-    coming.x = x + rows * x_step, coming.rows = rows, coming.stride = x_step;
+    coming.x = x + rows * x_step, coming.rows = rows, coming.columns = n, coming.stride = x_step;
   }
 
   /// What is subtracted from the scores.
@@ -214,7 +223,6 @@ struct whole_tile {
       stream_out(plan, before);
     look_ahead();
     std::fill_n(total, side_by_side, 1.0);  // what is no row gets factors, too
-    const bool causal = plan.form != nullptr && plan.form->causal;
     if (plan.tile > 1 || (plan.columns <= near_columns && !causal)) {
       plan.steps->exp_sum_rows(x, x_step, keep ? e : nullptr, e_step, next, rows, n, max, scored, total,
                                before.rows > 0 || before.coming.x != nullptr ? &before : nullptr);

@@ -39,7 +39,7 @@ struct score_terms {
 struct coming_rows {
   const float* x = nullptr;  ///< null: none
   int rows;
-  std::int64_t stride;
+  std::int64_t columns, stride;
   score_terms terms[side_by_side];  ///< if there are any
   bool begun;                       ///< `max` is that of the columns before x
   float max[side_by_side];          ///< as row_max finds it

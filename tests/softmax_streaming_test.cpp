@@ -37,7 +37,7 @@ struct streamed_form {
     if (has("scale")) form.scale = has("negative") ? -0.3f : 0.3f;
     if (has("softcap")) form.softcap = 5;
     form.causal = has("causal");
-    if (has("causal")) form.offset = n / 2 - 3;
+    if (has("causal")) form.offset = has("early") ? -5 : n / 2 - 3;
     if (has("window")) form.window = n / 3;
   }
 
@@ -52,8 +52,10 @@ struct streamed_form {
     if (by_row) form.row_scale = const_view(factors.data() + first, dtype::f32, rows, one_a_row);
     form.lse = lse != nullptr ? view(lse, dtype::f32, rows) : view{};
     const const_view in(x.data() + first * n, dtype::f32, shape, again);
-    if (y == nullptr) return softmax_partial(in, 2, form, how);
-    return softmax_fused(in, view(y, dtype::f32, shape), 2, form, how);
+    softmax_form from_there = form;
+    from_there.offset += first;
+    if (y == nullptr) return softmax_partial(in, 2, from_there, how);
+    return softmax_fused(in, view(y, dtype::f32, shape), 2, from_there, how);
   }
 };
 
@@ -102,8 +104,9 @@ TEST(softmax_streaming, short_rows_write_nothing_behind_their_ends) {
 // In a cache, in place and not.
 TEST(softmax_streaming, rows_together_have_the_bits_of_each_alone) {
   for (std::int64_t n : {17000, 4096, 1000, 256})
-    for (std::string_view terms : {"", "scale", "negative scale", "rows", "large", "mask", "poison mask",
-                                   "poison scale mask rows", "large scale mask sinks"})
+    for (std::string_view terms :
+         {"", "scale", "negative scale", "rows", "large", "mask", "poison mask", "poison scale mask rows",
+          "large scale mask sinks", "causal", "early causal", "poison mask causal", "scale mask causal sinks"})
       for (const isa_info& row : usable_isas())
         for (const sigmax::accuracy tier : tiers)
           for (const bool logarithm : {false, true})
