@@ -59,7 +59,7 @@ struct outgoing_rows {
   float rest;
   float max[side_by_side], high[side_by_side], low[side_by_side];
   score_terms terms[side_by_side];  ///< if there are any
-  coming_rows coming;               ///< as many rows; read only while these leave
+  coming_rows coming;               ///< looked at meanwhile
 };
 inline constexpr std::int64_t drained_columns = 32;
 inline constexpr std::int64_t looking_columns = 256;  ///< from here on those that come are looked at
