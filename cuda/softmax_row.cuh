@@ -241,7 +241,8 @@ SIGMAX_DEVICE double loss_of(const softmax_arguments& a, const softmax_row& r, f
 /// `sum` of numerators.
 SIGMAX_DEVICE float target_gradient(const softmax_arguments& a, const softmax_row& r, const row_scale& s, double sum) {
   const double spread = a.smoothing / static_cast<double>(a.columns);
-  const double numerator = static_cast<double>(math::exp_below<true>(r.target_score, s.reference)) * static_cast<double>(numerator_down);
+  const double numerator =
+      static_cast<double>(math::exp_below<true>(r.target_score, s.reference)) * static_cast<double>(numerator_down);
   return static_cast<float>(r.gradient * ((numerator - sum) / sum + (a.smoothing - spread)));
 }
 
