@@ -93,6 +93,14 @@ void begin_loss(const softmax_plan& plan, const nest_cursor& cursor, int r, row_
       static_cast<double>(value_of(plan, cursor, operand_dloss, r, 1)) * static_cast<double>(row.terms.scale);
 }
 
+/// How the scores of row r are scaled.
+void begin_scale(const softmax_plan& plan, const nest_cursor& cursor, int r, score_terms& terms) noexcept {
+  const float scale = plan.form->scale;
+  const bool by_row = plan.data[operand_row_scale] != nullptr;
+  terms.scale = by_row ? scale * value_of(plan, cursor, operand_row_scale, r, 1) : scale;
+  terms.scaled = scale != 1 || by_row;
+}
+
 void begin_row(const softmax_plan& plan, const nest_cursor& cursor, int r, row_state& row) noexcept {
   row.begin = 0, row.end = plan.columns;
   row.sink = row.max = no_score;
@@ -111,8 +119,7 @@ void begin_row(const softmax_plan& plan, const nest_cursor& cursor, int r, row_s
     if (form.window > 0) row.begin = std::clamp<std::int64_t>(row.query - std::min(form.window, far) + 1, 0, row.end);
   }
   row.terms = {};
-  row.terms.scale = form.scale * value_of(plan, cursor, operand_row_scale, r, 1);
-  row.terms.scaled = form.scale != 1 || plan.data[operand_row_scale] != nullptr;
+  begin_scale(plan, cursor, r, row.terms);
   row.terms.softcap = form.softcap;
   row.terms.slope = value_of(plan, cursor, operand_slopes, r, 0);
   row.mask = plan.data[operand_mask] != nullptr ? row_of(plan, cursor, operand_mask, r) : nullptr;

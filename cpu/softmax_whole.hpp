@@ -87,12 +87,13 @@ struct whole_tile {
     x = reinterpret_cast<const float*>(row_of(plan, cursor, operand_x, 0));
     y = reinterpret_cast<float*>(row_of(plan, cursor, operand_y, 0));
     x_step = step(operand_x), y_step = step(operand_y);
+    causal = plan.form != nullptr && plan.form->causal;
     // What comes from memory is asked for early; so is what follows few and short rows, for which the L1 cache has
     // room.
     const bool partial = plan.pass == softmax_pass::partial;
     next = plan.direct_input && (plan.streaming || partial || rows * plan.columns <= 2048) ? x + rows * x_step : x;
     // The look itself reads what is nearer. Beyond a causal row's end nobody looks.
-    if (plan.looking) next += plan.form != nullptr && plan.form->causal ? x_step : looked_ahead;
+    if (plan.looking) next += causal ? x_step : looked_ahead;
     keep = plan.staged || (!plan.logarithm && !partial && plan.rests_in_cache(plan.columns));
     const bool in_scratch =
         plan.staged || plan.drained || (plan.formed && (plan.streaming || partial || !plan.direct_output));
@@ -102,19 +103,16 @@ struct whole_tile {
     if (!plan.direct_output) y = e, y_step = e_step;  // and from there to y
     scored = plan.scored && plan.direct ? terms : nullptr;
     own = plan.form != nullptr && !plan.alike;
-    causal = plan.form != nullptr && plan.form->causal;
     if (before.rows > rows) stream_out(plan, before);
   }
   std::int64_t step(softmax_operand which) const noexcept { return plan.rows.stride[which][plan.rows.rank - 1]; }
 
   /// What the scores of as many rows are made of, the first of them being number r.
   void form_terms(int r, score_terms* t) const noexcept {
-    const bool masked = plan.data[operand_mask] != nullptr, by_row = plan.data[operand_row_scale] != nullptr;
+    const bool masked = plan.data[operand_mask] != nullptr;
     const float* mask = masked ? reinterpret_cast<const float*>(row_of(plan, cursor, operand_mask, r)) : nullptr;
-    const float scale = plan.form->scale;
     for (int i = 0; i < rows; ++i, mask += masked ? step(operand_mask) : 0) {
-      t[i].scale = by_row ? scale * value_of(plan, cursor, operand_row_scale, r + i, 1) : scale;
-      t[i].scaled = scale != 1 || by_row;
+      begin_scale(plan, cursor, r + i, t[i]);
       t[i].mask = mask;
     }
   }
@@ -165,9 +163,8 @@ struct whole_tile {
     const coming_rows& coming = before.coming;
     std::copy_n(coming.max, rows, max);
     if (coming.columns < n && !std::isnan(max[0])) {  // of one row that looks farther than the one before
-      score_terms rest;
-      if (scored != nullptr) rest = terms[0];
-      if (scored != nullptr && rest.mask != nullptr) rest.mask += coming.columns;
+      score_terms rest = terms[0];
+      if (rest.mask != nullptr) rest.mask += coming.columns;
       max[0] = plan.table->row_max(x + coming.columns, n - coming.columns, scored != nullptr ? &rest : nullptr, max[0]);
     }
     for (int r = 0; r < rows; ++r)
