@@ -22,8 +22,8 @@ SIGMAX_FN void prefetch(const T* p, std::int64_t count) {
     __builtin_prefetch(reinterpret_cast<const std::byte*>(p + i) + prefetch_distance);
 }
 
-template <bool streamed, class T, class F>
-SIGMAX_FN std::int64_t map_pairs(const T* x, T* y, std::int64_t i, std::int64_t end, F f) {
+template <bool streamed, class T, class To, class F>
+SIGMAX_FN std::int64_t map_pairs(const T* x, To* y, std::int64_t i, std::int64_t end, F f) {
   for (; i + pair_size <= end; i += pair_size) {
     if constexpr (streamed) prefetch(x + i, pair_size);
     store<streamed>(y + i, f(i, load(x + i), std::int64_t{pair_size}));
@@ -34,11 +34,11 @@ SIGMAX_FN std::int64_t map_pairs(const T* x, T* y, std::int64_t i, std::int64_t 
 /// whole pairs up to where y is aligned and goes on from there: what both write they write alike, for nothing that f
 /// reads overlaps y. So the code of f is there three times, not five. finish_streaming() is the caller's: a fence for
 /// each of many short rows would take most of the time.
-template <class T, class F>
-SIGMAX_FN void map(const T* x, T* y, std::int64_t n, bool streaming, F f) {
+template <class T, class To, class F>
+SIGMAX_FN void map(const T* x, To* y, std::int64_t n, bool streaming, F f) {
   const std::int64_t aligned = streaming ? elements_to_alignment(y, n) : 0;
   const std::int64_t before = (aligned + pair_size - 1) / pair_size * pair_size;
-  if (x == y || before > n) streaming = false;
+  if (static_cast<const void*>(x) == y || before > n) streaming = false;
   std::int64_t i = map_pairs<false>(x, y, 0, streaming ? before : n, f);
   if (streaming) i = map_pairs<true>(x, y, aligned, n, f);
   if (i < n) store_partial(y + i, f(i, load_partial(x + i, n - i), n - i), n - i);

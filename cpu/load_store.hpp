@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstring>
+#include <type_traits>
 #include <utility>
 
 #if defined(__F16C__)
@@ -115,6 +116,50 @@ SIGMAX_FN pair unzip(pair v, std::integer_sequence<int, i...>) {
 SIGMAX_FN pair unzip(pair v) { return unzip(v, std::make_integer_sequence<int, lanes>{}); }
 #endif
 
+#if defined(__AVX512BW__)
+struct alignas(64) even_places {
+  std::uint16_t place[pair_size];
+  constexpr even_places() : place{} {
+    for (int i = 0; i < pair_size; ++i) place[i] = static_cast<std::uint16_t>(2 * i);
+  }
+};
+inline constexpr even_places every_other{};
+#endif
+
+/// bf16 as the end of what was f32: its pairs are in order. None of them is a NaN.
+struct ordered_bfloat16 : bfloat16 {};
+template <class T>
+using ordered = std::conditional_t<std::is_same_v<T, bfloat16>, ordered_bfloat16, T>;
+#if defined(__AVX512BW__) || defined(__AVX2__)
+template <bool streaming>
+SIGMAX_FN void store(ordered_bfloat16* p, pair v) {
+  const auto rounded = [](vec x) __attribute__((always_inline)) {  // in the upper half
+    const vec_bits u = bits_of(x);
+    return u + (vec_bits(0x7fffu) + ((u >> 16) & vec_bits(1u)));
+  };
+#if defined(__AVX512BW__)
+  const __m512i odd = _mm512_add_epi16(_mm512_load_si512(every_other.place), _mm512_set1_epi16(1)),
+                both = _mm512_permutex2var_epi16(rounded(v.first), odd, rounded(v.second));
+  if constexpr (streaming)
+    _mm512_stream_si512(reinterpret_cast<__m512i*>(p), both);
+  else
+    _mm512_storeu_si512(p, both);
+#else
+  const __m256i both = _mm256_permute4x64_epi64(
+      _mm256_packus_epi32(rounded(v.first) >> 16, rounded(v.second) >> 16), 0xd8);
+  if constexpr (streaming)
+    _mm256_stream_si256(reinterpret_cast<__m256i*>(p), both);
+  else
+    _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), both);
+#endif
+}
+#else
+template <bool streaming>
+SIGMAX_FN void store(ordered_bfloat16* p, pair v) {
+  store<streaming>(static_cast<bfloat16*>(p), unzip(v));
+}
+#endif
+
 /// Two tensors whose elements alternate in memory: a0 b0 a1 b1 ... A pair of each, in the order that `load` gives.
 struct alternating {
   pair a, b;
@@ -129,15 +174,6 @@ SIGMAX_FN alternating load_alternating(const bfloat16* p) {  // a word holds an 
   const vec_bits even = bits_of(w.first), odd = bits_of(w.second), upper(0xffff0000u);
   return {{from_bits(even << 16), from_bits(odd << 16)}, {from_bits(even & upper), from_bits(odd & upper)}};
 }
-#if defined(__AVX512BW__)
-struct alignas(64) even_places {
-  std::uint16_t place[pair_size];
-  constexpr even_places() : place{} {
-    for (int i = 0; i < pair_size; ++i) place[i] = static_cast<std::uint16_t>(2 * i);
-  }
-};
-inline constexpr even_places every_other{};
-#endif
 SIGMAX_FN alternating load_alternating(const float16* p) {
 #if defined(__AVX512BW__)
   const __m512i low = _mm512_loadu_si512(p), high = _mm512_loadu_si512(p + pair_size);

@@ -116,8 +116,8 @@ softmax_plan plan_softmax(const kernel_table& table, softmax_pass pass, bool log
   plan.tile = plan.narrow ? side_by_side : rows_together(plan.x_stride, plan.columns, in_scratch, scratch_floats);
   const std::int64_t cache = cache_share_bytes();
   plan.resting_columns = cache / 4 / size_of(dtype::f32);
-  const bool large = !plan.narrow && plan.direct_input && plan.direct_output && x.data != y.data &&
-                     rows * plan.columns > cache / size_of(y.type);
+  const bool beyond = !plan.narrow && x.data != y.data && rows * plan.columns > cache / size_of(y.type);
+  const bool large = beyond && plan.direct_input && plan.direct_output;
   const bool causal = form != nullptr && form->causal;
   const bool all = pass == softmax_pass::all && loss == nullptr && codes == nullptr;
   const bool whole = all && plan.direct_output &&
@@ -144,7 +144,10 @@ softmax_plan plan_softmax(const kernel_table& table, softmax_pass pass, bool log
                  (plan.columns <= remembered_columns || !all || !large || how.accuracy == accuracy::high);
   plan.staged = large && !logarithm && pass == softmax_pass::all && loss == nullptr &&
                 (plan.columns <= scratch_floats || plan.drained || plan.formed);
-  plan.streaming = large && (logarithm || plan.staged || !plan.rests_in_cache(plan.columns));
+  plan.rounded = plan.formed && all && y.type != dtype::f32 && (plan.y_stride == 1 || plan.columns == 1) &&
+                 (logarithm || plan.rests_in_cache(plan.columns));
+  plan.streaming = (large && (logarithm || plan.staged || !plan.rests_in_cache(plan.columns))) ||
+                   (beyond && plan.rounded);
   // While rows are computed, those before are on their way out: few at a time, unless those that come are looked at
   // meanwhile. What a tile does once is worth more of them in the accurate tier and for logarithms, unless their scores
   // wait in a buffer (cpu/README.md).

@@ -293,6 +293,32 @@ void row_shift(const float* x, float* y, std::int64_t n, float max, float high, 
   rows_shift<tier>(x, 0, y, 0, 1, n, &max, &high, &low, terms, streaming);
 }
 
+/// A row leaves as 16 bits.
+template <accuracy tier, class T>
+void row_rounded(const float* x, void* y, std::int64_t n, bool logarithm, float max, float high, float low,
+                 bool streaming) noexcept {
+  // All of such a row are NaN, some with a pattern that rounds to another number.
+  if (high != high) {
+    T nan;
+    from_float(high, nan);
+    std::fill_n(static_cast<T*>(y), n, nan);
+    return;
+  }
+  auto* const out = static_cast<ordered<T>*>(y);
+  const vec h(high), l(low);
+  if (logarithm)
+    map(
+        x, out, n, streaming,
+        [ =, f = shifted<tier>(vec(max), h, l) ](std::int64_t, pair v, std::int64_t) __attribute__((always_inline)) {
+          return pair{f(v.first), f(v.second)};
+        });
+  else
+    map(
+        x, out, n, streaming, [=](std::int64_t, pair v, std::int64_t) __attribute__((always_inline)) {
+          return pair{scaled<tier>(v.first, h, l), scaled<tier>(v.second, h, l)};
+        });
+}
+
 /// v - (high + low), for finite ones only
 SIGMAX_FN vec minus_parts(vec v, vec high, vec low) {
   vec d = v - high;

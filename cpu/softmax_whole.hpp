@@ -92,6 +92,8 @@ struct whole_tile {
     // room.
     const bool partial = plan.pass == softmax_pass::partial;
     next = plan.direct_input && (plan.streaming || partial || rows * plan.columns <= 2048) ? x + rows * x_step : x;
+    if (plan.rounded && plan.streaming && plan.x_stride == 1 && !causal)
+      next = reinterpret_cast<const float*>(row_of(plan, cursor, operand_x, rows));
     // The look itself reads what is nearer. Beyond a causal row's end nobody looks.
     if (plan.looking) next += causal ? x_step : looked_ahead;
     keep = plan.staged || (!plan.logarithm && !partial && plan.rests_in_cache(plan.columns));
@@ -247,6 +249,7 @@ struct whole_tile {
     for (int r = 0; r < rows; ++r)
       if (total[r] == 0) high[r] = low[r] = 0;
     if (plan.drained) return leave_later(high, low);
+    if (plan.rounded) return leave_rounded(high, low);
     if (keep) {
       plan.steps->scale_rows(e, e_step, y, y_step, rows, n, high, low, plan.streaming);
     } else if (plan.logarithm) {
@@ -260,6 +263,17 @@ struct whole_tile {
       plan.table->row_fill(y + r * y_step + n, plan.columns - n, rest_of_row(plan, total[r]), plan.streaming);
     if (!plan.direct_output)
       write_rows(*plan.table, y, y_step, block_of(plan, cursor, operand_y, plan.y_stride, rows), plan.columns);
+  }
+
+  /// These rows leave as contiguous numbers of 16 bits.
+  void leave_rounded(const float* high, const float* low) noexcept {
+    const dtype type = plan.type[operand_y];
+    for (int r = 0; r < rows; ++r) {
+      float* const row = e + r * e_step;
+      std::fill(row + n, row + plan.columns, plan.logarithm ? no_score : 0.0f);
+      plan.steps->rounded_to(type)(row, row_of(plan, cursor, operand_y, r), plan.columns, plan.logarithm, max[r],
+                                   high[r], low[r], plan.streaming);
+    }
   }
 
   /// These rows leave while the next ones are computed.

@@ -108,6 +108,12 @@ struct softmax_steps {
   void (*relative_to_max)(const float* max, double* total) noexcept;
   void (*scale_columns)(float* t, std::int64_t n, const float* high, const float* low) noexcept;
   void (*shift_columns)(float* t, std::int64_t n, const float* max, const float* high, const float* low) noexcept;
+
+  /// y[i] = scale's or, if `logarithm`, shift's result, rounded to nearest even to f16 or bf16.
+  using rounded_fn = void (*)(const float* x, void* y, std::int64_t n, bool logarithm, float max, float high, float low,
+                              bool streaming) noexcept;
+  rounded_fn rounded[dtype_count - 1];
+  rounded_fn rounded_to(dtype type) const noexcept { return rounded[static_cast<int>(type) - 1]; }
 };
 
 /// The gates of a row, filled by cpu/gate_kernels.cpp.
