@@ -30,18 +30,16 @@ SIGMAX_FN std::int64_t map_pairs(const T* x, To* y, std::int64_t i, std::int64_t
   }
   return i;
 }
-/// y[i] = f(x[i]), as f(i, a pair from there on, how many of it count). `streaming`, where x is not y, begins with
-/// whole pairs up to where y is aligned and goes on from there: what both write they write alike, for nothing that f
-/// reads overlaps y. So the code of f is there three times, not five. finish_streaming() is the caller's: a fence for
-/// each of many short rows would take most of the time.
+/// y[i] = f(x[i]), as f(i, a pair from there on, how many of it count). `streaming`, where x is not y, from where y is
+/// aligned on: a line that was also stored to through the caches would come from memory first. finish_streaming() is
+/// the caller's: a fence for each of many short rows would take most of the time.
 template <class T, class To, class F>
 SIGMAX_FN void map(const T* x, To* y, std::int64_t n, bool streaming, F f) {
-  const std::int64_t aligned = streaming ? elements_to_alignment(y, n) : 0;
-  const std::int64_t before = (aligned + pair_size - 1) / pair_size * pair_size;
-  if (static_cast<const void*>(x) == y || before > n) streaming = false;
-  std::int64_t i = map_pairs<false>(x, y, 0, streaming ? before : n, f);
-  if (streaming) i = map_pairs<true>(x, y, aligned, n, f);
-  if (i < n) store_partial(y + i, f(i, load_partial(x + i, n - i), n - i), n - i);
+  std::int64_t end = streaming && static_cast<const void*>(x) != y ? elements_to_alignment(y, n) : n;
+  for (std::int64_t i = map_pairs<false>(x, y, 0, end, f);; i = map_pairs<true>(x, y, end, n, f), end = n) {
+    if (i < end) store_partial(y + i, f(i, load_partial(x + i, end - i), end - i), end - i);
+    if (end == n) break;
+  }
 }
 
 /// Where y, being up to `slack` ULP off, may be rounded another way to a type the middles between whose numbers end in

@@ -144,18 +144,18 @@ softmax_plan plan_softmax(const kernel_table& table, softmax_pass pass, bool log
                  (plan.columns <= remembered_columns || !all || !large || how.accuracy == accuracy::high);
   plan.staged = large && !logarithm && pass == softmax_pass::all && loss == nullptr &&
                 (plan.columns <= scratch_floats || plan.drained || plan.formed);
-  plan.rounded = plan.formed && all && y.type != dtype::f32 && (plan.y_stride == 1 || plan.columns == 1) &&
-                 (logarithm || plan.rests_in_cache(plan.columns));
+  plan.rounded = all && !plan.narrow && y.type != dtype::f32 && (plan.y_stride == 1 || plan.columns == 1) &&
+                 (!plan.formed || logarithm || plan.rests_in_cache(plan.columns));
   plan.streaming = (large && (logarithm || plan.staged || !plan.rests_in_cache(plan.columns))) ||
                    (beyond && plan.rounded);
   // While rows are computed, those before are on their way out: few at a time, unless those that come are looked at
   // meanwhile. What a tile does once is worth more of them in the accurate tier and for logarithms, unless their scores
   // wait in a buffer (cpu/README.md).
   const bool four = plan.direct && plan.columns <= 1024 && (how.accuracy == accuracy::high || logarithm);
-  const std::int64_t together = plan.looking ? scratch_floats : four ? 4096 : 1024;
+  const std::int64_t together = plan.looking ? scratch_floats : four || plan.rounded ? 4096 : 1024;
   if (causal && plan.direct)
     plan.tile = 1;
-  else if (plan.staged || plan.drained || plan.looking || (plan.formed && large))
+  else if (plan.staged || plan.drained || plan.looking || (plan.formed && (large || plan.rounded)))
     plan.tile = static_cast<int>(std::clamp<std::int64_t>(together / plan.columns, 1, plan.tile));
   plan.split = split_rows(rows, plan.columns, how);
   return plan;

@@ -7,6 +7,8 @@
 namespace sigmax {
 namespace {
 
+constexpr std::int64_t near_piece = 4096;  // that is formed anew in each pass: half of an L1 cache of 32 KiB
+
 /// Any neighbouring rows, through a buffer where that is needed.
 struct row_tile {
   const softmax_plan& plan;
@@ -35,7 +37,7 @@ struct row_tile {
     const bool rests = plan.direct_output && plan.pass == softmax_pass::all && plan.rests_in_cache(span);
     in_output = rests && span > room;
     whole = in_output || (span <= room && plan.split.parts == 1);
-    piece = whole ? span : room / softmax_block * softmax_block;
+    piece = whole ? span : std::min(near_piece, room / softmax_block * softmax_block);
     keep = whole && !plan.logarithm && plan.pass == softmax_pass::all;
     keep_in_output =
         keep && rests && !plan.staged;  // waiting for the output's lines then hides behind the exponentials
@@ -63,8 +65,10 @@ struct row_tile {
   }
   /// The same columns of the next tile, if they come from memory.
   const float* soon(int r, std::int64_t start, const float* scores) const noexcept {
+    const std::int64_t size = size_of(plan.type[operand_x]), ahead = start * size_of(dtype::f32) / size;
+    if (!plan.streaming || plan.x_stride != 1 || ahead >= plan.columns) return scores;
     const std::int64_t step = plan.rows.stride[operand_x][plan.rows.rank - 1];
-    return plan.streaming && plan.direct_input ? reinterpret_cast<const float*>(x_at(r, start)) + rows * step : scores;
+    return reinterpret_cast<const float*>(x_at(r, ahead) + rows * step * size);
   }
   /// Calls work(start, count) for the pieces of [from, to) that are looked at.
   template <class F>
@@ -185,7 +189,7 @@ struct row_tile {
   void finish(std::int64_t start, std::int64_t count) noexcept {
     if (!whole) fetch(start, count);
     const auto step = plan.logarithm ? plan.steps->shift : plan.steps->exp_scale;
-    const bool streaming = plan.streaming && !in_output;
+    const bool streaming = plan.streaming && plan.direct_output && !in_output;
     for (int r = 0; r < rows; ++r) {
       const row_state& row = state[r];
       float* const buffer = buffer_of(r, start);
@@ -196,6 +200,27 @@ struct row_tile {
         step(scores_of(r, start, count), y, count, row.shift, row.last.high, row.last.low, nullptr, streaming);
       if (row.tiny) map_line(plan, numerator_down, -0.0f, y, count);
       if (smoothed(plan) && !row.ignored) map_line(plan, 1, static_cast<float>(-row.gradient * spread(plan)), y, count);
+    }
+  }
+
+  /// Whether results go from the buffer to contiguous numbers of 16 bits in one step.
+  bool rounds() const noexcept {
+    return plan.rounded && std::none_of(state, state + rows, [](const row_state& row) { return row.tiny; });
+  }
+  void write_rounded(std::int64_t start, std::int64_t count) noexcept {
+    if (!whole) fetch(start, count);
+    for (int r = 0; r < rows; ++r) {
+      const row_state& row = state[r];
+      const float* from = scores_of(r, start, count);
+      if (keep) {
+        from = exponentials_of(r, start);
+      } else if (!plan.logarithm) {
+        softmax_sum sum;  // is known
+        plan.steps->exp_sum(from, buffer_of(r, start), from, count, row.shift, nullptr, sum, nullptr);
+        from = buffer_of(r, start);
+      }
+      plan.steps->rounded_to(plan.type[operand_y])(from, y_at(r, start), count, plan.logarithm, row.shift,
+                                                   row.last.high, row.last.low, plan.streaming);
     }
   }
 
@@ -216,7 +241,9 @@ struct row_tile {
   }
 
   void write(std::int64_t from, std::int64_t to) noexcept {
+    const bool rounded = rounds();
     pieces(from, to, [&](std::int64_t start, std::int64_t count) {
+      if (rounded) return write_rounded(start, count);
       if (!finished) finish(start, count);
       const row_block out = block_of(plan, cursor, operand_y, plan.y_stride, rows, start);
       if (plan.codes == nullptr && !plan.direct_output)
