@@ -145,8 +145,8 @@ SIGMAX_FN void store(ordered_bfloat16* p, pair v) {
   else
     _mm512_storeu_si512(p, both);
 #else
-  const __m256i both = _mm256_permute4x64_epi64(
-      _mm256_packus_epi32(rounded(v.first) >> 16, rounded(v.second) >> 16), 0xd8);
+  const __m256i both =
+      _mm256_permute4x64_epi64(_mm256_packus_epi32(rounded(v.first) >> 16, rounded(v.second) >> 16), 0xd8);
   if constexpr (streaming)
     _mm256_stream_si256(reinterpret_cast<__m256i*>(p), both);
   else

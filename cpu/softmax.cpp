@@ -146,8 +146,8 @@ softmax_plan plan_softmax(const kernel_table& table, softmax_pass pass, bool log
                 (plan.columns <= scratch_floats || plan.drained || plan.formed);
   plan.rounded = all && !plan.narrow && y.type != dtype::f32 && (plan.y_stride == 1 || plan.columns == 1) &&
                  (!plan.formed || logarithm || plan.rests_in_cache(plan.columns));
-  plan.streaming = (large && (logarithm || plan.staged || !plan.rests_in_cache(plan.columns))) ||
-                   (beyond && plan.rounded);
+  plan.streaming =
+      (large && (logarithm || plan.staged || !plan.rests_in_cache(plan.columns))) || (beyond && plan.rounded);
   // While rows are computed, those before are on their way out: few at a time, unless those that come are looked at
   // meanwhile. What a tile does once is worth more of them in the accurate tier and for logarithms, unless their scores
   // wait in a buffer (cpu/README.md).

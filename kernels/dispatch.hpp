@@ -160,9 +160,9 @@ struct softmax_plan : softmax_call {
   bool narrow;                       ///< side by side
   bool direct_input, direct_output;  ///< contiguous f32
   bool direct;                       ///< both, plain or in a form whose scores are formed anew each time
-  bool formed;  ///< scores are put in y if that is contiguous f32 in a cache, else in a buffer, of whole rows
-  bool alike;   ///< of a form that asks nothing of a row but y, and tells it nothing but a mask
-  bool rounded;    ///< ... and leave as contiguous numbers of 16 bits
+  bool formed;   ///< scores are put in y if that is contiguous f32 in a cache, else in a buffer, of whole rows
+  bool alike;    ///< of a form that asks nothing of a row but y, and tells it nothing but a mask
+  bool rounded;  ///< results go from a buffer to contiguous numbers of 16 bits, in one step
   bool streaming;
   bool staged;   ///< exponentials wait in scratch for their factor, and y is streamed
   bool drained;  ///< rows leave while the next ones are computed,

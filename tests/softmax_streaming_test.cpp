@@ -4,9 +4,12 @@
 #include <random>
 
 #include "harness.hpp"
+#include "reference.hpp"
 
 namespace sigmax_test {
 namespace {
+
+namespace reference = sigmax_reference;
 
 constexpr std::int64_t distinct = 67;  // rows, over and over: no tile size divides them
 
@@ -16,6 +19,7 @@ struct streamed_form {
   std::int64_t n;
   bool sloped, masked, sunk, by_row;
   std::vector<float> x, mask, slopes, sinks, factors;
+  std::vector<bfloat16> narrow;  ///< if not empty, x, which is rounded to it
   softmax_form form;
 
   streamed_form(std::int64_t columns, std::string_view terms) : n(columns) {
@@ -28,6 +32,11 @@ struct streamed_form {
       const bool no_score = i >= (distinct - 1) * n || random() % 8 == 0;
       mask.push_back(no_score ? -INFINITY : normal(random));
       if (has("poison") && no_score && i / n % 23 == 9) x.back() = NAN;
+    }
+    if (has("nan")) x[static_cast<std::size_t>(3 * n + n / 2)] = std::bit_cast<float>(0x7fffffffu);  // adding 1 is -0
+    for (std::size_t i = 0; i < x.size() && has("narrow"); ++i) {
+      narrow.push_back({reference::bfloat16_format::encode(x[i])});
+      x[i] = static_cast<float>(reference::bfloat16_format::decode(narrow[i].bits));
     }
     for (std::int64_t r = 0; r < distinct; ++r) {
       slopes.push_back(1.0f / static_cast<float>(r + 2));
@@ -44,6 +53,10 @@ struct streamed_form {
   /// `times` the `count` rows from `first` on, into y and lse, either of which may be null.
   status run(std::int64_t times, float* y, float* lse, const options& how, std::int64_t first = 0,
              std::int64_t count = distinct) {
+    return run_to(times, y, dtype::f32, lse, how, first, count);
+  }
+  status run_to(std::int64_t times, void* y, dtype type, float* lse, const options& how, std::int64_t first = 0,
+                std::int64_t count = distinct) {
     const std::int64_t shape[] = {times, count, n}, rows[] = {times, count, 1};
     const std::int64_t again[] = {0, n, 1}, one_a_row[] = {0, 1, 1};
     if (sloped) form.slopes = const_view(slopes.data() + first, dtype::f32, rows, one_a_row);
@@ -51,11 +64,13 @@ struct streamed_form {
     if (sunk) form.sinks = const_view(sinks.data() + first, dtype::f32, rows, one_a_row);
     if (by_row) form.row_scale = const_view(factors.data() + first, dtype::f32, rows, one_a_row);
     form.lse = lse != nullptr ? view(lse, dtype::f32, rows) : view{};
-    const const_view in(x.data() + first * n, dtype::f32, shape, again);
+    const const_view in = narrow.empty() || type == dtype::f32
+                              ? const_view(x.data() + first * n, dtype::f32, shape, again)
+                              : const_view(narrow.data() + first * n, dtype::bf16, shape, again);
     softmax_form from_there = form;
     from_there.offset += first;
     if (y == nullptr) return softmax_partial(in, 2, from_there, how);
-    return softmax_fused(in, view(y, dtype::f32, shape), 2, from_there, how);
+    return softmax_fused(in, view(y, type, shape), 2, from_there, how);
   }
 };
 
@@ -94,6 +109,49 @@ TEST(softmax_streaming, forms_have_the_same_bits) {
          {"scale", "sinks", "mask", "scale mask", "poison mask", "poison scale mask causal", "large scale",
           "large causal", "scale softcap slopes mask sinks", "causal", "scale mask causal sinks", "mask causal window"})
       check(n, terms);
+}
+
+/// Results of 16 bits are those of f32, rounded: few of them, and more than are kept in a cache.
+template <class T, class Format>
+void check_rounded(std::int64_t n, std::string_view terms) {
+  constexpr std::uint16_t guard = 0x1234;
+  const auto same = [](std::uint16_t a, std::uint16_t b) {
+    return a == b || (std::isnan(Format::decode(a)) && std::isnan(Format::decode(b)));
+  };
+  streamed_form f(n, terms);
+  const std::int64_t times = (std::int64_t{17} << 20) / n / distinct + 1, count = distinct * n;
+  std::vector<std::uint16_t> memory(static_cast<std::size_t>(times * count) + 40), expected;
+  std::vector<float> exact(static_cast<std::size_t>(count));
+  std::uint16_t* const y = memory.data() + 1;  // on no cache line
+  for (const isa_info& row : usable_isas())
+    for (const sigmax::accuracy tier : tiers)
+      for (const bool logarithm : {false, true}) {
+        f.form.logarithm = logarithm;
+        f.form.output_scale =
+            terms.find("tiny") != terms.npos && !logarithm ? 0x1p-110f : 1.0f;  // bf16 has numbers for it
+        ASSERT_TRUE(f.run(1, exact.data(), nullptr, on(row, tier)).ok());
+        expected.clear();
+        for (const float v : exact) expected.push_back(Format::encode(v));
+        for (const std::int64_t repeated : {std::int64_t{1}, times}) {
+          std::fill(memory.begin(), memory.end(), guard);
+          const status s = f.run_to(repeated, y, *dtype_of<T>, nullptr, on(row, tier));
+          ASSERT_TRUE(s.ok()) << s.message;
+          for (std::int64_t i = 0; i < repeated; ++i)
+            ASSERT_TRUE(std::equal(expected.begin(), expected.end(), y + i * count, same))
+                << row.name << " n " << n << " " << terms << " logarithm " << logarithm << " of " << repeated;
+          ASSERT_EQ(memory[0], guard);
+          ASSERT_TRUE(std::all_of(y + repeated * count, memory.data() + memory.size(),
+                                  [](std::uint16_t v) { return v == guard; }));
+        }
+      }
+}
+
+TEST(softmax_streaming, rows_of_16_bits_are_those_of_f32_rounded) {
+  for (std::int64_t n : {20001, 4096, 1000, 77})
+    for (std::string_view terms : {"nan tiny", "narrow", "narrow scale mask causal", "large poison mask sinks"}) {
+      check_rounded<float16, reference::float16_format>(n, terms);
+      check_rounded<bfloat16, reference::bfloat16_format>(n, terms);
+    }
 }
 
 // Shorter than what comes before the first cache line of a row, in some.
