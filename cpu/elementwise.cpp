@@ -61,9 +61,14 @@ void scatter(const elementwise_plan& plan, const nest_cursor& target, std::int64
   if (plan.alternating_outputs)
     return plan.table->gates->alternate[static_cast<std::size_t>(plan.out_type[0])](from[0] + begin, from[1] + begin, n,
                                                                                     place(0));
-  for (int v = 0; v < plan.outputs; ++v)
-    plan.table->scatter[static_cast<std::size_t>(plan.out_type[v])](
-        from[v] + begin, place(v), plan.nest.stride[plan.inputs + v][plan.nest.rank - 1], n);
+  for (int v = 0; v < plan.outputs; ++v) {
+    const auto type = static_cast<std::size_t>(plan.out_type[v]);
+    const std::int64_t stride = plan.nest.stride[plan.inputs + v][plan.nest.rank - 1];
+    if (stride == 1 && n >= shortest_direct)
+      plan.table->scatter_row[type](from[v] + begin, place(v), n, plan.streaming);
+    else
+      plan.table->scatter[type](from[v] + begin, place(v), stride, n);
+  }
 }
 
 /// One block: the next n <= block elements from each cursor, converted, computed and written back.
@@ -104,6 +109,7 @@ void run_range(const void* argument, std::int64_t begin, std::int64_t end) noexc
   }
   nest_cursor target = source;
   for (; begin < end; begin += block) run_block(plan, source, target, std::min(block, end - begin));
+  if (plan.streaming) order_streamed_stores();
 }
 
 /// Whether views v and v + 1 are one tensor of which they take every other element.
@@ -160,9 +166,12 @@ elementwise_plan plan_elementwise(const kernel_table& table, const elementwise_f
                   (plan.nest.stride[v][last] == 1 || plan.nest.extent[last] == 1 || read_as_pair);
   }
   plan.direct = plan.direct && (last == 0 || plan.nest.extent[last] >= shortest_direct);
-  plan.streaming = plan.streaming && plan.direct;
-  for (int o = inputs; f.of_gate() && o < all; ++o)
-    plan.streaming = plan.streaming && rows_aligned(views, plan.nest, o);
+  plan.streaming = plan.streaming && (plan.direct || !plan.alternating_outputs);
+  for (int o = inputs; o < all; ++o) {
+    const bool contiguous = plan.nest.stride[o][last] == 1 || plan.nest.extent[last] == 1;
+    plan.streaming = plan.streaming && (plan.direct || contiguous);
+    if (f.of_gate() || !plan.direct) plan.streaming = plan.streaming && rows_aligned(views, plan.nest, o);
+  }
   plan.work = split_work(extent.count, grain, smallest_task, how);
   return plan;
 }

@@ -3,6 +3,7 @@
 
 #include <bit>
 #include <cstddef>
+#include <limits>
 #include <type_traits>
 
 #include "load_store.hpp"
@@ -162,6 +163,16 @@ void scatter(const float* x, void* out, std::int64_t stride, std::int64_t n) noe
     for (std::int64_t i = 0; i < n; ++i) from_float(x[i], p[i]);
   else
     for (std::int64_t i = 0; i < n; ++i) from_float(x[i], p[i * stride]);
+}
+
+/// The same to contiguous memory, by vectors, for more than a few.
+template <class T>
+void scatter_row(const float* x, void* out, std::int64_t n, bool streaming) noexcept {
+  map(x, static_cast<ordered<T>*>(out), n, streaming, [](std::int64_t, pair v, std::int64_t) {
+    if constexpr (!std::is_same_v<T, bfloat16>) return v;
+    const vec nan(std::numeric_limits<float>::quiet_NaN());  // whose sum with what rounds is a NaN
+    return pair{select(v.first == v.first, v.first, nan), select(v.second == v.second, v.second, nan)};
+  });
 }
 
 }  // namespace

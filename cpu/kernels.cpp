@@ -39,6 +39,7 @@ const kernel_table SIGMAX_JOIN(kernels_, SIGMAX_ISA) = {
     },
     {gather<float>, gather<float16>, gather<bfloat16>, gather<boolean>},
     {scatter<float>, scatter<float16>, scatter<bfloat16>},
+    {scatter_row<float>, scatter_row<float16>, scatter_row<bfloat16>},
     row_fill,
     row_max,
     to_columns,

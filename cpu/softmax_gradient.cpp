@@ -68,9 +68,11 @@ struct gradient_tile {
       for (int r = 0; r < rows; ++r)
         plan.table->softmax_gradient[plan.logarithm](row(gradient_dy, r, start), row(gradient_y, r, start),
                                                      row(plan.direct ? gradient_dx : gradient_dy, r, start), count,
-                                                     plan.scale, total[r].high, total[r].low, plan.streaming);
+                                                     plan.scale, total[r].high, total[r].low,
+                                                     plan.streaming && plan.direct);
       if (!plan.direct)
-        write_rows(*plan.table, row(gradient_dy, 0, start), 2 * piece, block(gradient_dx, start), count);
+        write_rows(*plan.table, row(gradient_dy, 0, start), 2 * piece, block(gradient_dx, start), count,
+                   plan.streaming);
     });
   }
 };
@@ -108,8 +110,8 @@ softmax_gradient_plan plan_softmax_gradient(const kernel_table& table, bool loga
     plan.direct = plan.direct && plan.type[v] == dtype::f32 && (plan.stride[v] == 1 || plan.columns == 1);
   plan.tile = rows_together(plan.stride[gradient_dx], plan.columns, !plan.direct, scratch_floats / 2);
   const std::int64_t count = element_count(dx);
-  plan.streaming =
-      plan.direct && dx.data != dy.data && dx.data != y.data && count > cache_share_bytes() / size_of(dtype::f32);
+  plan.streaming = (plan.stride[gradient_dx] == 1 || plan.columns == 1) && dx.data != dy.data && dx.data != y.data &&
+                   count > cache_share_bytes() / size_of(dx.type);
   plan.split = split_rows(count / plan.columns, plan.columns, how);
   return plan;
 }

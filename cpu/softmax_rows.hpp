@@ -83,11 +83,16 @@ inline void read_rows(const kernel_table& k, const row_block& x, std::int64_t n,
     k.from_columns(buffer, side_by_side, t + i, step, x.rows, count);
   }
 }
-inline void write_rows(const kernel_table& k, const float* t, std::int64_t step, const row_block& y,
-                       std::int64_t n) noexcept {
+inline void write_rows(const kernel_table& k, const float* t, std::int64_t step, const row_block& y, std::int64_t n,
+                       bool streaming = false) noexcept {
   const auto scatter = k.scatter[static_cast<std::size_t>(y.type)];
+  const auto scatter_row = k.scatter_row[static_cast<std::size_t>(y.type)];
   if (!side_by_side_in(y)) {
-    for (int r = 0; r < y.rows; ++r) scatter(t + r * step, y.at(r, 0), y.stride, n);
+    for (int r = 0; r < y.rows; ++r)
+      if (y.stride == 1 && n >= columns_at_once)
+        scatter_row(t + r * step, y.at(r, 0), n, streaming);
+      else
+        scatter(t + r * step, y.at(r, 0), y.stride, n);
     return;
   }
   if (y.type == dtype::f32 && y.rows == side_by_side)

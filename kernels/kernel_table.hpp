@@ -154,6 +154,9 @@ struct kernel_table {
   gather_fn gather[dtype_count + 1];  ///< the last: booleans, as 0 and -inf
   using scatter_fn = void (*)(const float* x, void* out, std::int64_t stride, std::int64_t n) noexcept;
   scatter_fn scatter[dtype_count];
+  /// The same with a stride of 1; who asks for streaming orders the stores afterwards.
+  using scatter_row_fn = void (*)(const float* x, void* out, std::int64_t n, bool streaming) noexcept;
+  scatter_row_fn scatter_row[dtype_count];
 
   /// y[i] = v
   void (*row_fill)(float* y, std::int64_t n, float v, bool streaming) noexcept;

@@ -231,5 +231,53 @@ TEST(half_conversion, mixed_dtypes_equal_the_conversions_around_f32) {
   }
 }
 
+/// f32 in, T out, more of it than is kept in a cache and on no cache line: `times` the f32 results of `call`, rounded.
+template <class T, class Format, class Call>
+void check_streamed(std::int64_t distinct, Call call) {
+  constexpr std::uint16_t guard = 0x1234;
+  const std::int64_t times = (std::int64_t{17} << 20) / distinct + 1;
+  std::vector<float> exact(static_cast<std::size_t>(distinct));
+  std::vector<std::uint16_t> expected, memory(static_cast<std::size_t>(times * distinct) + 40);
+  const auto same = [](std::uint16_t a, std::uint16_t b) {
+    return a == b || (std::isnan(Format::decode(a)) && std::isnan(Format::decode(b)));
+  };
+  for (const isa_info& row : usable_isas()) {
+    ASSERT_TRUE(call(1, exact.data(), dtype::f32, on(row)).ok());
+    expected.clear();
+    for (const float v : exact) expected.push_back(Format::encode(v));
+    std::fill(memory.begin(), memory.end(), guard);
+    std::uint16_t* const y = memory.data() + 1;
+    ASSERT_TRUE(call(times, y, *dtype_of<T>, on(row)).ok());
+    for (std::int64_t i = 0; i < times; ++i)
+      ASSERT_TRUE(std::equal(expected.begin(), expected.end(), y + i * distinct, same)) << row.name << " " << i;
+    ASSERT_EQ(memory[0], guard);
+    ASSERT_TRUE(std::all_of(y + times * distinct, memory.data() + memory.size(), [](auto v) { return v == guard; }));
+  }
+}
+
+TEST(half_conversion, streamed_gradients_are_those_of_f32_rounded) {
+  constexpr std::int64_t rows = 9, columns = 1000, all = rows * columns, rows_again[] = {0, columns, 1};
+  const std::vector<float> x = logits(all, 3, 7);
+  std::vector<float> dy = logits(all, 3, 8), many_x, many_dy;
+  dy[5] = std::bit_cast<float>(0x7fffffffu);  // a NaN to which 1 cannot be added
+  dy[6] = INFINITY;
+  const auto of_activation = [&](std::int64_t times, void* y, dtype type, const options& how) {
+    many_x.resize(static_cast<std::size_t>(times * all)), many_dy.resize(many_x.size());
+    for (std::size_t i = 0; i < many_x.size(); ++i) many_x[i] = x[i % x.size()], many_dy[i] = dy[i % dy.size()];
+    const std::int64_t shape[] = {times * all};
+    return activation_gradient(activation::leaky_relu, const_view(many_dy.data(), dtype::f32, shape),
+                               const_view(many_x.data(), dtype::f32, shape), view(y, type, shape), how);
+  };
+  const auto of_softmax = [&](std::int64_t times, void* y, dtype type, const options& how) {
+    const std::int64_t shape[] = {times, rows, columns};
+    return softmax_gradient(const_view(dy.data(), dtype::f32, shape, rows_again),
+                            const_view(x.data(), dtype::f32, shape, rows_again), view(y, type, shape), 2, 0.5f, how);
+  };
+  check_streamed<float16, reference::float16_format>(all, of_activation);
+  check_streamed<bfloat16, reference::bfloat16_format>(all, of_activation);
+  check_streamed<float16, reference::float16_format>(all, of_softmax);
+  check_streamed<bfloat16, reference::bfloat16_format>(all, of_softmax);
+}
+
 }  // namespace
 }  // namespace sigmax_test
