@@ -92,7 +92,8 @@ void run_rows(const void* argument, std::int64_t begin, std::int64_t end) noexce
 /// Whether all rows of y begin on a cache line.
 bool rows_begin_lines(const softmax_plan& plan) noexcept {
   bool yes = reinterpret_cast<std::uintptr_t>(plan.data[operand_y]) % 64 == 0;
-  for (int i = 0; i < plan.rows.rank; ++i) yes = yes && plan.rows.stride[operand_y][i] * size_of(dtype::f32) % 64 == 0;
+  for (int i = 0; i < plan.rows.rank; ++i)
+    yes = yes && plan.rows.stride[operand_y][i] * size_of(plan.type[operand_y]) % 64 == 0;
   return yes;
 }
 
@@ -146,8 +147,8 @@ softmax_plan plan_softmax(const kernel_table& table, softmax_pass pass, bool log
                 (plan.columns <= scratch_floats || plan.drained || plan.formed);
   plan.rounded = all && !plan.narrow && y.type != dtype::f32 && (plan.y_stride == 1 || plan.columns == 1) &&
                  (!plan.formed || logarithm || plan.rests_in_cache(plan.columns));
-  plan.streaming =
-      (large && (logarithm || plan.staged || !plan.rests_in_cache(plan.columns))) || (beyond && plan.rounded);
+  plan.streaming = (large && (logarithm || plan.staged || !plan.rests_in_cache(plan.columns))) ||
+                   (beyond && plan.rounded && (!causal || rows_begin_lines(plan)));
   // While rows are computed, those before are on their way out: few at a time, unless those that come are looked at
   // meanwhile. What a tile does once is worth more of them in the accurate tier and for logarithms, unless their scores
   // wait in a buffer (cpu/README.md).

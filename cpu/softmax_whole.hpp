@@ -270,7 +270,8 @@ struct whole_tile {
     const dtype type = plan.type[operand_y];
     for (int r = 0; r < rows; ++r) {
       float* const row = e + r * e_step;
-      std::fill(row + n, row + plan.columns, plan.logarithm ? no_score : 0.0f);
+      if (n < plan.columns)  // what becomes rest_of_row
+        plan.table->row_fill(row + n, plan.columns - n, plan.logarithm ? no_score : 0.0f, false);
       plan.steps->rounded_to(type)(row, row_of(plan, cursor, operand_y, r), plan.columns, plan.logarithm, max[r],
                                    high[r], low[r], plan.streaming);
     }
