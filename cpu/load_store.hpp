@@ -38,12 +38,14 @@ SIGMAX_FN pair load(const bfloat16* p) {
   vec_bits u = vec_bits::load_unaligned(reinterpret_cast<const std::uint32_t*>(p));
   return {from_bits(u << 16), from_bits(u & vec_bits(0xffff0000u))};
 }
+/// To nearest even, in the upper half. A NaN whose low half is zero survives.
+SIGMAX_FN vec_bits rounded_to_bf16(vec x) {
+  const vec_bits u = bits_of(x);
+  return u + vec_bits(0x7fffu) + ((u >> 16) & vec_bits(1u));
+}
 template <bool streaming>
-SIGMAX_FN void store(bfloat16* p, pair v) {
-  // Round to nearest even. A NaN survives: here it comes from an operation on a bf16, so its low half is zero.
-  vec_bits a = bits_of(v.first), b = bits_of(v.second), one(1u), half(0x7fffu);
-  a = (a + half + ((a >> 16) & one)) >> 16;
-  b = (b + half + ((b >> 16) & one)) & vec_bits(0xffff0000u);
+SIGMAX_FN void store(bfloat16* p, pair v) {  // whose NaN come from an operation on a bf16
+  const vec_bits a = rounded_to_bf16(v.first) >> 16, b = rounded_to_bf16(v.second) & vec_bits(0xffff0000u);
   auto* out = reinterpret_cast<std::uint32_t*>(p);
   if constexpr (streaming)
     (a | b).store(out, xsimd::stream_mode{});
@@ -133,20 +135,16 @@ using ordered = std::conditional_t<std::is_same_v<T, bfloat16>, ordered_bfloat16
 #if defined(__AVX512BW__) || defined(__AVX2__)
 template <bool streaming>
 SIGMAX_FN void store(ordered_bfloat16* p, pair v) {
-  const auto rounded = [](vec x) __attribute__((always_inline)) {  // in the upper half
-    const vec_bits u = bits_of(x);
-    return u + (vec_bits(0x7fffu) + ((u >> 16) & vec_bits(1u)));
-  };
+  const vec_bits a = rounded_to_bf16(v.first), b = rounded_to_bf16(v.second);
 #if defined(__AVX512BW__)
   const __m512i odd = _mm512_add_epi16(_mm512_load_si512(every_other.place), _mm512_set1_epi16(1)),
-                both = _mm512_permutex2var_epi16(rounded(v.first), odd, rounded(v.second));
+                both = _mm512_permutex2var_epi16(a, odd, b);
   if constexpr (streaming)
     _mm512_stream_si512(reinterpret_cast<__m512i*>(p), both);
   else
     _mm512_storeu_si512(p, both);
 #else
-  const __m256i both =
-      _mm256_permute4x64_epi64(_mm256_packus_epi32(rounded(v.first) >> 16, rounded(v.second) >> 16), 0xd8);
+  const __m256i both = _mm256_permute4x64_epi64(_mm256_packus_epi32(a >> 16, b >> 16), 0xd8);
   if constexpr (streaming)
     _mm256_stream_si256(reinterpret_cast<__m256i*>(p), both);
   else

@@ -151,9 +151,9 @@ softmax_plan plan_softmax(const kernel_table& table, softmax_pass pass, bool log
                    (beyond && plan.rounded && (!causal || rows_begin_lines(plan)));
   // While rows are computed, those before are on their way out: few at a time, unless those that come are looked at
   // meanwhile. What a tile does once is worth more of them in the accurate tier and for logarithms, unless their scores
-  // wait in a buffer (cpu/README.md).
+  // wait in a buffer and results are f32 (cpu/README.md).
   const bool four = plan.direct && plan.columns <= 1024 && (how.accuracy == accuracy::high || logarithm);
-  const std::int64_t together = plan.looking ? scratch_floats : four || plan.rounded ? 4096 : 1024;
+  const std::int64_t together = plan.looking ? scratch_floats : four || plan.rounded ? near_piece : 1024;
   if (causal && plan.direct)
     plan.tile = 1;
   else if (plan.staged || plan.drained || plan.looking || (plan.formed && (large || plan.rounded)))

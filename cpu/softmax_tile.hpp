@@ -7,7 +7,7 @@
 namespace sigmax {
 namespace {
 
-constexpr std::int64_t near_piece = 4096;  // that is formed anew in each pass: half of an L1 cache of 32 KiB
+constexpr std::int64_t near_piece = 4096;  // numbers at a time that are to stay near: half of an L1 cache of 32 KiB
 
 /// Any neighbouring rows, through a buffer where that is needed.
 struct row_tile {
