@@ -22,7 +22,7 @@ namespace {
 
 using json = nlohmann::ordered_json;
 
-struct wishes {
+struct accuracy_wishes {
   std::vector<std::string> ops, dtypes, isas, vs;
   std::string threads = "all", output = "md", out, from;
   std::uint64_t stride = 97;  // a prime: every exponent and every low bit is met
@@ -139,7 +139,7 @@ std::string text_of(const std::vector<accuracy_row>& rows, const std::string& ou
                      machine_block().dump(), list);
 }
 
-std::vector<accuracy_row> measure_all(const wishes& w) {
+std::vector<accuracy_row> measure_all(const accuracy_wishes& w) {
   std::vector<contender> contenders;
   for (const std::string& isa : parse_isas(w.isas)) contenders.push_back(isa_row(isa));
   for (const peer& p : parse_peers(w.vs)) {
@@ -166,7 +166,7 @@ std::vector<accuracy_row> measure_all(const wishes& w) {
   return rows;
 }
 
-int accuracy(wishes& w) {
+int accuracy(accuracy_wishes& w) {
   if (!w.from.empty() && w.output == "json") throw usage_error("--from reads JSON: there is nothing to convert");
   const auto otherwise = [](std::vector<std::string>& words, const char* word) {
     if (words.empty()) words = {word};
@@ -200,7 +200,7 @@ int accuracy(wishes& w) {
 void add_accuracy(CLI::App& app, int& result) {
   CLI::App* command =
       app.add_subcommand("accuracy", "Largest errors over all inputs, or every n-th, against the oracle");
-  const auto w = std::make_shared<wishes>();
+  const auto w = std::make_shared<accuracy_wishes>();
   const auto list = [&](const char* name, std::vector<std::string>& into, const char* text) {
     command->add_option(name, into, text)->delimiter(',')->allow_extra_args(false)->take_all();
   };

@@ -105,13 +105,13 @@ int parse_threads(std::string_view text) {
 
 namespace {
 
-constexpr std::string_view gradient = ":gradient", fast = ":fast";
+constexpr std::string_view gradient_form = ":gradient", fast_form = ":fast";
 constexpr std::string_view no_options =
     "takes no options: functions of rows do, one at a time, as softmax+scale or cross_entropy+lse ('sigmax-bench list' "
     "shows which)";
 
 bool has_form(sigmax::activation function, std::string_view form) {
-  return form != fast || sigmax::describe(function).bound_fast;
+  return form != fast_form || sigmax::describe(function).bound_fast;
 }
 
 std::vector<operation> all_operations(op_kind kind, std::string_view form, sigmax::accuracy tier) {
@@ -119,7 +119,7 @@ std::vector<operation> all_operations(op_kind kind, std::string_view form, sigma
   for (const auto function : sigmax::all_activations()) {
     if (has_form(function, form)) all.push_back({kind, function, tier});
   }
-  if (form != gradient) all.insert(all.end(), {{op_kind::softmax, {}, tier}, {op_kind::log_softmax, {}, tier}});
+  if (form != gradient_form) all.insert(all.end(), {{op_kind::softmax, {}, tier}, {op_kind::log_softmax, {}, tier}});
   return all;
 }
 
@@ -127,14 +127,16 @@ std::vector<operation> operations_of(std::string_view word) {
   const std::vector<std::string_view> parts = split(word, '+');
   const std::string_view head = parts.front();
   const std::span options = std::span(parts).subspan(1);
-  const std::string_view form = head.ends_with(gradient) ? gradient : head.ends_with(fast) ? fast : "";
+  const std::string_view form = head.ends_with(gradient_form) ? gradient_form
+                                : head.ends_with(fast_form)   ? fast_form
+                                                              : "";
   const std::string_view base = head.substr(0, head.size() - form.size());
-  const auto tier = form == fast ? sigmax::accuracy::fast : sigmax::accuracy::high;
-  const op_kind kind = form == gradient ? op_kind::gradient : op_kind::activation;
+  const auto tier = form == fast_form ? sigmax::accuracy::fast : sigmax::accuracy::high;
+  const op_kind kind = form == gradient_form ? op_kind::gradient : op_kind::activation;
   const auto refuse = [&](std::string_view why) { return usage_error(fmt::format("'{}' {}", word, why)); };
 
-  if (const row_op* of_rows = find_row_op(form == fast ? base : head)) {
-    if (form == fast && !of_rows->two_tiers) throw refuse("has one form for both tiers of accuracy");
+  if (const row_op* of_rows = find_row_op(form == fast_form ? base : head)) {
+    if (form == fast_form && !of_rows->two_tiers) throw refuse("has one form for both tiers of accuracy");
     operation op{of_rows->kind, {}, tier};
     add_options(op, options);
     return {op};
@@ -142,12 +144,12 @@ std::vector<operation> operations_of(std::string_view word) {
   const auto gate = sigmax::find_gate(base);
   if (gate || base == "gates") {
     if (!options.empty()) throw refuse(no_options);
-    if (form == gradient) throw refuse("has no timed gradient");
-    if (gate && form == fast && !sigmax::describe(*gate).bound_fast)
+    if (form == gradient_form) throw refuse("has no timed gradient");
+    if (gate && form == fast_form && !sigmax::describe(*gate).bound_fast)
       throw refuse("has one form for both tiers of accuracy");
     std::vector<operation> all;
     for (const sigmax::gate one : sigmax::all_gates()) {
-      if (gate ? one == *gate : form != fast || sigmax::describe(one).bound_fast)
+      if (gate ? one == *gate : form != fast_form || sigmax::describe(one).bound_fast)
         all.push_back({op_kind::gated, {}, tier, 0, one});
     }
     return all;

@@ -10,13 +10,13 @@
 namespace sigmax_bench {
 namespace {
 
-struct wishes {
+struct compare_wishes {
   std::vector<std::string> files;
   std::string by = "file", reference, output, out;
   bool roofs = false;
 };
 
-void compare(const wishes& w) {
+void compare(const compare_wishes& w) {
   const compared_by by = parse_compared_by(w.by);
   const std::string form = !w.output.empty() ? w.output : w.out.empty() ? "md" : extension_of(w.out);
   const std::vector<result_file> files = read_all(w.files);
@@ -32,7 +32,7 @@ void compare(const wishes& w) {
 
 void add_compare(CLI::App& app, int& /*result*/) {
   CLI::App* command = app.add_subcommand("compare", "Results of machines, builds, ISAs or libraries side by side");
-  const auto w = std::make_shared<wishes>();
+  const auto w = std::make_shared<compare_wishes>();
   command->add_option("files", w->files, "results of 'run' (JSON)")->required();
   command->add_option("--by", w->by, "what the columns are: file, machine, backend, isa, library, dtype or threads")
       ->capture_default_str();

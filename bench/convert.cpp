@@ -7,7 +7,7 @@
 namespace sigmax_bench {
 namespace {
 
-struct wishes {
+struct convert_wishes {
   std::string file, to, out;
 };
 
@@ -15,7 +15,7 @@ struct wishes {
 
 void add_convert(CLI::App& app, int& /*result*/) {
   CLI::App* command = app.add_subcommand("convert", "Results in the form of another tool");
-  const auto w = std::make_shared<wishes>();
+  const auto w = std::make_shared<convert_wishes>();
   command->add_option("file", w->file, "a result of 'run' (JSON)")->required();
   command->add_option("--to", w->to, "google-benchmark, github-action-benchmark or bencher")->required();
   command->add_option("--out", w->out, "write there");

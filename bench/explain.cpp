@@ -12,11 +12,11 @@
 namespace sigmax_bench {
 namespace {
 
-struct wishes {
+struct explain_wishes {
   std::string op, dtype = "f32", size, shape, backend = "automatic", isa, threads = "1", calibration;
 };
 
-bench_case case_of(const wishes& w) {
+bench_case case_of(const explain_wishes& w) {
   bench_case c;
   const std::vector<operation> ops = parse_operations({w.op});
   if (ops.size() != 1) throw usage_error("explain takes one op");
@@ -45,7 +45,7 @@ sigmax::status ask(const bench_case& c, sigmax::explanation& answer) {
   return sigmax::explain(c.op.function, in, out, options_of(c), answer);
 }
 
-void explain(const wishes& w) {
+void explain(const explain_wishes& w) {
   const bench_case c = case_of(w);
   if (w.calibration.empty())
     use_stored_calibration();
@@ -68,7 +68,7 @@ void explain(const wishes& w) {
 
 void add_explain(CLI::App& app, int& /*result*/) {
   CLI::App* command = app.add_subcommand("explain", "Which backend, ISA, kernel and stores a call takes, and why");
-  const auto w = std::make_shared<wishes>();
+  const auto w = std::make_shared<explain_wishes>();
   command->add_option("--op", w->op, "an activation, a gate (of two tensors), softmax or log_softmax")->required();
   command->add_option("--dtype", w->dtype, "f32, f16 or bf16")->capture_default_str();
   command->add_option("--size", w->size, "elements, for example 64Mi");

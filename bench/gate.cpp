@@ -16,7 +16,7 @@
 namespace sigmax_bench {
 namespace {
 
-struct wishes {
+struct gate_wishes {
   case_wishes cases;
   gate_settings settings;
   std::string base, candidate, baseline, metric = "time", undecided = "fail", output = "md";
@@ -59,7 +59,7 @@ std::string form_of(const std::string& path) {
 }
 
 // Every case on one thread: on one CPU, so that the scheduler does not move it.
-void choose_cpus(wishes& w, const std::vector<std::string>& lines) {
+void choose_cpus(gate_wishes& w, const std::vector<std::string>& lines) {
   std::string& cpus = w.settings.how.cpus;
   if (!cpus.empty()) {
     parse_cpus(cpus);
@@ -70,7 +70,7 @@ void choose_cpus(wishes& w, const std::vector<std::string>& lines) {
   if (serial && !w.no_pin) cpus = std::to_string(last_allowed_cpu());
 }
 
-void take_metric(wishes& w) {
+void take_metric(gate_wishes& w) {
   w.settings.by_time = w.metric != "instructions";
   w.settings.by_instructions = w.metric != "time";
   w.settings.undecided_fails = w.undecided == "fail";
@@ -83,7 +83,7 @@ std::string text_of(const self_test_record& r, const std::string& form) {
   return form == "md" ? self_test_markdown(r) : self_test_json(r).dump(1) + "\n";
 }
 
-int self_test(wishes& w) {
+int self_test(gate_wishes& w) {
   if (w.brief) w.plan.trials = 3, w.plan.slow_trials = 3;
   std::vector<std::string> forms{w.output};
   for (const std::string& path : w.out) forms.push_back(form_of(path));
@@ -104,7 +104,7 @@ int self_test(wishes& w) {
   return record.exit_code();
 }
 
-int gate(wishes& w) {
+int gate(gate_wishes& w) {
   for (const std::string& path : w.out) {
     form_of(path);
     require_writable(path);
@@ -144,7 +144,7 @@ int gate(wishes& w) {
 void add_gate(CLI::App& app, int& result) {
   CLI::App* command =
       app.add_subcommand("gate", "Fail when a candidate is slower than its base: two builds, one verdict");
-  const auto w = std::make_shared<wishes>();
+  const auto w = std::make_shared<gate_wishes>();
   w->settings.how.seed = 1;
   command->add_option("--base", w->base, "a sigmax-bench, a build folder with one, or a libsigmax.so");
   command->add_option("--candidate", w->candidate, "the same; without it base is compared with itself");

@@ -15,8 +15,9 @@ using json = nlohmann::ordered_json;
 
 // Small and in the caches, each twentieth of them a whole number of elements or of 16 rows, and long enough for the
 // second call's own cost to be little. They compute: relu would find its twentieth in L1 and lose 2 % of its time.
-const std::vector<std::string> lines{"--op tanh --dtype f32 --size 20Ki", "--op gelu --dtype f32 --size 20Ki",
-                                     "--op silu --dtype bf16 --size 20Ki", "--op softmax --dtype f32 --shape 320x64"};
+const std::vector<std::string> own_lines{"--op tanh --dtype f32 --size 20Ki", "--op gelu --dtype f32 --size 20Ki",
+                                         "--op silu --dtype bf16 --size 20Ki",
+                                         "--op softmax --dtype f32 --shape 320x64"};
 
 json settings_of(const self_test_plan& plan, const gate_settings& s) {
   return {{"trials", plan.trials},     {"slow_trials", plan.slow_trials},
@@ -69,7 +70,7 @@ self_test_record gate_self_test(const self_test_plan& plan, const gate_settings&
     gate_settings now = settings;
     now.how.seed = settings.how.seed + i;
     const gate_result result =
-        time_sides({self, other, copy}, lines, now, shown, fmt::format("gate {} of {}: ", i + 1, wanted.size()));
+        time_sides({self, other, copy}, own_lines, now, shown, fmt::format("gate {} of {}: ", i + 1, wanted.size()));
     if (interrupted()) break;
     self_test_trial trial{wanted[i], result.unfit, {}};
     for (const gate_case& c : result.cases) trial.verdicts.push_back({c.line, c.judged});

@@ -25,7 +25,7 @@ std::string quoted(const std::string& text) {
   return out + '"';
 }
 
-std::string number(double v) { return std::isfinite(v) ? fmt::format("{:.7g}", v) : "NaN"; }
+std::string coordinate(double v) { return std::isfinite(v) ? fmt::format("{:.7g}", v) : "NaN"; }
 
 std::string colour_of(const curve& c, std::size_t index) {
   return palette[c.colour >= 0 ? static_cast<std::size_t>(c.colour) % std::size(palette)
@@ -35,7 +35,7 @@ std::string colour_of(const curve& c, std::size_t index) {
 std::string data_block(const std::string& name, const std::vector<std::vector<double>>& columns) {
   std::string text = fmt::format("${} << EOD\n", name);
   for (std::size_t i = 0; i < columns.front().size(); ++i) {
-    for (const auto& column : columns) text += number(column[i]) + " ";
+    for (const auto& column : columns) text += coordinate(column[i]) + " ";
     text += "\n";
   }
   return text + "EOD\n";
@@ -51,12 +51,12 @@ std::string axes(const figure& f) {
       quoted(fmt::format("{}{}", f.x_title, f.kind == figure::form::lines ? "\n " : "")), quoted(f.y_title));
   if (f.log_x) text += "set logscale x 2\n";
   if (f.log_y) text += "set logscale y 2\n";
-  if (f.x_low < f.x_high) text += fmt::format("set xrange [{}:{}]\n", number(f.x_low), number(f.x_high));
-  if (f.y_low < f.y_high) text += fmt::format("set yrange [{}:{}]\n", number(f.y_low), number(f.y_high));
+  if (f.x_low < f.x_high) text += fmt::format("set xrange [{}:{}]\n", coordinate(f.x_low), coordinate(f.x_high));
+  if (f.y_low < f.y_high) text += fmt::format("set yrange [{}:{}]\n", coordinate(f.y_low), coordinate(f.y_high));
   if (!f.x_ticks.empty()) {
     text += "set xtics (";
     for (const mark& m : f.x_ticks)
-      text += fmt::format("{}{} {}", &m == f.x_ticks.data() ? "" : ", ", quoted(m.text), number(m.at));
+      text += fmt::format("{}{} {}", &m == f.x_ticks.data() ? "" : ", ", quoted(m.text), coordinate(m.at));
     text += ")\n";
   }
   if (std::any_of(f.x_marks.begin(), f.x_marks.end(), [](const mark& m) { return !m.text.empty(); }))
@@ -65,7 +65,7 @@ std::string axes(const figure& f) {
     text += fmt::format(
         "set arrow from first {0},graph 0 to first {0},graph 1 nohead lc \"#888888\" dt 2\n"
         "set label {1} at first {0},graph 1 center offset 0,0.7 tc \"#888888\"\n",
-        number(m.at), quoted(m.text));
+        coordinate(m.at), quoted(m.text));
   }
   return text;
 }

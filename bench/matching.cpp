@@ -12,7 +12,7 @@
 namespace sigmax_bench {
 namespace {
 
-constexpr std::pair<const char*, compared_by> words[] = {
+constexpr std::pair<const char*, compared_by> keys_by_word[] = {
     {"file", compared_by::file},       {"machine", compared_by::machine}, {"backend", compared_by::backend},
     {"isa", compared_by::isa},         {"library", compared_by::library}, {"dtype", compared_by::dtype},
     {"threads", compared_by::threads},
@@ -135,7 +135,7 @@ collected collect(std::span<const result_file> files, compared_by by, bool with_
 
 compared_by parse_compared_by(const std::string& word) {
   std::string known;
-  for (const auto& [name, by] : words) {
+  for (const auto& [name, by] : keys_by_word) {
     if (word == name) return by;
     known += (known.empty() ? "" : ", ") + std::string(name);
   }

@@ -11,7 +11,7 @@ namespace {
 
 using json = nlohmann::ordered_json;
 
-std::string text(const json& block, const char* key) {
+std::string as_text(const json& block, const char* key) {
   const auto found = block.find(key);
   return found == block.end() || found->is_null() ? "" : found->is_string() ? found->get<std::string>() : found->dump();
 }
@@ -59,9 +59,9 @@ table matching_table(const matching& m) {
 table machine_table(std::span<const result_file> files) {
   table t{{{"file"}, {"machine"}, {"kernel"}, {"isa"}, {"compiler"}, {"flags"}, {"commit"}, {"date"}, {"id"}}, {}};
   for (const result_file& f : files) {
-    t.rows.push_back({f.label, f.machine_name(), text(f.machine, "kernel"), text(f.machine, "isa"),
-                      text(f.machine, "compiler"), text(f.machine, "flags"), text(f.machine, "commit"),
-                      text(f.context, "date"), f.machine_id()});
+    t.rows.push_back({f.label, f.machine_name(), as_text(f.machine, "kernel"), as_text(f.machine, "isa"),
+                      as_text(f.machine, "compiler"), as_text(f.machine, "flags"), as_text(f.machine, "commit"),
+                      as_text(f.context, "date"), f.machine_id()});
   }
   return t;
 }
@@ -111,7 +111,7 @@ std::string matching_csv(const matching& m) {
 json matching_json(std::span<const result_file> files, const matching& m) {
   json sources = json::array(), columns = json::array(), cases = json::array();
   for (const result_file& f : files)
-    sources.push_back({{"label", f.label}, {"date", text(f.context, "date")}, {"machine", f.machine}});
+    sources.push_back({{"label", f.label}, {"date", as_text(f.context, "date")}, {"machine", f.machine}});
   for (const matched_column& c : m.columns) {
     columns.push_back({{"name", c.name},
                        {"geometric_mean", c.ratios == 0 ? json(nullptr) : json(c.geometric_mean)},

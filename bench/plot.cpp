@@ -10,12 +10,12 @@
 namespace sigmax_bench {
 namespace {
 
-struct wishes {
+struct plot_wishes {
   std::string what, filter, by = "file", reference, format = "svg", out;
   std::vector<std::string> files, ops, isas{"best"}, vs;
 };
 
-std::vector<figure> figures_of(const wishes& w) {
+std::vector<figure> figures_of(const plot_wishes& w) {
   if (w.what == "functions") return function_figures();
   if (w.what == "error") return error_figures(w.ops, w.isas, w.vs);
   if (w.files.empty()) throw usage_error(fmt::format("plot {} needs results of 'run' (JSON)", w.what));
@@ -56,7 +56,7 @@ void draw_all(const std::vector<figure>& all, const std::string& out) {
   fmt::print("{} figures in {}\n", all.size(), out);
 }
 
-void plot(const wishes& w) {
+void plot(const plot_wishes& w) {
   std::vector<figure> all = figures_of(w);
   if (w.what == "functions" || w.what == "error") all = matching_name(std::move(all), w.filter);
   if (w.format == "csv") return write_text(w.out, figures_csv(all));
@@ -73,7 +73,7 @@ void plot(const wishes& w) {
 
 void add_plot(CLI::App& app, int& /*result*/) {
   CLI::App* command = app.add_subcommand("plot", "Figures of functions, errors and results as SVG, or their data");
-  const auto w = std::make_shared<wishes>();
+  const auto w = std::make_shared<plot_wishes>();
   w->ops = {"gelu"};
   const auto list = [&](const char* name, std::vector<std::string>& into, const char* text) {
     command->add_option(name, into, text)->delimiter(',')->allow_extra_args(false)->take_all();

@@ -12,7 +12,7 @@
 namespace sigmax_bench {
 namespace {
 
-struct wishes {
+struct report_wishes {
   std::vector<std::string> files;
   std::string by = "file", reference, out = "report.html", title = "sigmax: measurements";
   bool gallery = false;
@@ -71,7 +71,7 @@ std::string part_of(const result_file& file) {
   return html + result_table(file).html();
 }
 
-void report(const wishes& w) {
+void report(const report_wishes& w) {
   const std::vector<result_file> files = read_all(w.files);
   std::string body;
   if (!can_draw()) body += paragraph("Without figures: they are drawn by gnuplot, which was not found.");
@@ -104,7 +104,7 @@ void report(const wishes& w) {
 
 void add_report(CLI::App& app, int& /*result*/) {
   CLI::App* command = app.add_subcommand("report", "Results as one HTML file that needs nothing else");
-  const auto w = std::make_shared<wishes>();
+  const auto w = std::make_shared<report_wishes>();
   command->add_option("files", w->files, "results of 'run' (JSON); two or more are also compared")->required();
   command->add_option("--by", w->by, "as in 'compare'")->capture_default_str();
   command->add_option("--reference", w->reference, "as in 'compare'");

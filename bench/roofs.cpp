@@ -25,7 +25,7 @@ namespace {
 
 using json = nlohmann::ordered_json;
 
-struct wishes {
+struct roofs_wishes {
   std::vector<std::string> threads;
   std::string output, out, cpus;
   bool quiet = false;
@@ -160,7 +160,7 @@ std::string json_of(const std::vector<roof_row>& rows) {
   return json{{"context", json_context(!interrupted())}, {"benchmarks", std::move(all)}}.dump(2) + "\n";
 }
 
-int roofs(wishes& w) {
+int roofs(roofs_wishes& w) {
   const std::string form = !w.output.empty() ? w.output : w.out.empty() ? "md" : extension_of(w.out);
   if (form != "md" && form != "csv" && form != "json")
     throw usage_error(fmt::format("unknown output '{}' (there are md, csv and json)", form));
@@ -201,7 +201,7 @@ int roofs(wishes& w) {
 void add_roofs(CLI::App& app, int& result) {
   CLI::App* command =
       app.add_subcommand("roofs", "Bandwidth of every cache level and of memory; FMA and exp throughput");
-  const auto w = std::make_shared<wishes>();
+  const auto w = std::make_shared<roofs_wishes>();
   w->timing.min_time = 0.01;
   command->add_option("--threads", w->threads, "1,2,all; 1 and all if not given")
       ->delimiter(',')

@@ -8,7 +8,7 @@
 namespace sigmax_bench {
 namespace {
 
-bool masked(std::uint64_t column) { return (random_bits(column) & 7) == 0; }
+bool masked_at(std::uint64_t column) { return (random_bits(column) & 7) == 0; }
 
 template <class T, class Value>
 void fill(std::vector<T>& into, std::int64_t count, Value value) {
@@ -29,8 +29,8 @@ row_operands::row_operands(const bench_case& c) : op_(c.op), size_(c.size) {
   constexpr float infinity = std::numeric_limits<float>::infinity(), nan = std::numeric_limits<float>::quiet_NaN();
   const std::int64_t rows = size_.all_rows(), cols = size_.cols;
   if (op_.has(row_option::mask))
-    fill(mask, cols, [](std::uint64_t j) { return masked(j) ? -infinity : input_value(~j); });
-  if (op_.has(row_option::boolean)) fill(allowed, cols, [](std::uint64_t j) { return masked(j) ? 0 : 1; });
+    fill(mask, cols, [](std::uint64_t j) { return masked_at(j) ? -infinity : input_value(~j); });
+  if (op_.has(row_option::boolean)) fill(allowed, cols, [](std::uint64_t j) { return masked_at(j) ? 0 : 1; });
   if (op_.has(row_option::row_scale))  // 1 / temperature
     fill(row_scale, rows,
          [](std::uint64_t r) { return 1 / (0.75f + 0.125f * static_cast<float>(random_bits(r) % 8)); });

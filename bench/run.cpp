@@ -22,7 +22,7 @@
 namespace sigmax_bench {
 namespace {
 
-struct wishes {
+struct run_wishes {
   case_wishes cases;
   std::vector<std::string> vs;
   std::string output, out, cpus;
@@ -31,7 +31,7 @@ struct wishes {
 };
 
 // The loop over <cmath> has its own column, in affordable slices: of "all" it would be the slowest by far.
-std::vector<peer> peers_of(const wishes& w) {
+std::vector<peer> peers_of(const run_wishes& w) {
   std::vector<peer> chosen = parse_peers(w.vs);
   if (std::find(w.vs.begin(), w.vs.end(), "libm") == w.vs.end())
     std::erase_if(chosen, [](const peer& p) { return p.name == "libm"; });
@@ -39,7 +39,7 @@ std::vector<peer> peers_of(const wishes& w) {
 }
 
 // Google Benchmark's flags: those that choose cases or output mean ours, the rest goes to it.
-void take_benchmark_flags(wishes& w, const std::vector<std::string>& extras) {
+void take_benchmark_flags(run_wishes& w, const std::vector<std::string>& extras) {
   for (const std::string& flag : extras) {
     if (!flag.starts_with("--benchmark_")) throw usage_error(fmt::format("unknown argument '{}'", flag));
     const auto value_of = [&](std::string_view name) -> const char* {
@@ -101,7 +101,7 @@ std::vector<bench_case> cases_of(const case_wishes& w) {
   return cases;
 }
 
-int run(wishes& w, const std::vector<std::string>& extras) {
+int run(run_wishes& w, const std::vector<std::string>& extras) {
   take_benchmark_flags(w, extras);
   if (w.calibrate) {
     if (!w.cpus.empty()) pin_to(w.cpus);
@@ -155,7 +155,7 @@ int run(wishes& w, const std::vector<std::string>& extras) {
 
 void add_run(CLI::App& app, int& result) {
   CLI::App* command = app.add_subcommand("run", "Verify and time; without arguments, a picture of this machine");
-  const auto w = std::make_shared<wishes>();
+  const auto w = std::make_shared<run_wishes>();
   add_case_options(*command, w->cases);
   command->add_option("--vs", w->vs, "f32 on one thread: also time onednn,xnnpack,sleef,eigen,libmvec, all; see 'info'")
       ->delimiter(',')

@@ -26,7 +26,7 @@ namespace {
 using json = nlohmann::ordered_json;
 using clock = std::chrono::steady_clock;
 
-struct wishes {
+struct sample_wishes {
   std::string batch, cpus;
   int batches = 15;
   double batch_time = 0.002;
@@ -86,7 +86,7 @@ double seconds(const work& w, std::int64_t calls) {
 }
 
 // Doubles the calls until a batch is long enough, which is the warm-up too.
-json timed(const work& w, const wishes& wanted) {
+json timed(const work& w, const sample_wishes& wanted) {
   std::int64_t calls = 1;
   seconds(w, calls);  // page faults
   double taken = seconds(w, calls);
@@ -109,7 +109,7 @@ json counted(const work& w) {
   return once && twice ? json(static_cast<double>(*twice - *once) / calls) : json(nullptr);
 }
 
-json result_of(const sampled_case& sampled, operands& memory, const wishes& wanted) {
+json result_of(const sampled_case& sampled, operands& memory, const sample_wishes& wanted) {
   json result{{"line", sampled.line}};
   if (!sampled.what) {
     result["problem"] = sampled.problem;
@@ -130,7 +130,7 @@ json result_of(const sampled_case& sampled, operands& memory, const wishes& want
   return result;
 }
 
-void sample(const wishes& wanted) {
+void sample(const sample_wishes& wanted) {
   if (!wanted.cpus.empty()) pin_to(wanted.cpus);
   std::vector<sampled_case> cases = cases_of(wanted.batch);
   std::shuffle(cases.begin(), cases.end(), std::mt19937_64(wanted.order));
@@ -152,7 +152,7 @@ void sample(const wishes& wanted) {
 void add_sample(CLI::App& app, int& /*result*/) {
   CLI::App* command = app.add_subcommand("sample", "What 'gate' runs in processes of its own");
   command->group("");  // not in --help
-  const auto w = std::make_shared<wishes>();
+  const auto w = std::make_shared<sample_wishes>();
   command->add_option("--batch", w->batch, "a file with one case a line")->required();
   command->add_option("--cpus", w->cpus, "run on these only: 0-3,8");
   command->add_option("--batches", w->batches, "timed batches a case");
