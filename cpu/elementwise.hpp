@@ -135,7 +135,7 @@ void gradient(const float* dy, const float* x, float* dx, std::int64_t n, const 
   if (streaming) finish_streaming();
 }
 
-/// f16 to f32 or back by instructions. Not for bf16, whose pairs are out of order.
+/// 16 bits to f32, or f16 back, by vectors.
 template <class From, class To>
 SIGMAX_FN void convert(const From* x, To* y, std::int64_t n) {
   std::int64_t i = 0;
@@ -146,8 +146,8 @@ SIGMAX_FN void convert(const From* x, To* y, std::int64_t n) {
 template <class T>
 void gather(const void* x, std::int64_t stride, std::int64_t n, float* out) noexcept {
   const T* p = static_cast<const T*>(x);
-  if constexpr (std::is_same_v<T, float16>)
-    if (stride == 1) return convert(p, out, n);
+  if constexpr (sizeof(T) == 2)
+    if (stride == 1) return convert(static_cast<const ordered<T>*>(x), out, n);
   if (stride == 1)
     for (std::int64_t i = 0; i < n; ++i) out[i] = to_float(p[i]);
   else

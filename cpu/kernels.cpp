@@ -42,6 +42,7 @@ const kernel_table SIGMAX_JOIN(kernels_, SIGMAX_ISA) = {
     {scatter_row<float>, scatter_row<float16>, scatter_row<bfloat16>},
     row_fill,
     row_max,
+    {row_max_widened<float16>, row_max_widened<bfloat16>},
     to_columns,
     from_columns,
     max_rows,

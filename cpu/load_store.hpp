@@ -128,10 +128,15 @@ struct alignas(64) even_places {
 inline constexpr even_places every_other{};
 #endif
 
-/// bf16 as the end of what was f32: its pairs are in order. None of them is a NaN.
+/// bf16 whose pairs are in order, for what is f32 before or after. None that is stored is a NaN.
 struct ordered_bfloat16 : bfloat16 {};
 template <class T>
 using ordered = std::conditional_t<std::is_same_v<T, bfloat16>, ordered_bfloat16, T>;
+SIGMAX_FN pair load(const ordered_bfloat16* p) {
+  alignas(64) float f[pair_size];
+  for (int i = 0; i < pair_size; ++i) f[i] = to_float(p[i]);
+  return load(f);
+}
 #if defined(__AVX512BW__) || defined(__AVX2__)
 template <bool streaming>
 SIGMAX_FN void store(ordered_bfloat16* p, pair v) {

@@ -25,6 +25,15 @@ row_block block_of(const softmax_plan& plan, const nest_cursor& cursor, softmax_
   return {rows_of.at(0, column), rows_of.type, rows_of.step, stride, rows};
 }
 
+/// Whether scores are contiguous elements of 16 bits as they are.
+bool widened_at_once(const softmax_plan& plan, const row_block& x) noexcept {
+  return !plan.scored && (x.type == dtype::f16 || x.type == dtype::bf16) && x.stride == 1;
+}
+float widened_max(const softmax_plan& plan, dtype type, const std::byte* x, float* t, std::int64_t n,
+                  float bound) noexcept {
+  return plan.table->row_max_widened[type == dtype::bf16](x, t, n, bound);
+}
+
 constexpr double tiny_factor = 0x1p-60;  // from here on the second part, times 2^-25, is normal
 
 /// What the chunks of a row add up to.

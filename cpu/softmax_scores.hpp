@@ -181,5 +181,27 @@ float row_max(const float* x, std::int64_t n, const score_terms* terms, float bo
   return bound;
 }
 
+/// The same of elements of 16 bits, which go to t as f32 unless it is null.
+template <class T>
+float row_max_widened(const void* x, float* t, std::int64_t n, float bound) noexcept {
+  const auto* const p = static_cast<const ordered<T>*>(x);
+  vec a(bound), b(bound);
+  std::int64_t i = 0;
+  for (; i + pair_size <= n; i += pair_size) {
+    const pair v = load(p + i);
+    if (t != nullptr) store<false>(t + i, v);
+    a = larger(a, v.first);
+    b = larger(b, v.second);
+  }
+  if (i < n) {
+    pair v = load_partial(p + i, n - i);
+    if (t != nullptr) store_partial(t + i, v, n - i);
+    v = padded(v, n - i, vec(bound));
+    a = larger(a, v.first);
+    b = larger(b, v.second);
+  }
+  return xsimd::reduce_max(larger(a, b));  // of no NaN
+}
+
 }  // namespace
 }  // namespace sigmax

@@ -19,6 +19,8 @@ struct row_tile {
   bool in_output;           ///< the output's row is the buffer
   bool keep;                ///< the exponentials are kept, too
   bool keep_in_output;      ///< there, and not in place of the scores
+  bool keep_half;           ///< half of them, where results of 16 bits leave that much room in the output
+  bool settled = false;     ///< the rows' maxima are known
   bool finished = false;    ///< the buffer holds the results, which were measured
   std::int64_t begin, end;  ///< the columns that any of the rows looks at
   std::int64_t piece;       ///< columns at a time
@@ -41,6 +43,9 @@ struct row_tile {
     keep = whole && !plan.logarithm && plan.pass == softmax_pass::all;
     keep_in_output =
         keep && rests && !plan.staged;  // waiting for the output's lines then hides behind the exponentials
+    keep_half = !whole && begin == 0 && plan.rounded && !plan.logarithm && plan.data[operand_x] != plan.data[operand_y];
+    for (int r = 0; r < rows; ++r)
+      keep_half = keep_half && reinterpret_cast<std::uintptr_t>(y_at(r, 0)) % alignof(float) == 0;
   }
 
   const std::byte* x_at(int r, std::int64_t column) const noexcept {
@@ -55,6 +60,14 @@ struct row_tile {
   }
   float* exponentials_of(int r, std::int64_t start) const noexcept {
     return keep_in_output ? reinterpret_cast<float*>(y_at(r, start)) : buffer_of(r, start);
+  }
+  /// Where the exponentials of a piece wait until it is written, or null. Those of a part's first half lie where all
+  /// its results will: pieces that are written in order overwrite none that is yet to be read.
+  float* kept(int r, std::int64_t start, std::int64_t count) const noexcept {
+    if (keep) return exponentials_of(r, start);
+    const std::int64_t part = start / smallest_chunk * smallest_chunk, behind = start - part,
+                       all = std::min(smallest_chunk, plan.columns - part);
+    return keep_half && behind + count <= all / 2 ? reinterpret_cast<float*>(y_at(r, part)) + behind : nullptr;
   }
   /// Whether the scores are the elements, where they lie.
   bool untouched(int r, std::int64_t start, std::int64_t count) const noexcept {
@@ -78,7 +91,7 @@ struct row_tile {
       work(start, std::min(piece, to - start));
   }
 
-  /// Forms the scores of a piece and the largest of them.
+  /// Forms the scores of a piece, and the largest of them until that is known.
   void fetch(std::int64_t start, std::int64_t count) noexcept {
     const row_block in = block_of(plan, cursor, operand_x, plan.x_stride, rows, start);
     const bool together = side_by_side_in(in);
@@ -86,7 +99,7 @@ struct row_tile {
     for (int r = 0; r < rows; ++r) {
       row_state& row = state[r];
       if (untouched(r, start, count)) {
-        row.max = plan.table->row_max(scores_of(r, start, count), count, nullptr, row.max);
+        if (!settled) row.max = plan.table->row_max(scores_of(r, start, count), count, nullptr, row.max);
         continue;
       }
       float* const buffer = buffer_of(r, start);
@@ -97,10 +110,14 @@ struct row_tile {
       float* const t = buffer + (from - start);
       const std::byte* const x = x_at(r, from);
       const bool in_place = plan.direct_input && plan.scored;
+      if (!settled && widened_at_once(plan, in)) {
+        row.max = widened_max(plan, in.type, x, whole ? t : nullptr, to - from, row.max);
+        continue;
+      }
       if (!in_place && !together) plan.table->gather[static_cast<std::size_t>(in.type)](x, in.stride, to - from, t);
       if (plan.scored)
         score(plan, row, in_place ? reinterpret_cast<const float*>(x) : t, t, from, to);
-      else
+      else if (!settled)
         row.max = plan.table->row_max(t, to - from, nullptr, row.max);
     }
   }
@@ -112,6 +129,7 @@ struct row_tile {
   /// The maximum of all columns is known.
   void settle_max() noexcept {
     for (int r = 0; r < rows; ++r) sigmax::settle_max(plan, state[r]);
+    settled = true;
   }
 
   /// Then its numerators are added in double, which the row's length decides, and not how much of it is looked at.
@@ -154,12 +172,12 @@ struct row_tile {
       for (int r = 0; r < rows; ++r) {
         const float* const scores = scores_of(r, start, count);
         if (scores_too) plan.table->row_dot(scores, nullptr, count, scores_sum[r]);
-        float* const kept = keep ? exponentials_of(r, start) : nullptr;
+        float* const to = kept(r, start, count);
         if (short_row())
-          plan.steps->exp_sum_rows(scores, 0, kept, 0, soon(r, start, scores), 1, count, &state[r].shift, nullptr,
+          plan.steps->exp_sum_rows(scores, 0, to, 0, soon(r, start, scores), 1, count, &state[r].shift, nullptr,
                                    &total[r], nullptr);
         else
-          plan.steps->exp_sum(scores, kept, soon(r, start, scores), count, state[r].shift, nullptr, sum[r], nullptr);
+          plan.steps->exp_sum(scores, to, soon(r, start, scores), count, state[r].shift, nullptr, sum[r], nullptr);
       }
     });
     for (int r = 0; r < rows; ++r) {
@@ -208,19 +226,20 @@ struct row_tile {
     return plan.rounded && std::none_of(state, state + rows, [](const row_state& row) { return row.tiny; });
   }
   void write_rounded(std::int64_t start, std::int64_t count) noexcept {
-    if (!whole) fetch(start, count);
+    if (!whole && kept(0, start, count) == nullptr) fetch(start, count);
     for (int r = 0; r < rows; ++r) {
       const row_state& row = state[r];
-      const float* from = scores_of(r, start, count);
-      if (keep) {
-        from = exponentials_of(r, start);
-      } else if (!plan.logarithm) {
-        softmax_sum sum;  // is known
-        plan.steps->exp_sum(from, buffer_of(r, start), from, count, row.shift, nullptr, sum, nullptr);
-        from = buffer_of(r, start);
+      const float* const exponentials = kept(r, start, count);
+      const float* const scores = scores_of(r, start, count);
+      const dtype type = plan.type[operand_y];
+      if (plan.logarithm || exponentials != nullptr) {
+        plan.steps->rounded_to(type)(plan.logarithm ? scores : exponentials, y_at(r, start), count, plan.logarithm,
+                                     row.shift, row.last.high, row.last.low, plan.streaming && !keep_half);
+      } else {
+        float* const y = buffer_of(r, start);
+        plan.steps->exp_scale(scores, y, count, row.shift, row.last.high, row.last.low, nullptr, false);
+        plan.table->scatter_row[static_cast<std::size_t>(type)](y, y_at(r, start), count, plan.streaming);
       }
-      plan.steps->rounded_to(plan.type[operand_y])(from, y_at(r, start), count, plan.logarithm, row.shift,
-                                                   row.last.high, row.last.low, plan.streaming);
     }
   }
 

@@ -141,7 +141,8 @@ struct whole_tile {
   /// are alike only the first one's state is known.
   void form_scores() noexcept {
     const row_block in = block_of(plan, cursor, operand_x, plan.x_stride, rows);
-    const bool copied = !plan.direct_input || !plan.scored, together = side_by_side_in(in);
+    const bool copied = !plan.direct_input || !plan.scored, together = side_by_side_in(in),
+               at_once = widened_at_once(plan, in);
     if (together) read_rows(*plan.table, in, n, e, e_step);
     const std::int64_t mask_step =
         plan.data[operand_mask] != nullptr ? step(operand_mask) * size_of(plan.type[operand_mask]) : 0;
@@ -151,13 +152,15 @@ struct whole_tile {
       float* const t = e + r * e_step;
       std::fill(t, t + row.begin, no_score);
       std::fill(t + row.end, t + n, no_score);
-      if (copied && !together)
+      if (at_once)
+        row.max = widened_max(plan, in.type, in.at(r, row.begin), t + row.begin, row.end - row.begin, no_score);
+      else if (copied && !together)
         plan.table->gather[static_cast<std::size_t>(in.type)](in.at(r, row.begin), in.stride, row.end - row.begin,
                                                               t + row.begin);
       if (plan.scored) score(plan, row, (copied ? t : x + r * x_step) + row.begin, t + row.begin, row.begin, row.end);
       max[r] = row.max;
     }
-    if (!plan.scored) plan.table->max_rows(e, e_step, rows, n, nullptr, max);
+    if (!plan.scored && !at_once) plan.table->max_rows(e, e_step, rows, n, nullptr, max);
     x = e, x_step = e_step;
   }
 

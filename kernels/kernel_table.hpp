@@ -163,6 +163,9 @@ struct kernel_table {
   /// The largest of bound and all scores that are not NaN; `terms` as in softmax_steps. NaN if there may be a NaN under
   /// the -inf of a mask, which only `scores` overlooks.
   float (*row_max)(const float* x, std::int64_t n, const score_terms* terms, float bound) noexcept;
+  /// The same of elements without terms, f16 and bf16, which go to t as f32 unless it is null.
+  using row_max_widened_fn = float (*)(const void* x, float* t, std::int64_t n, float bound) noexcept;
+  row_max_widened_fn row_max_widened[2];
   /// Between rows that lie `stride` apart and rows side by side, of which the first `rows` count; columns, of
   /// side_by_side numbers each, lie `step` apart.
   void (*to_columns)(const float* x, std::int64_t stride, int rows, std::int64_t n, float* t,

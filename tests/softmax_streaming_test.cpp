@@ -1,9 +1,11 @@
 // Rows of a softmax that leave while others are computed, in a form. Output beyond 32 MiB is streamed past the caches:
 // the bits of the same rows in a small output, which is not; and those are the bits of each row alone.
 #include <algorithm>
+#include <cstring>
 #include <random>
 
 #include "harness.hpp"
+#include "pools.hpp"
 #include "reference.hpp"
 
 namespace sigmax_test {
@@ -143,15 +145,34 @@ void check_rounded(std::int64_t n, std::string_view terms) {
           ASSERT_TRUE(std::all_of(y + repeated * count, memory.data() + memory.size(),
                                   [](std::uint16_t v) { return v == guard; }));
         }
+        options shared = on(row, tier);  // each of these rows by threads, which take its last columns first
+        shared.threads = backwards(3);
+        for (const std::int64_t r : {0, 1, 9}) {
+          ASSERT_TRUE(f.run_to(1, y + r * n, *dtype_of<T>, nullptr, shared, r, 1).ok());
+          ASSERT_TRUE(std::equal(expected.begin() + r * n, expected.begin() + (r + 1) * n, y + r * n, same))
+              << row.name << " n " << n << " " << terms << " logarithm " << logarithm << ", row " << r << " shared";
+        }
+        if (std::is_same_v<T, bfloat16> && terms == "narrow") {
+          std::memcpy(y, f.narrow.data(), f.narrow.size() * sizeof(T));
+          const std::int64_t shape[] = {distinct, n};
+          ASSERT_TRUE(
+              softmax_fused(const_view(y, dtype::bf16, shape), view(y, dtype::bf16, shape), 1, f.form, on(row, tier))
+                  .ok());
+          ASSERT_TRUE(std::equal(expected.begin(), expected.end(), y, same))
+              << row.name << " n " << n << " logarithm " << logarithm << " in place";
+        }
       }
 }
 
 TEST(softmax_streaming, rows_of_16_bits_are_those_of_f32_rounded) {
+  const auto both = [](std::int64_t n, std::string_view terms) {
+    check_rounded<float16, reference::float16_format>(n, terms);
+    check_rounded<bfloat16, reference::bfloat16_format>(n, terms);
+  };
   for (std::int64_t n : {20001, 4096, 1000, 77})
-    for (std::string_view terms : {"nan tiny", "narrow", "narrow scale mask causal", "large poison mask sinks"}) {
-      check_rounded<float16, reference::float16_format>(n, terms);
-      check_rounded<bfloat16, reference::bfloat16_format>(n, terms);
-    }
+    for (std::string_view terms : {"nan tiny", "narrow", "narrow scale mask causal", "large poison mask sinks"})
+      both(n, terms);
+  both(40000, "narrow mask causal window");  // longer than what is kept
 }
 
 // Shorter than what comes before the first cache line of a row, in some.
