@@ -334,20 +334,5 @@ void take_largest(float* keys, std::int64_t n, float* value, std::int32_t* place
   for (int r = 0; r < side_by_side; ++r) k[place[r] * side_by_side + r] = taken;
 }
 
-template <accuracy tier>
-inline constexpr softmax_steps steps = {any_scores<tier>,
-                                        row_exp_sum<tier>,
-                                        row_scale<tier>,
-                                        row_exp_scale<tier>,
-                                        row_shift<tier>,
-                                        rows_scale<tier>,
-                                        rows_shift<tier>,
-                                        exp_sum_rows<tier>,
-                                        exp_sum_columns<tier>,
-                                        relative_to_max<tier>,
-                                        scale_columns<tier>,
-                                        shift_columns<tier>,
-                                        {row_rounded<tier, float16>, row_rounded<tier, bfloat16>}};
-
 }  // namespace
 }  // namespace sigmax

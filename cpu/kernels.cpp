@@ -1,6 +1,6 @@
 // One CPU ISA row: compiled once per row of cmake/isa.cmake with its -m flags, SIGMAX_ISA (its name) and SIGMAX_ARCH
 // (its xsimd architecture). Exports the table and nothing else.
-#include "columns.hpp"
+#include "across.hpp"
 #include "quantise.hpp"
 // The formulas come after the vocabulary they are written in.
 #include "../kernels/activations.hpp"

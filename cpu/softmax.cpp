@@ -48,6 +48,21 @@ void narrow_rows(const softmax_plan& plan, const nest_cursor& cursor, int rows) 
   write_columns(*plan.table, plan.logarithm ? t : e, block_of(plan, cursor, operand_y, plan.y_stride, rows), n);
 }
 
+/// Plain rows that lie side by side in x and in y, and are not moved for it but for those that fill no cache line.
+void rows_across(const softmax_plan& plan, nest_cursor cursor, int rows, float* scratch) noexcept {
+  for (int count; rows >= side_by_side; rows -= count, cursor.advance(count)) {
+    count = std::min(across_rows, rows / side_by_side * side_by_side);
+    std::byte* const y = row_of(plan, cursor, operand_y, 0);
+    plan.steps->across(reinterpret_cast<const float*>(row_of(plan, cursor, operand_x, 0)), plan.x_stride,
+                       reinterpret_cast<float*>(y), plan.y_stride, count, plan.columns, plan.logarithm,
+                       plan.streaming && reinterpret_cast<std::uintptr_t>(y) % 64 == 0, scratch);
+  }
+  if (rows > 0 && plan.columns <= narrow_columns)
+    narrow_rows(plan, cursor, rows);
+  else if (rows > 0)
+    run_alone<row_tile>(plan, cursor, rows, scratch);
+}
+
 /// Scores of a drained plan's tile take one half of the buffer while those of the tile before leave the other.
 float* free_half(float* scratch, const outgoing_rows& before) noexcept {
   float* const half = scratch + scratch_floats / 2;
@@ -74,7 +89,9 @@ void run_rows(const void* argument, std::int64_t begin, std::int64_t end) noexce
   for_tiles(plan, begin, end, [&](const nest_cursor& cursor, int rows) {
     const std::int64_t following = std::min(cursor.run(), left) - rows;
     left -= rows;
-    if (plan.narrow)
+    if (plan.across)
+      rows_across(plan, cursor, rows, scratch);
+    else if (plan.narrow)
       narrow_rows(plan, cursor, rows);
     else if ((plan.direct || plan.formed) && plan.loss != nullptr)
       loss_rows(plan, cursor, rows, following, scratch, before, state, terms);
@@ -158,6 +175,15 @@ softmax_plan plan_softmax(const kernel_table& table, softmax_pass pass, bool log
     plan.tile = 1;
   else if (plan.staged || plan.drained || plan.looking || (plan.formed && (large || plan.rounded)))
     plan.tile = static_cast<int>(std::clamp<std::int64_t>(together / plan.columns, 1, plan.tile));
+  const auto lie_across = [&](softmax_operand which, std::int64_t stride) {
+    return plan.type[which] == dtype::f32 && stride != 1 && plan.rows.stride[which][plan.rows.rank - 1] == 1;
+  };
+  plan.across = form == nullptr && all && plan.columns > 1 && plan.columns <= smallest_chunk &&
+                lie_across(operand_x, plan.x_stride) && lie_across(operand_y, plan.y_stride);
+  if (plan.across) {
+    plan.tile = std::numeric_limits<int>::max();
+    plan.streaming = x.data != y.data && rows * plan.columns > cache / size_of(y.type) && plan.y_stride % 16 == 0;
+  }
   plan.split = split_rows(rows, plan.columns, how);
   return plan;
 }

@@ -15,6 +15,7 @@ template <accuracy tier, bool offset>
 struct numerator {
   static constexpr bool rare = offset, together = tier == accuracy::fast;
   math::row_maximum<vec> row;
+  numerator() = default;
   explicit SIGMAX_FN numerator(vec max) : row(math::reduce_maximum(max)) {}
   explicit SIGMAX_FN numerator(const math::row_maximum<vec>& reduced) : row(reduced) {}
   SIGMAX_FN vec operator()(vec x) const {
@@ -43,12 +44,14 @@ SIGMAX_FN void with_numerator(float max, F loop) {
 template <accuracy tier>
 struct shifted {
   math::row_logarithm<vec> row;
+  shifted() = default;
   SIGMAX_FN shifted(vec max, vec high, vec low) : row(math::reduce_logarithm(max, high, low)) {}
   SIGMAX_FN vec operator()(vec x) const { return math::log_below(x, row); }
 };
 template <>
 struct shifted<accuracy::fast> {
   vec max, high;
+  shifted() = default;
   SIGMAX_FN shifted(vec m, vec h, vec) : max(m), high(h) {}
   SIGMAX_FN vec operator()(vec x) const { return (x - max) - high; }
 };

@@ -62,6 +62,7 @@ struct outgoing_rows {
   coming_rows coming;               ///< looked at meanwhile
 };
 inline constexpr std::int64_t drained_columns = 32;
+inline constexpr int across_rows = 128;               ///< that lie side by side and are worked on together
 inline constexpr std::int64_t looking_columns = 256;  ///< from here on those that come are looked at
 
 /// The steps of a softmax row that differ between the tiers of accuracy, over contiguous f32. x and y may be identical.
@@ -114,6 +115,11 @@ struct softmax_steps {
                               bool streaming) noexcept;
   rounded_fn rounded[dtype_count - 1];
   rounded_fn rounded_to(dtype type) const noexcept { return rounded[static_cast<int>(type) - 1]; }
+
+  /// The plain softmax of `rows` rows side by side, a multiple of side_by_side up to across_rows, whose n columns of
+  /// one chunk lie x_step apart; y may be x unless `streaming`. `room`: 64 floats for each row, on a cache line.
+  void (*across)(const float* x, std::int64_t x_step, float* y, std::int64_t y_step, int rows, std::int64_t n,
+                 bool logarithm, bool streaming, float* room) noexcept;
 };
 
 /// The gates of a row, filled by cpu/gate_kernels.cpp.

@@ -222,6 +222,62 @@ TEST(softmax, every_axis_equals_the_copied_row) {
   for (const sigmax::accuracy tier : tiers) check_every_axis(tier);
 }
 
+/// The columns of `rows` rows of n numbers, side by side.
+std::vector<float> turned(const std::vector<float>& x, std::int64_t rows, std::int64_t n) {
+  std::vector<float> t(x.size());
+  for (std::int64_t r = 0; r < rows; ++r)
+    for (std::int64_t c = 0; c < n; ++c)
+      t[static_cast<std::size_t>(c * rows + r)] = x[static_cast<std::size_t>(r * n + c)];
+  return t;
+}
+
+/// `times` the same rows side by side, in slices and with a gap behind every column of y, and once in place.
+void check_across(const isa_info& row, sigmax::accuracy tier, std::int64_t rows, std::int64_t n, std::int64_t times,
+                  std::int64_t gap) {
+  std::vector<float> x = logits(static_cast<std::size_t>(rows * n), 3, 11);
+  const auto at = [&](std::int64_t r) { return x.begin() + r % rows * n; };
+  *(at(3) + n / 2) = NAN;
+  *(at(5) + n - 1) = INFINITY;
+  std::fill_n(at(8), n, -INFINITY);
+  for (std::int64_t c = 0; c < n; ++c) *(at(9) + c) += 0x1p17f;  // a maximum with numerators of its own
+  *(at(10) + n / 3) = 30;                                        // what dominates leaves the others to the low parts
+  const std::vector<float> across = turned(x, rows, n);
+  for (function f : {function{sigmax::softmax}, function{log_softmax}}) {
+    options how = on(row, tier);
+    const std::vector<float> expected = turned(rows_of(f, x, n, how), rows, n);
+    std::vector<float> in_place = across;
+    const std::int64_t shape[] = {times, n, rows}, once[] = {n, rows}, again[] = {0, rows, 1}, step = rows + gap,
+                       apart[] = {n * step, step, 1};
+    ASSERT_TRUE(f(const_view(across.data(), dtype::f32, once), view(in_place.data(), dtype::f32, once), 0, how).ok() &&
+                f(const_view(in_place.data(), dtype::f32, once), view(in_place.data(), dtype::f32, once), 0, how).ok());
+    std::vector<float> twice = turned(rows_of(f, rows_of(f, x, n, how), n, how), rows, n);
+    EXPECT_TRUE(equal(in_place, twice)) << row.name << " rows " << rows << " n " << n << " in place";
+    std::vector<float> memory(static_cast<std::size_t>(times * n * step) + 16, 7);
+    float* const y = memory.data() + (64 - reinterpret_cast<std::uintptr_t>(memory.data()) % 64) % 64 / 4;
+    for (how.slices = 3, how.slice = 2; how.slice >= 0; --how.slice)
+      ASSERT_TRUE(
+          f(const_view(across.data(), dtype::f32, shape, again), view(y, dtype::f32, shape, apart), 1, how).ok());
+    for (std::int64_t c = 0; c < times * n; ++c) {
+      ASSERT_TRUE(
+          std::equal(expected.begin() + c % n * rows, expected.begin() + (c % n + 1) * rows, y + c * step, same_bits))
+          << row.name << " rows " << rows << " n " << n << " column " << c;
+      for (std::int64_t g = 0; g < gap; ++g) ASSERT_EQ(y[c * step + rows + g], 7);
+    }
+  }
+}
+
+TEST(softmax, rows_side_by_side_have_the_bits_of_each_alone) {
+  for (const isa_info& row : usable_isas())
+    for (const sigmax::accuracy tier : tiers) {
+      for (std::int64_t n : {2, 31, 33, 63, 64, 65, 100, 1000})
+        for (std::int64_t rows : {16, 47, 130}) check_across(row, tier, rows, n, 2, 3);
+      for (std::int64_t n : {16384, 16385}) check_across(row, tier, 16, n, 1, 0);
+      check_across(row, tier, 144, 90, 800, 0);   // beyond 32 MiB, where results go past the caches:
+      check_across(row, tier, 96, 130, 700, 16);  // in whole lines
+      check_across(row, tier, 80, 130, 830, 1);   // or not
+    }
+}
+
 template <class T, class Format>
 void check_16_bits(const isa_info& row, std::int64_t n) {
   const std::vector<float> x = logits(static_cast<std::size_t>(3 * n), 3, 5);

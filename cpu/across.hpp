@@ -1,0 +1,171 @@
+// Rows of a softmax that lie side by side in memory, where they lie: a vector holds one column of several of them. The
+// bits are those of each row alone.
+#pragma once
+
+#include "columns.hpp"
+
+namespace sigmax {
+namespace {
+
+/// Columns between what is worked on and what is asked for. In a column of 64 rows four lines follow one another.
+constexpr std::int64_t columns_ahead = 8;
+
+/// Calls work(c, count) for n columns of x, up to `most` at a time, while later ones come nearer, and behind the last
+/// one those of `then`.
+template <std::int64_t most, class F>
+SIGMAX_FN void for_columns(const float* x, std::int64_t step, const float* then, int rows, std::int64_t n, F work) {
+  const std::int64_t ahead = n < columns_ahead ? n : columns_ahead;
+  for (std::int64_t c = 0, count; c < n; c += count) {
+    count = n - c < most ? 1 : most;
+    for (std::int64_t i = c + ahead; i < c + ahead + count; ++i)
+      for (int v = 0; v < rows; v += 16) __builtin_prefetch((i < n ? x + i * step : then + (i - n) * step) + v);
+    work(c, count);
+  }
+}
+
+/// The totals of side_by_side rows from the sums of their lanes, as lanes_total makes them; a row's lane is `step`
+/// behind the one before it. `low` null: each of the `used` lanes is a value.
+__attribute__((noinline)) void totals_across(const float* high, const float* low, int step, int used,
+                                             const float* start, double* total) noexcept {
+  constexpr int rows = side_by_side, met = 16;  // down to so many the low parts meet in float
+  alignas(64) double sum[softmax_turn][rows];
+  for (int l = 0; l < used; ++l)
+    for (int r = 0; r < rows; ++r) sum[l][r] = static_cast<double>(high[l * step + r]);
+  for (int half = softmax_turn / 2; half > 0; half /= 2) {
+    for (int l = 0; l < half && l + half < used; ++l)
+      for (int r = 0; r < rows; ++r) sum[l][r] += sum[l + half][r];
+    if (low == nullptr || half != met) continue;
+    for (int l = 0; l < met; ++l)
+      for (int r = 0; r < rows; ++r)
+        sum[l][r] = (sum[l][r] - static_cast<double>(start[r]) * 2) +  // exact
+                    static_cast<double>(low[l * step + r] + low[(l + met) * step + r]);
+  }
+  for (int r = 0; r < rows; ++r) total[r] = sum[0][r] * static_cast<double>(numerator_down);
+}
+
+template <accuracy tier>
+void softmax_across(const float* x, std::int64_t x_step, float* y, std::int64_t y_step, int rows, std::int64_t n,
+                    bool logarithm, bool streaming, float* room) noexcept {
+  using numerators = numerator<tier, true>;
+  constexpr bool together = numerators::together;
+  const bool is_short = n <= softmax_turn, keep = !logarithm && !streaming;
+  const int all = is_short && !together ? softmax_turn : softmax_lanes, used = static_cast<int>(n < all ? n : all);
+  constexpr int vectors = across_rows / lanes;
+  alignas(64) float max[across_rows], start[across_rows], waiting[softmax_lanes * across_rows];
+  float *const high = room, *const low = room + softmax_lanes * rows;  // of lanes, or `used` values of short rows
+
+  for (int v = 0; v < rows; v += lanes) vec(-infinity).store_aligned(max + v);
+  for_columns<4>(
+      x, x_step, x, rows, n, [&](std::int64_t c, std::int64_t count) __attribute__((always_inline)) {
+        for (int v = 0; v < rows; v += lanes) {
+          vec m = vec::load_aligned(max + v);
+          for (std::int64_t i = c; i < c + count; ++i) m = larger(m, vec::load_unaligned(x + i * x_step + v));
+          m.store_aligned(max + v);
+        }
+      });
+
+  numerators numerator_of[vectors];
+  for (int v = 0; v < rows; v += lanes) {
+    const vec m = vec::load_aligned(max + v);
+    numerator_of[v / lanes] = numerators(m);
+    if (is_short) continue;
+    const vec begin = numerator_of[v / lanes].start(m);
+    begin.store_aligned(start + v);
+    for (std::int64_t l = 0; l < used; ++l) {
+      begin.store_aligned(high + l * rows + v);
+      vec(0.0f).store_aligned(low + l * rows + v);
+    }
+  }
+  const auto numerator_at = [&](std::int64_t c, int v) __attribute__((always_inline)) {
+    return numerator_of[v / lanes](vec::load_unaligned(x + c * x_step + v));
+  };
+  for_columns<1>(
+      x, x_step, x, rows, n, [&](std::int64_t c, std::int64_t) __attribute__((always_inline)) {
+        const std::int64_t lane = (c & (all - 1)) * rows;
+        const bool second = together && c % softmax_turn >= softmax_lanes,
+                   waits = together && !second && c + softmax_lanes < n;
+        for (int v = 0; v < rows; v += lanes) {
+          vec e = numerator_at(c, v);
+          if (keep) e.store_unaligned(y + c * y_step + v);
+          if (waits) {
+            e.store_aligned(waiting + lane + v);
+            continue;
+          }
+          if (second) e = vec::load_aligned(waiting + lane + v) + e;
+          vec h = e;
+          if (!is_short) {
+            h = vec::load_aligned(high + lane + v);
+            vec l = vec::load_aligned(low + lane + v);
+            add<true>(h, l, e);
+            l.store_aligned(low + lane + v);
+          }
+          h.store_aligned(high + lane + v);
+        }
+      });
+
+  alignas(64) float factor[across_rows], rest[across_rows];
+  for (int r = 0; r < rows; r += side_by_side) {
+    double total[side_by_side];
+    totals_across(high + r, is_short ? nullptr : low + r, rows, used, start + r, total);
+    if (logarithm) {
+      relative_to_max<tier>(max + r, total);
+      logarithms(total, factor + r, rest + r);
+    } else {
+      quotients(static_cast<double>(numerator_down), total, factor + r, rest + r);
+    }
+  }
+  const auto finish = [&](const float* from, std::int64_t step, auto result) __attribute__((always_inline)) {
+    for_columns<1>(
+        from, step, x + rows, rows, n, [&](std::int64_t c, std::int64_t) __attribute__((always_inline)) {
+          for (int v = 0; v < rows; v += lanes) {
+            const vec value = result(c, v);
+            float* const to = y + c * y_step + v;
+            if (streaming)
+              value.store(to, xsimd::stream_mode{});
+            else
+              value.store_unaligned(to);
+          }
+        });
+  };
+  const auto scaled_by_row = [&](vec e, int v) __attribute__((always_inline)) {
+    return scaled<tier>(e, vec::load_aligned(factor + v), vec::load_aligned(rest + v));
+  };
+  if (logarithm) {
+    shifted<tier> shift[vectors];
+    for (int v = 0; v < rows; v += lanes)
+      shift[v / lanes] = {vec::load_aligned(max + v), vec::load_aligned(factor + v), vec::load_aligned(rest + v)};
+    finish(
+        x, x_step, [&](std::int64_t c, int v) __attribute__((always_inline)) {
+          return shift[v / lanes](vec::load_unaligned(x + c * x_step + v));
+        });
+  } else if (keep) {
+    finish(
+        y, y_step, [&](std::int64_t c, int v) __attribute__((always_inline)) {
+          return scaled_by_row(vec::load_unaligned(y + c * y_step + v), v);
+        });
+  } else {
+    finish(
+        x, x_step, [&](std::int64_t c, int v) __attribute__((always_inline)) {
+          return scaled_by_row(numerator_at(c, v), v);
+        });
+  }
+}
+
+template <accuracy tier>
+inline constexpr softmax_steps steps = {any_scores<tier>,
+                                        row_exp_sum<tier>,
+                                        row_scale<tier>,
+                                        row_exp_scale<tier>,
+                                        row_shift<tier>,
+                                        rows_scale<tier>,
+                                        rows_shift<tier>,
+                                        exp_sum_rows<tier>,
+                                        exp_sum_columns<tier>,
+                                        relative_to_max<tier>,
+                                        scale_columns<tier>,
+                                        shift_columns<tier>,
+                                        {row_rounded<tier, float16>, row_rounded<tier, bfloat16>},
+                                        softmax_across<tier>};
+
+}  // namespace
+}  // namespace sigmax
