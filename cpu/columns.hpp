@@ -25,14 +25,27 @@ SIGMAX_FN void transpose(vec (&a)[lanes]) {
   }
 }
 
+/// Where a block of columns begins, as many as a vector has lanes if there are: the last one is done together with some
+/// before it, once more, which is cheaper than a part of a vector.
+SIGMAX_FN std::int64_t block_at(std::int64_t c, std::int64_t n) { return n >= lanes && n - c < lanes ? n - lanes : c; }
+/// Whether columns are so few that one by one is the fastest, where a part of a vector takes a detour through the
+/// stack.
+SIGMAX_FN bool one_by_one(std::int64_t n) { return lanes <= 8 && n < lanes; }
+
 void to_columns(const float* x, std::int64_t stride, int rows, std::int64_t n, float* t, std::int64_t step) noexcept {
+  // What is not there repeats the first row.
+  if (one_by_one(n)) {
+    for (int r = 0; r < side_by_side; ++r)
+      for (std::int64_t c = 0; c < n; ++c) t[c * step + r] = x[(r < rows ? r : 0) * stride + c];
+    return;
+  }
   for (int v = 0; v < side_by_side; v += lanes)
-    for (std::int64_t c = 0; c < n; c += lanes) {
-      const std::int64_t count = n - c < lanes ? n - c : lanes;
+    for (std::int64_t done = 0; done < n; done += lanes) {
+      const std::int64_t c = block_at(done, n), count = n < lanes ? n : lanes;
       vec a[lanes];
 #pragma GCC unroll 16
       for (int r = 0; r < lanes; ++r) {
-        const float* const p = x + (v + r < rows ? v + r : 0) * stride + c;  // what is not there repeats the first row
+        const float* const p = x + (v + r < rows ? v + r : 0) * stride + c;
         a[r] = count == lanes ? vec::load_unaligned(p) : load_partial(p, count).first;
       }
       transpose(a);
@@ -41,9 +54,14 @@ void to_columns(const float* x, std::int64_t stride, int rows, std::int64_t n, f
 }
 
 void from_columns(const float* t, std::int64_t step, float* y, std::int64_t stride, int rows, std::int64_t n) noexcept {
+  if (one_by_one(n)) {
+    for (int r = 0; r < rows; ++r)
+      for (std::int64_t c = 0; c < n; ++c) y[r * stride + c] = t[c * step + r];
+    return;
+  }
   for (int v = 0; v < rows; v += lanes)
-    for (std::int64_t c = 0; c < n; c += lanes) {
-      const std::int64_t count = n - c < lanes ? n - c : lanes;
+    for (std::int64_t done = 0; done < n; done += lanes) {
+      const std::int64_t c = block_at(done, n), count = n < lanes ? n : lanes;
       vec a[lanes];
 #pragma GCC unroll 16
       for (int i = 0; i < lanes; ++i) a[i] = vec::load_unaligned(t + (c + (i < count ? i : 0)) * step + v);
