@@ -26,7 +26,7 @@ enum class op_kind {
   top_k_gating
 };
 
-enum class row_option { scale, causal, mask, boolean, row_scale, softcap, alibi, window, sinks, lse };
+enum class row_option { scale, causal, mask, boolean, row_scale, softcap, alibi, window, sinks, lse, across };
 
 struct operation {
   op_kind kind = op_kind::activation;
@@ -43,6 +43,8 @@ struct operation {
   bool by_rows() const { return kind >= op_kind::softmax; }
   /// A softmax or log_softmax as every library has it.
   bool plain_softmax() const { return (kind == op_kind::softmax || kind == op_kind::log_softmax) && options == 0; }
+  /// Without a form: a call of softmax or log_softmax itself, wherever rows lie.
+  bool plain() const { return options == 0 || options == std::uint32_t{1} << static_cast<int>(row_option::across); }
   bool has(row_option o) const { return (options >> static_cast<int>(o) & 1) != 0; }
   void add(row_option o) { options |= std::uint32_t{1} << static_cast<int>(o); }
 

@@ -28,6 +28,7 @@ void require_cuda_case(const bench_case& c) {
   if (!c.op.by_rows()) return;
   if (c.size.rows == 0) throw refuse("needs a --shape");
   if (!c.op.writes_elements() || c.op.kind == op_kind::cross_entropy_gradient) throw refuse("is not timed");
+  if (c.op.has(row_option::across)) throw refuse("is not timed");
   for (const row_option o : {row_option::mask, row_option::boolean, row_option::row_scale, row_option::alibi,
                              row_option::sinks, row_option::lse}) {
     if (c.op.has(o)) throw refuse("takes an operand, which is not timed");

@@ -6,7 +6,11 @@
 
 namespace sigmax_bench {
 
-sigmax::view view_of(const bench_case& c, void* data) { return {data, c.type, shape_of(c.size)}; }
+sigmax::view view_of(const bench_case& c, void* data) {
+  sigmax::view v(data, c.type, shape_of(c.size));
+  if (c.op.has(row_option::across)) v.strides[v.rank - 2] = 1, v.strides[v.rank - 1] = c.size.rows;
+  return v;
+}
 
 sigmax::options options_of(const bench_case& c) {
   return {.accuracy = c.op.accuracy,
@@ -49,11 +53,9 @@ sigmax::status kernel_call::operator()() const noexcept {
     case op_kind::gated: return sigmax::activate_gated(case_->op.gate, x_, dy_, y_, how_);
     case op_kind::gated_gradient: break;
     case op_kind::softmax:
-      return case_->op.options == 0 ? sigmax::softmax(x_, y_, -1, how_)
-                                    : sigmax::softmax_fused(x_, y_, -1, form_, how_);
+      return case_->op.plain() ? sigmax::softmax(x_, y_, -1, how_) : sigmax::softmax_fused(x_, y_, -1, form_, how_);
     case op_kind::log_softmax:
-      return case_->op.options == 0 ? sigmax::log_softmax(x_, y_, -1, how_)
-                                    : sigmax::softmax_fused(x_, y_, -1, form_, how_);
+      return case_->op.plain() ? sigmax::log_softmax(x_, y_, -1, how_) : sigmax::softmax_fused(x_, y_, -1, form_, how_);
     case op_kind::logsumexp: return sigmax::softmax_partial(x_, -1, form_, how_);
     case op_kind::softmax_gradient: return sigmax::softmax_gradient(dy_, x_, y_, -1, form_.scale, how_);
     case op_kind::log_softmax_gradient: return sigmax::log_softmax_gradient(dy_, x_, y_, -1, form_.scale, how_);

@@ -46,6 +46,8 @@ constexpr row_option_info options[] = {
     {row_option::sinks, "sinks", "a score of 8 without a column", forms, operand::one, 4},
     {row_option::lse, "lse", "also writes the logsumexp of a row; cross_entropy:gradient reads it", with_lse,
      operand::row, 4},
+    {row_option::across, "across", "rows lie side by side in memory: the axis is not the last",
+     of({softmax, log_softmax})},
 };
 
 const row_option_info& find_option(std::string_view word, const operation& op) {

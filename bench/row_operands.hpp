@@ -47,4 +47,10 @@ class row_operands {
 /// The shape of a case's tensors, outermost first: a plain run has one extent, a batch of 1 does not show.
 std::vector<std::int64_t> shape_of(const extent& size);
 
+/// Where element j of row r lies in such a tensor.
+inline std::int64_t place_of(const operation& op, const extent& size, std::int64_t r, std::int64_t j) {
+  if (!op.has(row_option::across)) return r * size.cols + j;
+  return r / size.rows * size.rows * size.cols + j * size.rows + r % size.rows;
+}
+
 }  // namespace sigmax_bench

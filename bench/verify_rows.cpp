@@ -37,9 +37,10 @@ class row_checker {
   }
 
  private:
-  float at(const void* tensor, std::int64_t j) const { return element(case_.type, tensor, row_ * cols_ + j); }
+  std::int64_t place(std::int64_t j) const { return place_of(op_, case_.size, row_, j); }
+  float at(const void* tensor, std::int64_t j) const { return element(case_.type, tensor, place(j)); }
   void check_element(std::int64_t j, float x, long double want, long double slack) {
-    into_.check(row_ * cols_ + j, x, at(memory_.y(), j), want, slack);
+    into_.check(place(j), x, at(memory_.y(), j), want, slack);
   }
   template <class T>
   T of_row(const std::vector<T>& values) const {
