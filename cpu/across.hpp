@@ -7,7 +7,7 @@
 namespace sigmax {
 namespace {
 
-/// Columns between what is worked on and what is asked for. In a column of 64 rows four lines follow one another.
+/// Columns between what is worked on and what is asked for; in each of them across_rows take eight lines.
 constexpr std::int64_t columns_ahead = 8;
 
 /// Calls work(c, count) for n columns of x, up to `most` at a time, while later ones come nearer, and behind the last
@@ -51,7 +51,7 @@ void softmax_across(const float* x, std::int64_t x_step, float* y, std::int64_t 
   const bool is_short = n <= softmax_turn, keep = !logarithm && !streaming;
   const int all = is_short && !together ? softmax_turn : softmax_lanes, used = static_cast<int>(n < all ? n : all);
   constexpr int vectors = across_rows / lanes;
-  alignas(64) float max[across_rows], start[across_rows], waiting[softmax_lanes * across_rows];
+  alignas(64) float max[across_rows], start[across_rows], waiting[together ? softmax_lanes * across_rows : 1];
   float *const high = room, *const low = room + softmax_lanes * rows;  // of lanes, or `used` values of short rows
 
   for (int v = 0; v < rows; v += lanes) vec(-infinity).store_aligned(max + v);

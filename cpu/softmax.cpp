@@ -48,19 +48,15 @@ void narrow_rows(const softmax_plan& plan, const nest_cursor& cursor, int rows) 
   write_columns(*plan.table, plan.logarithm ? t : e, block_of(plan, cursor, operand_y, plan.y_stride, rows), n);
 }
 
-/// Plain rows that lie side by side in x and in y, and are not moved for it but for those that fill no cache line.
+/// Plain rows that lie side by side in x and in y, a multiple of side_by_side.
 void rows_across(const softmax_plan& plan, nest_cursor cursor, int rows, float* scratch) noexcept {
-  for (int count; rows >= side_by_side; rows -= count, cursor.advance(count)) {
-    count = std::min(across_rows, rows / side_by_side * side_by_side);
+  for (int count; rows > 0; rows -= count, cursor.advance(count)) {
+    count = std::min(across_rows, rows);
     std::byte* const y = row_of(plan, cursor, operand_y, 0);
     plan.steps->across(reinterpret_cast<const float*>(row_of(plan, cursor, operand_x, 0)), plan.x_stride,
                        reinterpret_cast<float*>(y), plan.y_stride, count, plan.columns, plan.logarithm,
                        plan.streaming && reinterpret_cast<std::uintptr_t>(y) % 64 == 0, scratch);
   }
-  if (rows > 0 && plan.columns <= narrow_columns)
-    narrow_rows(plan, cursor, rows);
-  else if (rows > 0)
-    run_alone<row_tile>(plan, cursor, rows, scratch);
 }
 
 /// Scores of a drained plan's tile take one half of the buffer while those of the tile before leave the other.
@@ -86,12 +82,8 @@ void run_rows(const void* argument, std::int64_t begin, std::int64_t end) noexce
   outgoing_rows before;
   before.rows = 0, before.logarithm = plan.logarithm, before.streaming = plan.streaming;
   std::int64_t left = end - begin;
-  for_tiles(plan, begin, end, [&](const nest_cursor& cursor, int rows) {
-    const std::int64_t following = std::min(cursor.run(), left) - rows;
-    left -= rows;
-    if (plan.across)
-      rows_across(plan, cursor, rows, scratch);
-    else if (plan.narrow)
+  const auto moved = [&](const nest_cursor& cursor, int rows, std::int64_t following) {
+    if (plan.narrow)
       narrow_rows(plan, cursor, rows);
     else if ((plan.direct || plan.formed) && plan.loss != nullptr)
       loss_rows(plan, cursor, rows, following, scratch, before, state, terms);
@@ -101,6 +93,17 @@ void run_rows(const void* argument, std::int64_t begin, std::int64_t end) noexce
       whole_rows(plan, cursor, rows, following, waiting, before, state, terms);
     else
       run_alone<row_tile>(plan, cursor, rows, scratch);
+  };
+  for_tiles(plan, begin, end, [&](const nest_cursor& cursor, int rows) {
+    const std::int64_t following = std::min(cursor.run(), left) - rows;
+    left -= rows;
+    if (!plan.across) return moved(cursor, rows, following);
+    const int stay = rows / side_by_side * side_by_side;
+    rows_across(plan, cursor, stay, scratch);
+    if (stay == rows) return;
+    nest_cursor rest = cursor;
+    rest.advance(stay);
+    moved(rest, rows - stay, following);
   });
   stream_out(plan, before);
   if (plan.streaming) order_streamed_stores();

@@ -274,6 +274,7 @@ TEST(softmax, rows_side_by_side_have_the_bits_of_each_alone) {
       for (std::int64_t n : {16384, 16385}) check_across(row, tier, 16, n, 1, 0);
       check_across(row, tier, 144, 90, 800, 0);   // beyond 32 MiB, where results go past the caches:
       check_across(row, tier, 96, 130, 700, 16);  // in whole lines
+      check_across(row, tier, 90, 130, 760, 6);   // also of rows that are left over,
       check_across(row, tier, 80, 130, 830, 1);   // or not
     }
 }
