@@ -109,6 +109,10 @@ OPS = {
                 lambda x: torch.softmax(x, -1)),
     "log_softmax": (lambda x: torch.log_softmax(x, -1), lambda y, x: aten._log_softmax.out(x, -1, False, out=y),
                     lambda x: torch.log_softmax(x, -1)),
+    "softmax+across": (lambda x: torch.softmax(x, -2), lambda y, x: aten._softmax.out(x, -2, False, out=y),
+                       lambda x: torch.softmax(x, -2)),
+    "log_softmax+across": (lambda x: torch.log_softmax(x, -2), lambda y, x: aten._log_softmax.out(x, -2, False, out=y),
+                           lambda x: torch.log_softmax(x, -2)),
     "softmax+causal": (lambda x, hidden: torch.softmax(x.masked_fill(hidden, -torch.inf), -1),
                        lambda y, x, hidden: aten._softmax.out(x.masked_fill(hidden, -torch.inf), -1, False, out=y),
                        None),
@@ -136,6 +140,8 @@ def inputs_of(row, device, count):
     """`count` sets of tensors, y first. Gates of rows have a and b packed; causal rows come with the caller's mask."""
     dtype = DTYPES[row["dtype"]][0]
     shape = (row["batch"], row["rows"], row["cols"]) if row["rows"] else (row["elements"],)
+    if row["op"].endswith("+across"):
+        shape = (row["batch"], row["cols"], row["rows"])
     packed = has_b(row) and row["rows"] and device == "cuda"
     generator = torch.Generator(device).manual_seed(1)
 
@@ -204,7 +210,8 @@ class Peer:
         torch.set_num_threads(row["threads"])  # compiled code has their number in it
         y, *x = self.sets[0]
         self.call(y, *x)
-        sample = (0, slice(None, max(1, 8192 // row["cols"]))) if row["rows"] else slice(None, 8192)
+        some = slice(None, max(1, 8192 // (row["cols"] or 1)))
+        sample = (0, Ellipsis, some) if row["op"].endswith("+across") else (0, some) if row["rows"] else slice(None, 8192)
         self.error = largest_error(y[sample], exact(*(t[sample].to(f64) for t in x)), row["dtype"]) if exact else None
 
     def ns(self, row, min_time):

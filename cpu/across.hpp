@@ -52,8 +52,8 @@ void softmax_across(const float* x, std::int64_t x_step, float* y, std::int64_t 
   const int all = is_short && !together ? softmax_turn : softmax_lanes, used = static_cast<int>(n < all ? n : all);
   constexpr int vectors = across_rows / lanes;
   alignas(64) float max[across_rows], start[across_rows], waiting[together ? softmax_lanes * across_rows : 1];
-  float *const high = room, *const low =
-                                room + std::int64_t{softmax_lanes} * rows;  // of lanes, or `used` values of short rows
+  float* const high = room;  // lanes, or `used` values of short rows
+  float* const low = room + std::int64_t{softmax_lanes} * rows;
 
   for (int v = 0; v < rows; v += lanes) vec(-infinity).store_aligned(max + v);
   for_columns<4>(
