@@ -280,8 +280,9 @@ TEST(softmax, rows_side_by_side_have_the_bits_of_each_alone) {
 }
 
 template <class T, class Format>
-void check_16_bits(const isa_info& row, std::int64_t n) {
-  const std::vector<float> x = logits(static_cast<std::size_t>(3 * n), 3, 5);
+void check_16_bits(const isa_info& row, std::int64_t n, float middle) {
+  std::vector<float> x = logits(static_cast<std::size_t>(3 * n), 3, 5);
+  for (float& v : x) v += middle;
   std::vector<T> h(x.size()), y(x.size());
   std::vector<float> widened(x.size()), wide(x.size());
   for (std::size_t i = 0; i < x.size(); ++i) {
@@ -305,10 +306,11 @@ void check_16_bits(const isa_info& row, std::int64_t n) {
 }
 TEST(softmax, sixteen_bits_are_the_f32_result_rounded) {
   for (const isa_info& row : usable_isas())
-    for (std::int64_t n : {1, 33, 512, 700, 9000}) {
-      check_16_bits<float16, reference::float16_format>(row, n);
-      check_16_bits<bfloat16, reference::bfloat16_format>(row, n);
-    }
+    for (std::int64_t n : {1, 33, 512, 700, 9001})
+      for (float middle : {0.0f, -300.0f}) {  // far below 0, which a row's end in a vector must not be taken for
+        check_16_bits<float16, reference::float16_format>(row, n, middle);
+        check_16_bits<bfloat16, reference::bfloat16_format>(row, n, middle);
+      }
 }
 
 void check_same_bits(sigmax::accuracy tier) {
