@@ -48,16 +48,17 @@ SIGMAX_FN V start_above(V most) {
   return from_bits(((bits + word(0x00800000u)) & word(0xff800000u)) - (bits & word(1u)));
 }
 
-/// log(s) for s in [2^-149, 2^128], from exact IEEE operations only; error below 2^-50. -inf for 0, NaN stays. Without
-/// branches, for the compiler to vectorise.
+/// log(s) for s in [2^-149, 2^128], from exact IEEE operations only; error below 2^-50. -inf for 0, NaN stays. It asks
+/// bits and selects by masks: choices between doubles g++ 12 would not vectorise for AVX2.
 SIGMAX_FN double log_of(double s) {
+  constexpr std::uint64_t exponent_bits = 0xfff0000000000000, one = 0x3ff0000000000000, largest = 0x47efffffe0000000;
   const auto bits = __builtin_bit_cast(std::uint64_t, s);
-  const double m = __builtin_bit_cast(double, (bits & 0x000fffffffffffffu) | 0x3ff0000000000000u);
-  const double e = __builtin_bit_cast(double, (bits >> 52) | 0x4330000000000000u) - (0x1p52 + 1023);
-  const bool large = m > 1.4142135623730951;
-  const double half = large ? 0.5 * m : m, exponent = large ? e + 1.0 : e;
+  // s = m 2^k, m in (sqrt(1/2), sqrt(2)]: in `carried` mantissas above that of sqrt(2) have raised the exponent.
+  const std::uint64_t carried = bits + 0x00095f619980c432;
+  const auto m = __builtin_bit_cast(double, bits - (carried & exponent_bits) + one);
+  const double k = __builtin_bit_cast(double, (carried >> 52) | 0x4330000000000000u) - (0x1p52 + 1023);
   // log(m) = 2 atanh(f), f = (m - 1) / (m + 1), |f| < 0.172: eleven terms of the series.
-  const double f = (half - 1.0) / (half + 1.0), q = f * f;
+  const double f = (m - 1.0) / (m + 1.0), q = f * f;
   constexpr double odd[] = {1.0 / 21, 1.0 / 19, 1.0 / 17, 1.0 / 15, 1.0 / 13,
                             1.0 / 11, 1.0 / 9,  1.0 / 7,  1.0 / 5,  1.0 / 3};
   double series = 0;
@@ -66,9 +67,10 @@ SIGMAX_FN double log_of(double s) {
 #endif
   for (double c : odd) series = (series + c) * q;
   constexpr double ln2_high = 0x1.62e42fefa3800p-1, ln2_low = 0x1.ef35793c76730p-45;
-  const double log = exponent * ln2_high + (2.0 * f + (2.0 * f * series + exponent * ln2_low));
-  const double edge = s == 0 ? -__builtin_inf() : s;  // NaN: the row was poisoned
-  return s > 0 && s <= 0x1.fffffep127 ? log : edge;
+  const double log = k * ln2_high + (2.0 * f + (2.0 * f * series + k * ln2_low));
+  const std::uint64_t edge = bits == 0 ? exponent_bits : bits;  // NaN: the row was poisoned
+  const std::uint64_t inside = -static_cast<std::uint64_t>(bits - 1 < largest);
+  return __builtin_bit_cast(double, (__builtin_bit_cast(std::uint64_t, log) & inside) | (edge & ~inside));
 }
 
 /// A double as the sum of two floats; not a number unless it is finite.
