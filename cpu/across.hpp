@@ -23,26 +23,6 @@ SIGMAX_FN void for_columns(const float* x, std::int64_t step, const float* then,
   }
 }
 
-/// The totals of side_by_side rows from the sums of their lanes, as lanes_total makes them; a row's lane is `step`
-/// behind the one before it. `low` null: each of the `used` lanes is a value.
-__attribute__((noinline)) void totals_across(const float* high, const float* low, int step, int used,
-                                             const float* start, double* total) noexcept {
-  constexpr int rows = side_by_side, met = 16;  // down to so many the low parts meet in float
-  alignas(64) double sum[softmax_turn][rows];
-  for (int l = 0; l < used; ++l)
-    for (int r = 0; r < rows; ++r) sum[l][r] = static_cast<double>(high[l * step + r]);
-  for (int half = softmax_turn / 2; half > 0; half /= 2) {
-    for (int l = 0; l < half && l + half < used; ++l)
-      for (int r = 0; r < rows; ++r) sum[l][r] += sum[l + half][r];
-    if (low == nullptr || half != met) continue;
-    for (int l = 0; l < met; ++l)
-      for (int r = 0; r < rows; ++r)
-        sum[l][r] = (sum[l][r] - static_cast<double>(start[r]) * 2) +  // exact
-                    static_cast<double>(low[l * step + r] + low[(l + met) * step + r]);
-  }
-  for (int r = 0; r < rows; ++r) total[r] = sum[0][r] * static_cast<double>(numerator_down);
-}
-
 template <accuracy tier>
 void softmax_across(const float* x, std::int64_t x_step, float* y, std::int64_t y_step, int rows, std::int64_t n,
                     bool logarithm, bool streaming, float* room) noexcept {

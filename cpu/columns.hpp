@@ -225,6 +225,26 @@ void exp_sum_rows(const float* x, std::int64_t x_stride, float* y, std::int64_t 
       });
 }
 
+/// The totals of side_by_side rows from the sums of their lanes, as lanes_total makes them; a row's lane is `step`
+/// behind the one before it. `low` null: each of the `used` lanes is a value.
+__attribute__((noinline)) void totals_across(const float* high, const float* low, int step, int used,
+                                             const float* start, double* total) noexcept {
+  constexpr int rows = side_by_side, met = 16;  // down to so many the low parts meet in float
+  alignas(64) double sum[softmax_turn][rows];
+  for (int l = 0; l < used; ++l)
+    for (int r = 0; r < rows; ++r) sum[l][r] = static_cast<double>(high[l * step + r]);
+  for (int half = softmax_turn / 2; half > 0; half /= 2) {
+    for (int l = 0; l < half && l + half < used; ++l)
+      for (int r = 0; r < rows; ++r) sum[l][r] += sum[l + half][r];
+    if (low == nullptr || half != met) continue;
+    for (int l = 0; l < met; ++l)
+      for (int r = 0; r < rows; ++r)
+        sum[l][r] = (sum[l][r] - static_cast<double>(start[r]) * 2) +  // exact
+                    static_cast<double>(low[l * step + r] + low[(l + met) * step + r]);
+  }
+  for (int r = 0; r < rows; ++r) total[r] = sum[0][r] * static_cast<double>(numerator_down);
+}
+
 /// For one chunk: row_total of the same virtual lanes, each of which is a vector here.
 template <accuracy tier>
 void exp_sum_columns(const float* t, float* e, std::int64_t n, const float* max, double* total) noexcept {
@@ -251,21 +271,7 @@ void exp_sum_columns(const float* t, float* e, std::int64_t n, const float* max,
       if (!is_short) l.store_aligned(low + at);
     }
   }
-  alignas(64) double sum[softmax_turn * side_by_side];
-  for (int at = 0; at < used * side_by_side; at += lanes) {
-    auto h = xsimd::widen(vec::load_aligned(high + at));
-    if (!is_short) {
-      const auto start = xsimd::widen(vec::load_aligned(starts + at % side_by_side)),
-                 rest = xsimd::widen(vec::load_aligned(low + at));
-      for (std::size_t i = 0; i < 2; ++i) h[i] = (h[i] - start[i]) + rest[i];
-    }
-    h[0].store_aligned(sum + at);
-    h[1].store_aligned(sum + at + lanes / 2);
-  }
-  for (int half = softmax_turn / 2; half > 0; half /= 2)
-    for (int l = 0; l < half && l + half < used; ++l)
-      for (int r = 0; r < side_by_side; ++r) sum[l * side_by_side + r] += sum[(l + half) * side_by_side + r];
-  for (int r = 0; r < side_by_side; ++r) total[r] = sum[r] * static_cast<double>(numerator_down);
+  totals_across(high, is_short ? nullptr : low, side_by_side, used, starts, total);
 }
 
 template <accuracy tier>
@@ -339,15 +345,18 @@ void columns_to_keys(float* t, std::int64_t n) noexcept {
 
 void take_largest(float* keys, std::int64_t n, float* value, std::int32_t* place) noexcept {
   auto* const k = reinterpret_cast<std::int32_t*>(keys);
-  for (int v = 0; v < side_by_side; v += lanes) {
-    vec_int best(taken), where(0);
-    for (std::int64_t c = 0; c < n; ++c) {
-      const vec_int key = vec_int::load_unaligned(k + c * side_by_side + v);
-      where = xsimd::select(key > best, vec_int(static_cast<std::int32_t>(c)), where);
-      best = xsimd::max(best, key);
+  constexpr int parts = side_by_side / lanes;
+  vec_int best[parts], where[parts], column(0);
+  for (int p = 0; p < parts; ++p) best[p] = vec_int(taken), where[p] = vec_int(0);
+  for (std::int64_t c = 0; c < n; ++c, column += vec_int(1))
+    for (int p = 0; p < parts; ++p) {
+      const vec_int key = vec_int::load_unaligned(k + c * side_by_side + p * lanes);
+      where[p] = xsimd::select(key > best[p], column, where[p]);
+      best[p] = xsimd::max(best[p], key);
     }
-    xsimd::bitwise_cast<float>(in_order(best)).store_unaligned(value + v);
-    where.store_unaligned(place + v);
+  for (int p = 0; p < parts; ++p) {
+    xsimd::bitwise_cast<float>(in_order(best[p])).store_unaligned(value + p * lanes);
+    where[p].store_unaligned(place + p * lanes);
   }
   for (int r = 0; r < side_by_side; ++r) k[place[r] * side_by_side + r] = taken;
 }
