@@ -53,6 +53,16 @@ SIGMAX_FN void store(bfloat16* p, pair v) {  // whose NaN come from an operation
     (a | b).store_unaligned(out);
 }
 
+/// Half a pair.
+SIGMAX_FN vec load_half(const float* p) { return vec::load_unaligned(p); }
+template <bool streaming>
+SIGMAX_FN void store_half(float* p, vec v) {
+  if constexpr (streaming)
+    v.store(p, xsimd::stream_mode{});
+  else
+    v.store_unaligned(p);
+}
+
 #if defined(__AVX512F__)
 SIGMAX_FN vec load_half(const float16* p) {
   return _mm512_cvtph_ps(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p)));
@@ -132,11 +142,47 @@ inline constexpr even_places every_other{};
 struct ordered_bfloat16 : bfloat16 {};
 template <class T>
 using ordered = std::conditional_t<std::is_same_v<T, bfloat16>, ordered_bfloat16, T>;
-SIGMAX_FN pair load(const ordered_bfloat16* p) {
-  alignas(64) float f[pair_size];
-  for (int i = 0; i < pair_size; ++i) f[i] = to_float(p[i]);
-  return load(f);
+#if defined(__AVX512F__)
+SIGMAX_FN vec load_half(const ordered_bfloat16* p) {
+  const __m512i word = _mm512_cvtepu16_epi32(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p)));
+  return from_bits(vec_bits(word) << 16);
 }
+template <bool streaming>
+SIGMAX_FN void store_half(ordered_bfloat16* p, vec v) {
+  const __m256i h = _mm512_cvtepi32_epi16(rounded_to_bf16(v) >> 16);
+  if constexpr (streaming)
+    _mm256_stream_si256(reinterpret_cast<__m256i*>(p), h);
+  else
+    _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), h);
+}
+#elif defined(__AVX2__)
+SIGMAX_FN vec load_half(const ordered_bfloat16* p) {
+  const __m256i word = _mm256_cvtepu16_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p)));
+  return from_bits(vec_bits(word) << 16);
+}
+template <bool streaming>
+SIGMAX_FN void store_half(ordered_bfloat16* p, vec v) {
+  const __m256i h = rounded_to_bf16(v) >> 16;
+  const __m128i both = _mm_packus_epi32(_mm256_castsi256_si128(h), _mm256_extracti128_si256(h, 1));
+  if constexpr (streaming)
+    _mm_stream_si128(reinterpret_cast<__m128i*>(p), both);
+  else
+    _mm_storeu_si128(reinterpret_cast<__m128i*>(p), both);
+}
+#else
+SIGMAX_FN vec load_half(const ordered_bfloat16* p) {
+  alignas(64) float f[lanes];
+  for (int i = 0; i < lanes; ++i) f[i] = to_float(p[i]);
+  return vec::load_aligned(f);
+}
+template <bool streaming>
+SIGMAX_FN void store_half(ordered_bfloat16* p, vec v) {
+  alignas(64) std::uint32_t u[lanes];
+  rounded_to_bf16(v).store_aligned(u);
+  for (int i = 0; i < lanes; ++i) p[i].bits = static_cast<std::uint16_t>(u[i] >> 16);
+}
+#endif
+SIGMAX_FN pair load(const ordered_bfloat16* p) { return {load_half(p), load_half(p + lanes)}; }
 #if defined(__AVX512BW__) || defined(__AVX2__)
 template <bool streaming>
 SIGMAX_FN void store(ordered_bfloat16* p, pair v) {

@@ -53,9 +53,9 @@ void rows_across(const softmax_plan& plan, nest_cursor cursor, int rows, float* 
   for (int count; rows > 0; rows -= count, cursor.advance(count)) {
     count = std::min(across_rows, rows);
     std::byte* const y = row_of(plan, cursor, operand_y, 0);
-    plan.steps->across(reinterpret_cast<const float*>(row_of(plan, cursor, operand_x, 0)), plan.x_stride,
-                       reinterpret_cast<float*>(y), plan.y_stride, count, plan.columns, plan.logarithm,
-                       plan.streaming && reinterpret_cast<std::uintptr_t>(y) % 64 == 0, scratch);
+    plan.steps->across[static_cast<int>(plan.type[operand_y])](
+        row_of(plan, cursor, operand_x, 0), plan.x_stride, y, plan.y_stride, count, plan.columns, plan.logarithm,
+        plan.streaming && reinterpret_cast<std::uintptr_t>(y) % 64 == 0, scratch);
   }
 }
 
@@ -179,13 +179,13 @@ softmax_plan plan_softmax(const kernel_table& table, softmax_pass pass, bool log
   else if (plan.staged || plan.drained || plan.looking || (plan.formed && (large || plan.rounded)))
     plan.tile = static_cast<int>(std::clamp<std::int64_t>(together / plan.columns, 1, plan.tile));
   const auto lie_across = [&](softmax_operand which, std::int64_t stride) {
-    return plan.type[which] == dtype::f32 && stride != 1 && plan.rows.stride[which][plan.rows.rank - 1] == 1;
+    return stride != 1 && plan.rows.stride[which][plan.rows.rank - 1] == 1;
   };
-  plan.across = form == nullptr && all && plan.columns > 1 && plan.columns <= smallest_chunk &&
+  plan.across = form == nullptr && all && x.type == y.type && plan.columns > 1 && plan.columns <= smallest_chunk &&
                 lie_across(operand_x, plan.x_stride) && lie_across(operand_y, plan.y_stride);
   if (plan.across) {
     plan.tile = std::numeric_limits<int>::max();
-    plan.streaming = x.data != y.data && rows * plan.columns > cache / size_of(y.type) && plan.y_stride % 16 == 0;
+    plan.streaming = x.data != y.data && rows * plan.columns > cache / size_of(y.type) && plan.y_stride * size_of(y.type) % 64 == 0;
   }
   plan.split = split_rows(rows, plan.columns, how);
   return plan;

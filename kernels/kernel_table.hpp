@@ -117,9 +117,10 @@ struct softmax_steps {
   rounded_fn rounded_to(dtype type) const noexcept { return rounded[static_cast<int>(type) - 1]; }
 
   /// The plain softmax of `rows` rows side by side, a multiple of side_by_side up to across_rows, whose n columns of
-  /// one chunk lie x_step apart; y may be x unless `streaming`. `room`: 64 floats for each row, on a cache line.
-  void (*across)(const float* x, std::int64_t x_step, float* y, std::int64_t y_step, int rows, std::int64_t n,
-                 bool logarithm, bool streaming, float* room) noexcept;
+  /// one chunk lie x_step apart; y has their dtype and may be x unless `streaming`. `room`: 64 floats for each row, on a
+  /// cache line.
+  void (*across[dtype_count])(const void* x, std::int64_t x_step, void* y, std::int64_t y_step, int rows,
+                              std::int64_t n, bool logarithm, bool streaming, float* room) noexcept;
 };
 
 /// The gates of a row, filled by cpu/gate_kernels.cpp.

@@ -51,7 +51,7 @@ SIGMAX_FN V start_above(V most) {
 /// log(s) for s in [2^-149, 2^128], from exact IEEE operations only; error below 2^-50. -inf for 0, NaN stays. It asks
 /// bits and selects by masks: choices between doubles g++ 12 would not vectorise for AVX2.
 SIGMAX_FN double log_of(double s) {
-  constexpr std::uint64_t exponent_bits = 0xfff0000000000000, one = 0x3ff0000000000000, largest = 0x47efffffe0000000;
+  constexpr std::uint64_t exponent_bits = 0xfff0000000000000, one = 0x3ff0000000000000, last = 0x47efffffe0000000;
   const auto bits = __builtin_bit_cast(std::uint64_t, s);
   // s = m 2^k, m in (sqrt(1/2), sqrt(2)]: in `carried` mantissas above that of sqrt(2) have raised the exponent.
   const std::uint64_t carried = bits + 0x00095f619980c432;
@@ -69,7 +69,7 @@ SIGMAX_FN double log_of(double s) {
   constexpr double ln2_high = 0x1.62e42fefa3800p-1, ln2_low = 0x1.ef35793c76730p-45;
   const double log = k * ln2_high + (2.0 * f + (2.0 * f * series + k * ln2_low));
   const std::uint64_t edge = bits == 0 ? exponent_bits : bits;  // NaN: the row was poisoned
-  const std::uint64_t inside = -static_cast<std::uint64_t>(bits - 1 < largest);
+  const std::uint64_t inside = -static_cast<std::uint64_t>(bits - 1 < last);
   return __builtin_bit_cast(double, (__builtin_bit_cast(std::uint64_t, log) & inside) | (edge & ~inside));
 }
 
