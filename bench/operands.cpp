@@ -113,7 +113,8 @@ void operands::prepare(const bench_case& c) {
 // By the library: its forward functions are verified as cases of their own, and a gradient is checked against the y
 // that it was given.
 void operands::run_forward(const bench_case& c) {
-  const std::string name = fmt::format("{}/{}/{}", about(c.op.kind).name, name_of(c.type), c.size.name());
+  const std::string name =
+      fmt::format("{}/{}/{}/{}", about(c.op.kind).name, name_of(c.type), c.size.name(), c.op.has(row_option::across));
   if (name == forward_has_) return;
   const auto forward = c.op.kind == op_kind::softmax_gradient ? sigmax::softmax : sigmax::log_softmax;
   const sigmax::status s = forward(view_of(c, x_.data()), view_of(c, forward_.data()), -1, {});

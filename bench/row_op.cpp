@@ -47,7 +47,7 @@ constexpr row_option_info options[] = {
     {row_option::lse, "lse", "also writes the logsumexp of a row; cross_entropy:gradient reads it", with_lse,
      operand::row, 4},
     {row_option::across, "across", "rows lie side by side in memory: the axis is not the last",
-     of({softmax, log_softmax})},
+     of({softmax, log_softmax}) | backward},
 };
 
 const row_option_info& find_option(std::string_view word, const operation& op) {

@@ -10,18 +10,36 @@ namespace {
 /// Columns between what is worked on and what is asked for; in each of them across_rows take eight lines.
 constexpr std::int64_t columns_ahead = 8;
 
-/// Calls work(c, count) for n columns of x, up to `most` at a time, while later ones come nearer, and behind the last
-/// one those of `then`.
-template <std::int64_t most, class T, class F>
-SIGMAX_FN void for_columns(const T* x, std::int64_t step, const T* then, int rows, std::int64_t n, F work) {
-  constexpr int line = 64 / sizeof(T);
+/// Columns that are read: column c of the rows at x + c step, and behind the last one those of the next rows.
+template <class T>
+struct columns_of {
+  const T* x;
+  std::int64_t step;
+  const T* next;
+  SIGMAX_FN void ask_for(std::int64_t c, std::int64_t n, int rows) const {
+    const T* const column = c < n ? x + c * step : next + (c - n) * step;
+    for (int v = 0; v < rows; v += 64 / sizeof(T)) __builtin_prefetch(column + v);
+  }
+};
+/// Calls work(c, count) for n columns, up to `most` at a time, while later ones come nearer.
+template <std::int64_t most, class F, class... Columns>
+SIGMAX_FN void for_columns(int rows, std::int64_t n, F work, const Columns&... read) {
   const std::int64_t ahead = n < columns_ahead ? n : columns_ahead;
   for (std::int64_t c = 0, count; c < n; c += count) {
     count = n - c < most ? 1 : most;
-    for (std::int64_t i = c + ahead; i < c + ahead + count; ++i)
-      for (int v = 0; v < rows; v += line) __builtin_prefetch((i < n ? x + i * step : then + (i - n) * step) + v);
+    for (std::int64_t i = c + ahead; i < c + ahead + count; ++i) (read.ask_for(i, n, rows), ...);
     work(c, count);
   }
+}
+
+template <class T>
+SIGMAX_FN void store_across(T* p, vec v, bool streaming) {
+  if constexpr (!std::is_same_v<T, float>)  // of which rounding makes other numbers, see load_store.hpp
+    v = select(v == v, v, vec(std::numeric_limits<float>::quiet_NaN()));
+  if (streaming)
+    store_half<true>(p, v);
+  else
+    store_half<false>(p, v);
 }
 
 template <accuracy tier, class T>
@@ -41,14 +59,17 @@ void softmax_across(const void* from, std::int64_t x_step, void* to, std::int64_
   float* const low = room + std::int64_t{softmax_lanes} * rows;
 
   for (int v = 0; v < rows; v += lanes) vec(-infinity).store_aligned(max + v);
+  const columns_of<ordered<T>> again{x, x_step, x}, following{x, x_step, x + rows};
   for_columns<4>(
-      x, x_step, x, rows, n, [&](std::int64_t c, std::int64_t count) __attribute__((always_inline)) {
+      rows, n,
+      [&](std::int64_t c, std::int64_t count) __attribute__((always_inline)) {
         for (int v = 0; v < rows; v += lanes) {
           vec m = vec::load_aligned(max + v);
           for (std::int64_t i = c; i < c + count; ++i) m = larger(m, load_half(x + i * x_step + v));
           m.store_aligned(max + v);
         }
-      });
+      },
+      again);
 
   numerators numerator_of[vectors];
   for (int v = 0; v < rows; v += lanes) {
@@ -66,7 +87,8 @@ void softmax_across(const void* from, std::int64_t x_step, void* to, std::int64_
     return numerator_of[v / lanes](load_half(x + c * x_step + v));
   };
   for_columns<1>(
-      x, x_step, x, rows, n, [&](std::int64_t c, std::int64_t) __attribute__((always_inline)) {
+      rows, n,
+      [&](std::int64_t c, std::int64_t) __attribute__((always_inline)) {
         const std::int64_t lane = (c & (all - 1)) * rows;
         const bool second = together && c % softmax_turn >= softmax_lanes,
                    waits = together && !second && c + softmax_lanes < n;
@@ -88,12 +110,13 @@ void softmax_across(const void* from, std::int64_t x_step, void* to, std::int64_
           }
           h.store_aligned(high + lane + v);
         }
-      });
+      },
+      again);
 
   alignas(64) float factor[across_rows], rest[across_rows];
   for (int r = 0; r < rows; r += side_by_side) {
     double total[side_by_side];
-    totals_across(high + r, is_short ? nullptr : low + r, rows, used, start + r, total);
+    totals_across(high + r, is_short ? nullptr : low + r, rows, used, start + r, numerator_down, total);
     if (logarithm) {
       relative_to_max<tier>(max + r, total);
       logarithms(total, factor + r, rest + r);
@@ -101,18 +124,15 @@ void softmax_across(const void* from, std::int64_t x_step, void* to, std::int64_
       quotients(static_cast<double>(numerator_down), total, factor + r, rest + r);
     }
   }
-  const auto finish = [&](const auto* soon, std::int64_t step, auto result) __attribute__((always_inline)) {
+  const auto finish = [&](auto result) __attribute__((always_inline)) {
     for_columns<1>(
-        soon, step, x + rows, rows, n, [&](std::int64_t c, std::int64_t) __attribute__((always_inline)) {
+        rows, n,
+        [&](std::int64_t c, std::int64_t) __attribute__((always_inline)) {
           for (int v = 0; v < rows; v += lanes) {
-            vec value = result(c, v);
-            if constexpr (!f32) value = select(value == value, value, vec(std::numeric_limits<float>::quiet_NaN()));
-            if (streaming)
-              store_half<true>(y + c * y_step + v, value);
-            else
-              store_half<false>(y + c * y_step + v, value);
+            store_across(y + c * y_step + v, result(c, v), streaming);
           }
-        });
+        },
+        following);
   };
   const auto scaled_by_row = [&](vec e, int v) __attribute__((always_inline)) {
     return scaled<tier>(e, vec::load_aligned(factor + v), vec::load_aligned(rest + v));
@@ -121,45 +141,96 @@ void softmax_across(const void* from, std::int64_t x_step, void* to, std::int64_
     shifted<tier> shift[vectors];
     for (int v = 0; v < rows; v += lanes)
       shift[v / lanes] = {vec::load_aligned(max + v), vec::load_aligned(factor + v), vec::load_aligned(rest + v)};
-    finish(
-        x, x_step, [&](std::int64_t c, int v) __attribute__((always_inline)) {
-          return shift[v / lanes](load_half(x + c * x_step + v));
-        });
+    finish([&](std::int64_t c, int v)
+               __attribute__((always_inline)) { return shift[v / lanes](load_half(x + c * x_step + v)); });
   } else if (in_lanes) {
-    finish(
-        x, x_step, [&](std::int64_t c, int v) __attribute__((always_inline)) {
-          return scaled_by_row(vec::load_aligned(high + c * rows + v), v);
-        });
+    finish([&](std::int64_t c, int v)
+               __attribute__((always_inline)) { return scaled_by_row(vec::load_aligned(high + c * rows + v), v); });
   } else if (in_y) {
     if constexpr (f32)
-      finish(
-          y, y_step, [&](std::int64_t c, int v) __attribute__((always_inline)) {
-            return scaled_by_row(vec::load_unaligned(y + c * y_step + v), v);
-          });
+      finish([&](std::int64_t c, int v)
+                 __attribute__((always_inline)) { return scaled_by_row(vec::load_unaligned(y + c * y_step + v), v); });
   } else {
-    finish(
-        x, x_step, [&](std::int64_t c, int v) __attribute__((always_inline)) {
-          return scaled_by_row(numerator_at(c, v), v);
-        });
+    finish([&](std::int64_t c, int v) __attribute__((always_inline)) { return scaled_by_row(numerator_at(c, v), v); });
   }
 }
 
+template <bool logarithm, class T>
+SIGMAX_FN void gradient_of(const columns_of<T>& dy, const columns_of<T>& y, T* dx, std::int64_t dx_step, int rows,
+                           std::int64_t n, float scale, bool streaming, float* room) {
+  const int used = static_cast<int>(n < softmax_lanes ? n : softmax_lanes);
+  float *const high = room, *const low = room + std::int64_t{used} * rows;
+  std::fill_n(room, std::int64_t{2} * used * rows, 0.0f);
+  const auto sum = [&](std::int64_t c, std::int64_t) __attribute__((always_inline)) {
+    const std::int64_t lane = c % softmax_lanes * rows;
+    for (int v = 0; v < rows; v += lanes) {
+      const vec g = load_half(dy.x + c * dy.step + v);
+      vec h = vec::load_aligned(high + lane + v), l = vec::load_aligned(low + lane + v);
+      if constexpr (logarithm) {
+        add_exact(h, l, g);
+      } else {
+        const vec p = load_half(y.x + c * y.step + v), product = g * p;
+        add_exact(h, l, product);
+        add_exact(h, l, fma_exact(g, p, negate(product)));
+      }
+      h.store_aligned(high + lane + v);
+      l.store_aligned(low + lane + v);
+    }
+  };
+  const columns_of<T> dy_again{dy.x, dy.step, dy.x}, y_again{y.x, y.step, y.x};
+  if constexpr (logarithm)
+    for_columns<1>(rows, n, sum, dy_again);
+  else
+    for_columns<1>(rows, n, sum, dy_again, y_again);
+
+  alignas(64) float sum_high[across_rows], sum_low[across_rows], none[side_by_side] = {};
+  for (int r = 0; r < rows; r += side_by_side) {
+    double total[side_by_side];
+    totals_across(high + r, low + r, rows, used, none, 1, total);
+    in_parts(
+        total, sum_high + r, sum_low + r, [](double t) __attribute__((always_inline)) { return t; });
+  }
+  for_columns<1>(
+      rows, n,
+      [&](std::int64_t c, std::int64_t) __attribute__((always_inline)) {
+        for (int v = 0; v < rows; v += lanes) {
+          const gradient_step<logarithm> one{vec(scale), vec::load_aligned(sum_high + v),
+                                             vec::load_aligned(sum_low + v)};
+          store_across(dx + c * dx_step + v, one(load_half(dy.x + c * dy.step + v), load_half(y.x + c * y.step + v)),
+                       streaming);
+        }
+      },
+      dy, y);
+}
+template <class T>
+void gradient_across(const void* dy, std::int64_t dy_step, const void* y, std::int64_t y_step, void* dx,
+                     std::int64_t dx_step, int rows, std::int64_t n, bool logarithm, float scale, bool streaming,
+                     float* room) noexcept {
+  const auto columns = [&](const void* p, std::int64_t step) __attribute__((always_inline)) {
+    const auto* const x = static_cast<const ordered<T>*>(p);
+    return columns_of<ordered<T>>{x, step, x + rows};
+  };
+  const auto loop = logarithm ? gradient_of<true, ordered<T>> : gradient_of<false, ordered<T>>;
+  loop(columns(dy, dy_step), columns(y, y_step), static_cast<ordered<T>*>(dx), dx_step, rows, n, scale, streaming,
+       room);
+}
+
 template <accuracy tier>
-inline constexpr softmax_steps steps = {any_scores<tier>,
-                                        row_exp_sum<tier>,
-                                        row_scale<tier>,
-                                        row_exp_scale<tier>,
-                                        row_shift<tier>,
-                                        rows_scale<tier>,
-                                        rows_shift<tier>,
-                                        exp_sum_rows<tier>,
-                                        exp_sum_columns<tier>,
-                                        relative_to_max<tier>,
-                                        scale_columns<tier>,
-                                        shift_columns<tier>,
-                                        {row_rounded<tier, float16>, row_rounded<tier, bfloat16>},
-                                        {softmax_across<tier, float>, softmax_across<tier, float16>,
-                                         softmax_across<tier, bfloat16>}};
+inline constexpr softmax_steps steps = {
+    any_scores<tier>,
+    row_exp_sum<tier>,
+    row_scale<tier>,
+    row_exp_scale<tier>,
+    row_shift<tier>,
+    rows_scale<tier>,
+    rows_shift<tier>,
+    exp_sum_rows<tier>,
+    exp_sum_columns<tier>,
+    relative_to_max<tier>,
+    scale_columns<tier>,
+    shift_columns<tier>,
+    {row_rounded<tier, float16>, row_rounded<tier, bfloat16>},
+    {softmax_across<tier, float>, softmax_across<tier, float16>, softmax_across<tier, bfloat16>}};
 
 }  // namespace
 }  // namespace sigmax

@@ -228,8 +228,9 @@ void exp_sum_rows(const float* x, std::int64_t x_stride, float* y, std::int64_t 
 /// The totals of side_by_side rows from the sums of their lanes, as lanes_total makes them; a row's lane is `step`
 /// behind the one before it. `low` null: each of the `used` lanes is a value.
 __attribute__((noinline)) void totals_across(const float* high, const float* low, int step, int used,
-                                             const float* start, double* total) noexcept {
+                                             const float* start, float unit, double* total) noexcept {
   constexpr int rows = side_by_side, met = 16;  // down to so many the low parts meet in float
+  static constexpr float nothing[rows] = {};
   alignas(64) double sum[softmax_turn][rows];
   for (int l = 0; l < used; ++l)
     for (int r = 0; r < rows; ++r) sum[l][r] = static_cast<double>(high[l * step + r]);
@@ -237,12 +238,14 @@ __attribute__((noinline)) void totals_across(const float* high, const float* low
     for (int l = 0; l < half && l + half < used; ++l)
       for (int r = 0; r < rows; ++r) sum[l][r] += sum[l + half][r];
     if (low == nullptr || half != met) continue;
-    for (int l = 0; l < met; ++l)
+    for (int l = 0; l < met && l < used; ++l) {
+      const float* const other = l + met < used ? low + (l + met) * step : nothing;
       for (int r = 0; r < rows; ++r)
         sum[l][r] = (sum[l][r] - static_cast<double>(start[r]) * 2) +  // exact
-                    static_cast<double>(low[l * step + r] + low[(l + met) * step + r]);
+                    static_cast<double>(low[l * step + r] + other[r]);
+    }
   }
-  for (int r = 0; r < rows; ++r) total[r] = sum[0][r] * static_cast<double>(numerator_down);
+  for (int r = 0; r < rows; ++r) total[r] = sum[0][r] * static_cast<double>(unit);
 }
 
 /// For one chunk: row_total of the same virtual lanes, each of which is a vector here.
@@ -271,7 +274,7 @@ void exp_sum_columns(const float* t, float* e, std::int64_t n, const float* max,
       if (!is_short) l.store_aligned(low + at);
     }
   }
-  totals_across(high, is_short ? nullptr : low, side_by_side, used, starts, total);
+  totals_across(high, is_short ? nullptr : low, side_by_side, used, starts, numerator_down, total);
 }
 
 template <accuracy tier>

@@ -154,18 +154,7 @@ void gather(const void* x, std::int64_t stride, std::int64_t n, float* out) noex
     for (std::int64_t i = 0; i < n; ++i) out[i] = to_float(p[i * stride]);
 }
 
-template <class T>
-void scatter(const float* x, void* out, std::int64_t stride, std::int64_t n) noexcept {
-  T* p = static_cast<T*>(out);
-  if constexpr (std::is_same_v<T, float16>)
-    if (stride == 1) return convert(x, p, n);
-  if (stride == 1)
-    for (std::int64_t i = 0; i < n; ++i) from_float(x[i], p[i]);
-  else
-    for (std::int64_t i = 0; i < n; ++i) from_float(x[i], p[i * stride]);
-}
-
-/// The same to contiguous memory, by vectors, for more than a few.
+/// To contiguous memory, by vectors.
 template <class T>
 void scatter_row(const float* x, void* out, std::int64_t n, bool streaming) noexcept {
   map(x, static_cast<ordered<T>*>(out), n, streaming, [](std::int64_t, pair v, std::int64_t) {
@@ -173,6 +162,19 @@ void scatter_row(const float* x, void* out, std::int64_t n, bool streaming) noex
     const vec nan(std::numeric_limits<float>::quiet_NaN());  // whose sum with what rounds is a NaN
     return pair{select(v.first == v.first, v.first, nan), select(v.second == v.second, v.second, nan)};
   });
+}
+
+template <class T>
+void scatter(const float* x, void* out, std::int64_t stride, std::int64_t n) noexcept {
+  T* p = static_cast<T*>(out);
+  if constexpr (std::is_same_v<T, float16>)
+    if (stride == 1) return convert(x, p, n);
+  if constexpr (std::is_same_v<T, bfloat16>)  // of few its ends take longer
+    if (stride == 1 && n >= 64) return scatter_row<T>(x, out, n, false);
+  if (stride == 1)
+    for (std::int64_t i = 0; i < n; ++i) from_float(x[i], p[i]);
+  else
+    for (std::int64_t i = 0; i < n; ++i) from_float(x[i], p[i * stride]);
 }
 
 }  // namespace

@@ -55,6 +55,7 @@ const kernel_table SIGMAX_JOIN(kernels_, SIGMAX_ISA) = {
     quotients,
     row_dot,
     {row_gradient<false>, row_gradient<true>},
+    {gradient_across<float>, gradient_across<float16>, gradient_across<bfloat16>},
     &SIGMAX_JOIN(gate_kernels_, SIGMAX_ISA),
     {quantise<float8_e4m3>, quantise<float8_e5m2>, quantise<std::int8_t>},
     row_amax,

@@ -48,15 +48,12 @@ void narrow_rows(const softmax_plan& plan, const nest_cursor& cursor, int rows) 
   write_columns(*plan.table, plan.logarithm ? t : e, block_of(plan, cursor, operand_y, plan.y_stride, rows), n);
 }
 
-/// Plain rows that lie side by side in x and in y, a multiple of side_by_side.
-void rows_across(const softmax_plan& plan, nest_cursor cursor, int rows, float* scratch) noexcept {
-  for (int count; rows > 0; rows -= count, cursor.advance(count)) {
-    count = std::min(across_rows, rows);
-    std::byte* const y = row_of(plan, cursor, operand_y, 0);
-    plan.steps->across[static_cast<int>(plan.type[operand_y])](
-        row_of(plan, cursor, operand_x, 0), plan.x_stride, y, plan.y_stride, count, plan.columns, plan.logarithm,
-        plan.streaming && reinterpret_cast<std::uintptr_t>(y) % 64 == 0, scratch);
-  }
+/// Plain rows that lie side by side in x and in y.
+void rows_across(const softmax_plan& plan, const nest_cursor& cursor, int rows, float* scratch) noexcept {
+  std::byte* const y = row_of(plan, cursor, operand_y, 0);
+  plan.steps->across[static_cast<std::size_t>(plan.type[operand_y])](
+      row_of(plan, cursor, operand_x, 0), plan.x_stride, y, plan.y_stride, rows, plan.columns, plan.logarithm,
+      plan.streaming && reinterpret_cast<std::uintptr_t>(y) % 64 == 0, scratch);
 }
 
 /// Scores of a drained plan's tile take one half of the buffer while those of the tile before leave the other.
@@ -98,12 +95,9 @@ void run_rows(const void* argument, std::int64_t begin, std::int64_t end) noexce
     const std::int64_t following = std::min(cursor.run(), left) - rows;
     left -= rows;
     if (!plan.across) return moved(cursor, rows, following);
-    const int stay = rows / side_by_side * side_by_side;
-    rows_across(plan, cursor, stay, scratch);
-    if (stay == rows) return;
-    nest_cursor rest = cursor;
-    rest.advance(stay);
-    moved(rest, rows - stay, following);
+    for_rows_across(
+        cursor, rows, [&](const nest_cursor& some, int count) { rows_across(plan, some, count, scratch); },
+        [&](const nest_cursor& rest, int count) { moved(rest, count, following); });
   });
   stream_out(plan, before);
   if (plan.streaming) order_streamed_stores();
@@ -178,14 +172,12 @@ softmax_plan plan_softmax(const kernel_table& table, softmax_pass pass, bool log
     plan.tile = 1;
   else if (plan.staged || plan.drained || plan.looking || (plan.formed && (large || plan.rounded)))
     plan.tile = static_cast<int>(std::clamp<std::int64_t>(together / plan.columns, 1, plan.tile));
-  const auto lie_across = [&](softmax_operand which, std::int64_t stride) {
-    return stride != 1 && plan.rows.stride[which][plan.rows.rank - 1] == 1;
-  };
   plan.across = form == nullptr && all && x.type == y.type && plan.columns > 1 && plan.columns <= smallest_chunk &&
-                lie_across(operand_x, plan.x_stride) && lie_across(operand_y, plan.y_stride);
+                lie_across(plan.rows, operand_x, plan.x_stride) && lie_across(plan.rows, operand_y, plan.y_stride);
   if (plan.across) {
     plan.tile = std::numeric_limits<int>::max();
-    plan.streaming = x.data != y.data && rows * plan.columns > cache / size_of(y.type) && plan.y_stride * size_of(y.type) % 64 == 0;
+    plan.streaming =
+        x.data != y.data && rows * plan.columns > cache / size_of(y.type) && plan.y_stride * size_of(y.type) % 64 == 0;
   }
   plan.split = split_rows(rows, plan.columns, how);
   return plan;

@@ -329,18 +329,23 @@ SIGMAX_FN vec minus_parts(vec v, vec high, vec low) {
   return d + (((v - (d - b)) - (high + b)) - low);
 }
 
+/// One element of the gradient from g = dy and y = v.
+template <bool logarithm>
+struct gradient_step {
+  vec scale, high, low;
+  SIGMAX_FN vec operator()(vec g, vec v) const {
+    if constexpr (logarithm) {
+      const vec e = math::exp(v);
+      return scale * fma(negate(e), high, fma(negate(e), low, g));
+    } else {
+      return scale * v * minus_parts(g, high, low);
+    }
+  }
+};
 template <bool logarithm>
 void row_gradient(const float* dy, const float* y, float* dx, std::int64_t n, float scale, float high, float low,
                   bool streaming) noexcept {
-  const vec s(scale), h(high), l(low);
-  const auto one = [=](vec g, vec v) __attribute__((always_inline)) {
-    if constexpr (logarithm) {
-      const vec e = math::exp(v);
-      return s * fma(negate(e), h, fma(negate(e), l, g));
-    } else {
-      return s * v * minus_parts(g, h, l);
-    }
-  };
+  const gradient_step<logarithm> one{vec(scale), vec(high), vec(low)};
   map(
       y, dx, n, streaming, [=](std::int64_t i, pair v, std::int64_t count) __attribute__((always_inline)) {
         const pair g = count == pair_size ? load(dy + i) : load_partial(dy + i, count);

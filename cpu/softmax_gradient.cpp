@@ -1,10 +1,18 @@
 // The backward passes of softmax and log_softmax on the CPU, from dy and y: a sum over the row, then the row.
 // Contiguous f32 is read where it lies; anything else is gathered, a tile of rows at a time when neighbours share cache
 // lines.
+#include <limits>
+
 #include "softmax_rows.hpp"
 
 namespace sigmax {
 namespace {
+
+row_block block_of(const softmax_gradient_plan& plan, const nest_cursor& cursor, gradient_operand which,
+                   int rows) noexcept {
+  return {plan.data[which] + cursor.offset(which) * size_of(plan.type[which]), plan.type[which],
+          plan.rows.stride[which][plan.rows.rank - 1], plan.stride[which], rows};
+}
 
 /// Neighbouring rows.
 struct gradient_tile {
@@ -23,17 +31,13 @@ struct gradient_tile {
   /// Whether what was gathered for the sum is still there when the row is written.
   bool holds_rows() const noexcept { return plan.split.parts == 1 && plan.columns <= scratch_floats / 2 / rows; }
 
-  std::byte* at(gradient_operand which, int r, std::int64_t column) const noexcept {
-    const std::int64_t step = plan.rows.stride[which][plan.rows.rank - 1];
-    return plan.data[which] +
-           (cursor.offset(which) + r * step + column * plan.stride[which]) * size_of(plan.type[which]);
-  }
   float* row(gradient_operand which, int r, std::int64_t start) const noexcept {
-    return plan.direct ? reinterpret_cast<float*>(at(which, r, start)) : scratch + (2 * r + which) * piece;
+    return plan.direct ? reinterpret_cast<float*>(block(which, start).at(r, 0)) : scratch + (2 * r + which) * piece;
   }
   row_block block(gradient_operand which, std::int64_t start) const noexcept {
-    return {at(which, 0, start), plan.type[which], plan.rows.stride[which][plan.rows.rank - 1], plan.stride[which],
-            rows};
+    row_block all = block_of(plan, cursor, which, rows);
+    all.data = all.at(0, start);
+    return all;
   }
   /// Calls work(start, count) for all pieces of columns [from, to).
   template <class F>
@@ -89,11 +93,38 @@ void run_tile(gradient_tile& tile, F for_chunks) noexcept {
   for_chunks([](const gradient_tile& t, std::int64_t c) { t.write_chunk(c); });
 }
 
+/// Rows that lie side by side in dy, y and dx.
+void rows_across(const softmax_gradient_plan& plan, const nest_cursor& cursor, int rows, float* scratch) noexcept {
+  const row_block dy = block_of(plan, cursor, gradient_dy, rows), y = block_of(plan, cursor, gradient_y, rows),
+                  dx = block_of(plan, cursor, gradient_dx, rows);
+  plan.table->gradient_across[static_cast<std::size_t>(dx.type)](
+      dy.data, dy.stride, y.data, y.stride, dx.data, dx.stride, rows, plan.columns, plan.logarithm, plan.scale,
+      plan.streaming && reinterpret_cast<std::uintptr_t>(dx.data) % 64 == 0, scratch);
+}
+
+/// Rows of few columns, which are put side by side.
+void narrow_rows(const softmax_gradient_plan& plan, const nest_cursor& cursor, int rows, float* scratch) noexcept {
+  const std::int64_t n = plan.columns;
+  float *const dy = scratch, *const y = dy + n * side_by_side, *const room = y + n * side_by_side;
+  read_columns(*plan.table, block_of(plan, cursor, gradient_dy, rows), n, dy);
+  read_columns(*plan.table, block_of(plan, cursor, gradient_y, rows), n, y);
+  plan.table->gradient_across[static_cast<std::size_t>(dtype::f32)](
+      dy, side_by_side, y, side_by_side, dy, side_by_side, side_by_side, n, plan.logarithm, plan.scale, false, room);
+  write_columns(*plan.table, dy, block_of(plan, cursor, gradient_dx, rows), n);
+}
+
 void run_rows(const void* argument, std::int64_t begin, std::int64_t end) noexcept {
   const auto& plan = *static_cast<const softmax_gradient_plan*>(argument);
   alignas(64) float scratch[scratch_floats];
-  for_tiles(plan, begin, end,
-            [&](const nest_cursor& cursor, int rows) { run_alone<gradient_tile>(plan, cursor, rows, scratch); });
+  const auto moved = [&](const nest_cursor& cursor, int rows) {
+    if (plan.narrow) return narrow_rows(plan, cursor, rows, scratch);
+    run_alone<gradient_tile>(plan, cursor, rows, scratch);
+  };
+  for_tiles(plan, begin, end, [&](const nest_cursor& cursor, int rows) {
+    if (!plan.across) return moved(cursor, rows);
+    for_rows_across(
+        cursor, rows, [&](const nest_cursor& some, int count) { rows_across(plan, some, count, scratch); }, moved);
+  });
   if (plan.streaming) order_streamed_stores();
 }
 
@@ -110,8 +141,16 @@ softmax_gradient_plan plan_softmax_gradient(const kernel_table& table, bool loga
     plan.direct = plan.direct && plan.type[v] == dtype::f32 && (plan.stride[v] == 1 || plan.columns == 1);
   plan.tile = rows_together(plan.stride[gradient_dx], plan.columns, !plan.direct, scratch_floats / 2);
   const std::int64_t count = element_count(dx);
-  plan.streaming = (plan.stride[gradient_dx] == 1 || plan.columns == 1) && dx.data != dy.data && dx.data != y.data &&
-                   count > cache_share_bytes() / size_of(dx.type);
+  plan.narrow = plan.columns <= narrow_columns && count >= narrow_rows_least * plan.columns;
+  if (plan.narrow) plan.tile = side_by_side;
+  plan.across = plan.columns > 1 && plan.columns <= smallest_chunk;
+  for (int v = 0; v < gradient_operands; ++v)
+    plan.across = plan.across && plan.type[v] == dx.type && lie_across(plan.rows, v, plan.stride[v]);
+  if (plan.across) plan.tile = std::numeric_limits<int>::max();
+  const bool lines = plan.across ? plan.stride[gradient_dx] * size_of(dx.type) % 64 == 0
+                                 : plan.stride[gradient_dx] == 1 || plan.columns == 1;
+  plan.streaming = lines && dx.data != dy.data && dx.data != y.data && count > cache_share_bytes() / size_of(dx.type) &&
+                   (plan.across || !plan.narrow);
   plan.split = split_rows(count / plan.columns, plan.columns, how);
   return plan;
 }

@@ -26,6 +26,21 @@ inline int rows_together(std::int64_t stride, std::int64_t columns, bool copied,
   return copied && columns > 0 ? static_cast<int>(std::clamp<std::int64_t>(room / columns, 1, rows)) : rows;
 }
 
+/// Whether an operand's rows, `stride` from column to column, lie side by side in memory.
+inline bool lie_across(const loop_nest& rows, int operand, std::int64_t stride) noexcept {
+  return stride != 1 && rows.stride[operand][rows.rank - 1] == 1;
+}
+/// Of `rows` such rows calls across(cursor, count) for those that fill cache lines, up to across_rows at a time, and
+/// rest(cursor, count) for what is left.
+template <class F, class G>
+void for_rows_across(nest_cursor cursor, int rows, F across, G rest) noexcept {
+  for (int count; rows >= side_by_side; rows -= count, cursor.advance(count)) {
+    count = std::min(across_rows, rows / side_by_side * side_by_side);
+    across(cursor, count);
+  }
+  if (rows > 0) rest(cursor, rows);
+}
+
 /// Calls work(cursor, count) for rows [begin, end), as many at a time as the plan works on together.
 template <class Plan, class F>
 void for_tiles(const Plan& plan, std::int64_t begin, std::int64_t end, F work) noexcept {
@@ -66,6 +81,11 @@ constexpr std::int64_t columns_at_once = 64;
 /// Whether rows lie side by side, a column of them at a time: along another axis than the last. Each of their lines is
 /// read and written once then, for those of neighbouring columns often share a cache set.
 inline bool side_by_side_in(const row_block& x) noexcept { return x.step == 1 && x.stride != 1 && x.rows > 1; }
+
+/// Whether they lie one behind the other, n columns each, and fill no more than a buffer.
+inline bool packed(const row_block& x, std::int64_t n) noexcept {
+  return x.stride == 1 && x.step == n && n <= columns_at_once;
+}
 
 /// n columns of rows, each of which goes to t contiguously, `step` behind the one before it.
 inline void read_rows(const kernel_table& k, const row_block& x, std::int64_t n, float* t, std::int64_t step) noexcept {
@@ -118,6 +138,10 @@ inline void read_columns(const kernel_table& k, const row_block& x, std::int64_t
     return;
   }
   alignas(64) float buffer[side_by_side * columns_at_once];
+  if (packed(x, n)) {
+    gather(x.data, 1, x.rows * n, buffer);
+    return k.to_columns(buffer, n, x.rows, n, t, side_by_side);
+  }
   for (std::int64_t i = 0; i < n; i += columns_at_once) {
     const std::int64_t count = std::min(columns_at_once, n - i);
     for (int r = 0; r < x.rows; ++r) gather(x.at(r, i), x.stride, count, buffer + r * columns_at_once);
@@ -133,6 +157,10 @@ inline void write_columns(const kernel_table& k, const float* t, const row_block
     return;
   }
   alignas(64) float buffer[side_by_side * columns_at_once];
+  if (packed(y, n)) {
+    k.from_columns(t, side_by_side, buffer, n, y.rows, n);
+    return scatter(buffer, y.data, 1, y.rows * n);
+  }
   for (std::int64_t i = 0; i < n; i += columns_at_once) {
     const std::int64_t count = std::min(columns_at_once, n - i);
     k.from_columns(t + i * side_by_side, side_by_side, buffer, columns_at_once, y.rows, count);

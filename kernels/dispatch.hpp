@@ -158,7 +158,7 @@ struct softmax_plan : softmax_call {
   const softmax_steps* steps;
   int tile;                          ///< rows that are worked on together
   bool narrow;                       ///< side by side
-  bool across;                       ///< they lie so in memory, of f32: as many as fill cache lines stay there
+  bool across;                       ///< they lie so in memory, of one dtype: as many as fill cache lines stay there
   bool direct_input, direct_output;  ///< contiguous f32
   bool direct;                       ///< both, plain or in a form whose scores are formed anew each time
   bool formed;   ///< scores are put in y if that is contiguous f32 in a cache, else in a buffer, of whole rows
@@ -197,6 +197,7 @@ struct softmax_gradient_plan : softmax_gradient_call {
   const kernel_table* table;
   int tile;  ///< rows that are worked on together
   bool direct, streaming;
+  bool narrow, across;  ///< as in softmax_plan
   row_split split;
 };
 softmax_gradient_plan plan_softmax_gradient(const kernel_table& table, bool logarithm, const const_view& dy,

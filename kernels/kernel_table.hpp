@@ -117,8 +117,8 @@ struct softmax_steps {
   rounded_fn rounded_to(dtype type) const noexcept { return rounded[static_cast<int>(type) - 1]; }
 
   /// The plain softmax of `rows` rows side by side, a multiple of side_by_side up to across_rows, whose n columns of
-  /// one chunk lie x_step apart; y has their dtype and may be x unless `streaming`. `room`: 64 floats for each row, on a
-  /// cache line.
+  /// one chunk lie x_step apart; y has their dtype and may be x unless `streaming`. `room`: 64 floats for each row, on
+  /// a cache line.
   void (*across[dtype_count])(const void* x, std::int64_t x_step, void* y, std::int64_t y_step, int rows,
                               std::int64_t n, bool logarithm, bool streaming, float* room) noexcept;
 };
@@ -198,6 +198,10 @@ struct kernel_table {
   /// dx[i] = scale y[i] (dy[i] - (high + low)), and for log_softmax dx[i] = scale (dy[i] - e^y[i] (high + low)).
   void (*softmax_gradient[2])(const float* dy, const float* y, float* dx, std::int64_t n, float scale, float high,
                               float low, bool streaming) noexcept;
+  /// The same of rows side by side, of one dtype, from their dy and y on; the rest as in softmax_steps::across.
+  void (*gradient_across[dtype_count])(const void* dy, std::int64_t dy_step, const void* y, std::int64_t y_step,
+                                       void* dx, std::int64_t dx_step, int rows, std::int64_t n, bool logarithm,
+                                       float scale, bool streaming, float* room) noexcept;
   const gate_table* gates;
   /// q[i stride] = the code of x[i] / scale; by dtype, from f8_e4m3 on.
   using quantise_fn = void (*)(const float* x, void* q, std::int64_t stride, std::int64_t n, float scale) noexcept;
