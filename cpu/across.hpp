@@ -32,10 +32,9 @@ SIGMAX_FN void for_columns(int rows, std::int64_t n, F work, const Columns&... r
   }
 }
 
+/// A NaN, which comes from one of as many bits or from an operation, survives.
 template <class T>
 SIGMAX_FN void store_across(T* p, vec v, bool streaming) {
-  if constexpr (!std::is_same_v<T, float>)  // of which rounding makes other numbers, see load_store.hpp
-    v = select(v == v, v, vec(std::numeric_limits<float>::quiet_NaN()));
   if (streaming)
     store_half<true>(p, v);
   else

@@ -3,7 +3,6 @@
 
 #include <algorithm>
 #include <cstdio>
-#include <cstring>
 #include <random>
 
 #include "harness.hpp"
@@ -221,107 +220,6 @@ void check_every_axis(sigmax::accuracy tier) {
 
 TEST(softmax, every_axis_equals_the_copied_row) {
   for (const sigmax::accuracy tier : tiers) check_every_axis(tier);
-}
-
-/// The columns of `rows` rows of n numbers, side by side.
-template <class T>
-std::vector<T> turned(const std::vector<T>& x, std::int64_t rows, std::int64_t n) {
-  std::vector<T> t(x.size());
-  for (std::int64_t r = 0; r < rows; ++r)
-    for (std::int64_t c = 0; c < n; ++c)
-      t[static_cast<std::size_t>(c * rows + r)] = x[static_cast<std::size_t>(r * n + c)];
-  return t;
-}
-
-/// Numbers as they are stored.
-template <class T, class Format>
-std::vector<T> stored(const std::vector<float>& x) {
-  std::vector<T> t(x.size());
-  for (std::size_t i = 0; i < x.size(); ++i)
-    if constexpr (std::is_same_v<T, float>)
-      t[i] = x[i];
-    else
-      t[i].bits = Format::encode(x[i]);
-  return t;
-}
-template <class Format, class T>
-float number(T v) {
-  if constexpr (std::is_same_v<T, float>)
-    return v;
-  else
-    return static_cast<float>(Format::decode(v.bits));
-}
-
-/// `times` the same rows side by side, in slices and with a gap behind every column of y, and once in place.
-template <class T = float, class Format = void>
-void check_across(const isa_info& row, sigmax::accuracy tier, std::int64_t rows, std::int64_t n, std::int64_t times,
-                  std::int64_t gap) {
-  std::vector<float> x = logits(static_cast<std::size_t>(rows * n), 3, 11);
-  const auto at = [&](std::int64_t r) { return x.begin() + r % rows * n; };
-  *(at(3) + n / 2) = NAN;
-  *(at(5) + n - 1) = INFINITY;
-  std::fill_n(at(8), n, -INFINITY);
-  for (std::int64_t c = 0; c < n; ++c) *(at(9) + c) += sizeof(T) == 2 ? 0x1p15f : 0x1p17f;  // a large maximum
-  *(at(10) + n / 3) = 30;  // what dominates leaves the others to the low parts
-  const std::vector<T> across = turned(stored<T, Format>(x), rows, n);
-  std::transform(x.begin(), x.end(), x.begin(), [](float v) { return number<Format>(stored<T, Format>({v})[0]); });
-  const dtype type = *dtype_of<T>;
-  const auto same = [](T a, T b) {
-    return std::memcmp(&a, &b, sizeof(T)) == 0 || same_bits(number<Format>(a), number<Format>(b));
-  };
-  for (function f : {function{sigmax::softmax}, function{log_softmax}}) {
-    options how = on(row, tier);
-    const auto results = [&](const std::vector<float>& of) { return stored<T, Format>(rows_of(f, of, n, how)); };
-    const std::vector<T> in_rows = results(x), expected = turned(in_rows, rows, n);
-    std::vector<T> in_place = across;
-    const std::int64_t shape[] = {times, n, rows}, once[] = {n, rows}, again[] = {0, rows, 1}, step = rows + gap,
-                       apart[] = {n * step, step, 1};
-    ASSERT_TRUE(f(const_view(across.data(), type, once), view(in_place.data(), type, once), 0, how).ok() &&
-                f(const_view(in_place.data(), type, once), view(in_place.data(), type, once), 0, how).ok());
-    std::vector<float> first(in_rows.size());
-    std::transform(in_rows.begin(), in_rows.end(), first.begin(), number<Format, T>);
-    const std::vector<T> twice = turned(results(first), rows, n);
-    EXPECT_TRUE(std::equal(in_place.begin(), in_place.end(), twice.begin(), same))
-        << row.name << " rows " << rows << " n " << n << " in place";
-    const T guard = stored<T, Format>({7})[0];
-    std::vector<T> memory(static_cast<std::size_t>(times * n * step) + 64 / sizeof(T), guard);
-    T* const y = memory.data() + (64 - reinterpret_cast<std::uintptr_t>(memory.data()) % 64) % 64 / sizeof(T);
-    for (how.slices = 3, how.slice = 2; how.slice >= 0; --how.slice)
-      ASSERT_TRUE(f(const_view(across.data(), type, shape, again), view(y, type, shape, apart), 1, how).ok());
-    for (std::int64_t c = 0; c < times * n; ++c) {
-      ASSERT_TRUE(
-          std::equal(expected.begin() + c % n * rows, expected.begin() + (c % n + 1) * rows, y + c * step, same))
-          << row.name << " rows " << rows << " n " << n << " column " << c;
-      for (std::int64_t g = 0; g < gap; ++g) ASSERT_TRUE(same(y[c * step + rows + g], guard));
-    }
-  }
-}
-
-TEST(softmax, rows_side_by_side_have_the_bits_of_each_alone) {
-  for (const isa_info& row : usable_isas())
-    for (const sigmax::accuracy tier : tiers) {
-      for (std::int64_t n : {2, 31, 33, 63, 64, 65, 100, 1000})
-        for (std::int64_t rows : {16, 47, 130}) check_across(row, tier, rows, n, 2, 3);
-      for (std::int64_t n : {16384, 16385}) check_across(row, tier, 16, n, 1, 0);
-      check_across(row, tier, 144, 90, 800, 0);   // beyond 32 MiB, where results go past the caches:
-      check_across(row, tier, 96, 130, 700, 16);  // in whole lines
-      check_across(row, tier, 90, 130, 760, 6);   // also of rows that are left over,
-      check_across(row, tier, 80, 130, 830, 1);   // or not
-    }
-}
-
-template <class T, class Format>
-void check_across_of_16_bits(const isa_info& row, sigmax::accuracy tier) {
-  for (std::int64_t n : {2, 32, 33, 64, 65, 1000})
-    for (std::int64_t rows : {16, 130}) check_across<T, Format>(row, tier, rows, n, 2, 3);
-  check_across<T, Format>(row, tier, 144, 40, 3000, 16);  // beyond 32 MiB
-}
-TEST(softmax, rows_of_16_bits_side_by_side_have_the_bits_of_each_alone) {
-  for (const isa_info& row : usable_isas())
-    for (const sigmax::accuracy tier : tiers) {
-      check_across_of_16_bits<float16, reference::float16_format>(row, tier);
-      check_across_of_16_bits<bfloat16, reference::bfloat16_format>(row, tier);
-    }
 }
 
 template <class T, class Format>
