@@ -39,6 +39,19 @@ foreach(architecture IN LISTS CMAKE_CUDA_ARCHITECTURES)
 endforeach()
 set(CMAKE_CUDA_ARCHITECTURES ${architectures})
 enable_language(CUDA)
+# The library asks before it takes a device. What it has of `native`, `all` and 90a is not said.
+if(NOT architectures MATCHES "(^|;)[a-z]|[0-9][a-z]")
+  set(machine_code ${architectures})
+  list(FILTER machine_code EXCLUDE REGEX "-virtual$")
+  set(ptx ${architectures})
+  list(FILTER ptx EXCLUDE REGEX "-real$")
+  foreach(list machine_code ptx)
+    list(TRANSFORM ${list} REPLACE "-.*" "")
+    list(APPEND ${list} 9999)  # none is like it, and no list is empty
+    list(JOIN ${list} "," ${list})
+  endforeach()
+  target_compile_definitions(sigmax PRIVATE SIGMAX_CUDA_MACHINE_CODE=${machine_code} SIGMAX_CUDA_PTX=${ptx})
+endif()
 # The target is older than that list; generators but Ninja ask each of its languages for one.
 set_target_properties(sigmax PROPERTIES CUDA_ARCHITECTURES "${CMAKE_CUDA_ARCHITECTURES}")
 if(NOT CMAKE_CUDA20_STANDARD_COMPILE_OPTION)  # CMake 3.25 does not know how to ask nvcc 13 for C++20

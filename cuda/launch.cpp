@@ -3,6 +3,8 @@
 
 #include <cuda_runtime_api.h>
 
+#include <cstdio>
+
 #include "../kernels/cuda_backend.hpp"
 #include "transfer.hpp"
 
@@ -12,16 +14,6 @@ namespace {
 status refused(const char* what, cudaError_t error) noexcept {
   static_cast<void>(cudaGetLastError());  // or the next call that looks would find it, and take it for its own
   return failure(status_code::backend_error, "%s: %s (%s)", what, cudaGetErrorString(error), cudaGetErrorName(error));
-}
-
-const char* ask_for_devices() noexcept {
-  int devices = 0;
-  const cudaError_t error = cudaGetDeviceCount(&devices);
-  if (error != cudaSuccess) {
-    static_cast<void>(cudaGetLastError());  // ours; what was there before is the caller's
-    return cudaGetErrorString(error);
-  }
-  return devices > 0 ? nullptr : "there is no CUDA device";
 }
 
 /// Lets the kernel have all the dynamic shared memory that the device gives a block: the limit belongs to the kernel,
@@ -39,8 +31,40 @@ cudaError_t allow_shared_memory(const void* kernel) noexcept {
 
 }  // namespace
 
+bool has_code(int architecture) noexcept {
+#if defined(SIGMAX_CUDA_MACHINE_CODE)
+  // Machine code runs on later minor versions, PTX on all that comes later.
+  for (int a : {SIGMAX_CUDA_MACHINE_CODE})
+    if (a / 10 == architecture / 10 && a <= architecture) return true;
+  for (int a : {SIGMAX_CUDA_PTX})
+    if (a <= architecture) return true;
+  return false;
+#else
+  return architecture > 0;  // what the build has is not known
+#endif
+}
+
+const char* look_for_devices() noexcept {
+  int devices = 0, major = 0, minor = 0;
+  cudaError_t error = cudaGetDeviceCount(&devices);
+  for (int device = 0; device < devices && error == cudaSuccess; ++device) {
+    error = cudaDeviceGetAttribute(&major, cudaDevAttrComputeCapabilityMajor, device);
+    if (error == cudaSuccess) error = cudaDeviceGetAttribute(&minor, cudaDevAttrComputeCapabilityMinor, device);
+    if (error == cudaSuccess && has_code(10 * major + minor)) return nullptr;
+  }
+  if (error != cudaSuccess) {
+    static_cast<void>(cudaGetLastError());  // ours; what was there before is the caller's
+    return cudaGetErrorString(error);
+  }
+  if (devices <= 0) return "there is no CUDA device";
+  static char why[96];
+  std::snprintf(why, sizeof why, "built without code for compute capability %d.%d (CMAKE_CUDA_ARCHITECTURES)", major,
+                minor);
+  return why;
+}
+
 const char* cuda_missing_because() noexcept {
-  static const char* const why = ask_for_devices();
+  static const char* const why = look_for_devices();
   return why;
 }
 

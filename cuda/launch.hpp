@@ -6,6 +6,12 @@
 
 namespace sigmax {
 
+/// Whether the build has code for devices of compute capability architecture / 10.
+bool has_code(int architecture) noexcept;
+/// Why there is no device that code runs on, or null. It looks each time; cuda_missing_because knows what the first
+/// look found.
+const char* look_for_devices() noexcept;
+
 /// How many multiprocessors the current device has.
 status count_multiprocessors(int& count) noexcept;
 /// All that decides about rows.

@@ -16,6 +16,7 @@ namespace {
 
 int calls = 0, fails_at = -1, launches = 0;
 cudaError_t last = cudaSuccess;  // what cudaGetLastError would find
+int capability[2] = {90, 90};    // of each device
 
 cudaError_t next() {
   if (calls++ != fails_at) return cudaSuccess;
@@ -32,9 +33,14 @@ cudaError_t cudaGetLastError() {
 }
 const char* cudaGetErrorString(cudaError_t) { return "out of memory"; }
 const char* cudaGetErrorName(cudaError_t) { return "cudaErrorMemoryAllocation"; }
-cudaError_t cudaGetDeviceCount(int* count) { return *count = 1, next(); }
+cudaError_t cudaGetDeviceCount(int* count) { return *count = 2, next(); }
 cudaError_t cudaGetDevice(int* device) { return *device = 0, next(); }
-cudaError_t cudaDeviceGetAttribute(int* value, cudaDeviceAttr, int) { return *value = 9, next(); }
+cudaError_t cudaDeviceGetAttribute(int* value, cudaDeviceAttr what, int device) {
+  *value = what == cudaDevAttrComputeCapabilityMajor   ? capability[device] / 10
+           : what == cudaDevAttrComputeCapabilityMinor ? capability[device] % 10
+                                                       : 9;
+  return next();
+}
 cudaError_t cudaFuncGetAttributes(cudaFuncAttributes* attributes, const void*) {
   *attributes = {};
   return next();
@@ -116,8 +122,34 @@ TEST(cuda_runtime, settling_is_silent) {
   }
 }
 
-// Asked once a process; the test has one of its own under ctest.
+TEST(cuda_runtime, there_is_code_for_what_the_build_names) {  // 75, 80 and 90, and PTX of 120
+  for (int architecture : {75, 78, 80, 86, 87, 89, 90, 120, 121, 130})
+    EXPECT_TRUE(has_code(architecture)) << architecture;
+  for (int architecture : {0, 50, 70, 72, 100, 103, 110, 119}) EXPECT_FALSE(has_code(architecture)) << architecture;
+}
+
+TEST(cuda_runtime, some_device_needs_code) {
+  fails_at = -1;
+  for (const auto& [first, second] : {std::pair{90, 110}, {110, 90}, {130, 70}}) {
+    capability[0] = first, capability[1] = second;
+    EXPECT_EQ(look_for_devices(), nullptr) << first << " " << second;
+  }
+  capability[0] = 70, capability[1] = 110;
+  EXPECT_STREQ(look_for_devices(), "built without code for compute capability 11.0 (CMAKE_CUDA_ARCHITECTURES)");
+}
+
 TEST(cuda_runtime, without_devices_the_reason_is_the_runtimes) {
+  capability[0] = capability[1] = 110;
+  for (int at = 0; at < 5; ++at) {
+    calls = 0, fails_at = at;
+    EXPECT_STREQ(look_for_devices(), "out of memory") << at;
+    EXPECT_EQ(calls, at + 1);
+    EXPECT_EQ(last, cudaSuccess);
+  }
+}
+
+// Asked once a process; the test has one of its own under ctest.
+TEST(cuda_runtime, devices_are_looked_for_once) {
   calls = 0, fails_at = 0;
   const char* why = cuda_missing_because();
   ASSERT_NE(why, nullptr);
