@@ -3,13 +3,12 @@
 // kept where the last pass finds them in a cache; elsewhere it computes them again, which is bit-identical. All
 // additions follow kernels/softmax_state.hpp.
 #include "softmax_whole.hpp"
+#include "softmax_narrow.hpp"
 #include "softmax_tile.hpp"
 
 namespace sigmax {
 namespace {
 
-/// Above it no factor of a row of up to 2^30 columns is tiny.
-constexpr float least_direct_scale = 0x1p-30f;
 /// Longer rows that were looked at have left an L2 cache of 1 MiB until they are computed if others leave to memory
 /// meanwhile; accuracy::fast waits for them.
 constexpr std::int64_t remembered_columns = 65536;
@@ -26,26 +25,6 @@ bool costs_little(const softmax_plan& plan) noexcept {
     return !form.causal && plan.data[operand_mask] == nullptr && !smoothed(plan);
   return plan.pass == softmax_pass::all && plan.loss == nullptr && std::fabs(form.output_scale) > least_direct_scale &&
          (!form.causal || (form.window <= 0 && plan.columns >= least_causal_columns));
-}
-
-/// Plain rows of few columns, side by side.
-void narrow_rows(const softmax_plan& plan, const nest_cursor& cursor, int rows) noexcept {
-  const std::int64_t n = plan.columns;
-  alignas(64) float t[narrow_columns * side_by_side], e[narrow_columns * side_by_side];
-  float max[side_by_side];
-  double total[side_by_side];
-  read_columns(*plan.table, block_of(plan, cursor, operand_x, plan.x_stride, rows), n, t);
-  plan.table->max_columns(t, n, max);
-  plan.steps->exp_sum_columns(t, plan.logarithm ? nullptr : e, n, max, total);
-  if (plan.logarithm) {
-    float high[side_by_side], low[side_by_side];
-    plan.steps->relative_to_max(max, total);
-    plan.table->logarithms(total, high, low);
-    plan.steps->shift_columns(t, n, max, high, low);
-  } else {
-    scale_columns(*plan.table, *plan.steps, e, n, static_cast<double>(numerator_down), total);
-  }
-  write_columns(*plan.table, plan.logarithm ? t : e, block_of(plan, cursor, operand_y, plan.y_stride, rows), n);
 }
 
 /// Plain rows that lie side by side in x and in y.
@@ -80,8 +59,10 @@ void run_rows(const void* argument, std::int64_t begin, std::int64_t end) noexce
   before.rows = 0, before.logarithm = plan.logarithm, before.streaming = plan.streaming;
   std::int64_t left = end - begin;
   const auto moved = [&](const nest_cursor& cursor, int rows, std::int64_t following) {
+    if (plan.narrow && (rows >= narrow_rows_least || plan.form == nullptr) && narrow_rows(plan, cursor, rows, state))
+      return;
     if (plan.narrow)
-      narrow_rows(plan, cursor, rows);
+      run_alone<row_tile>(plan, cursor, rows, scratch);
     else if ((plan.direct || plan.formed) && plan.loss != nullptr)
       loss_rows(plan, cursor, rows, following, scratch, before, state, terms);
     else if (plan.formed && plan.drained)
@@ -125,7 +106,7 @@ softmax_plan plan_softmax(const kernel_table& table, softmax_pass pass, bool log
   std::int64_t rows = 1;
   for (int i = 0; i < x.rank; ++i)
     if (i != axis) rows *= x.shape[i];
-  plan.narrow = form == nullptr && plan.columns <= narrow_columns && rows >= narrow_rows_least;
+  plan.narrow = may_be_narrow(plan) && rows >= narrow_rows_least;
   plan.direct = plan.direct_input && plan.direct_output && (form == nullptr || costs_little(plan));
   const bool in_scratch = !plan.direct && !(plan.direct_output && pass == softmax_pass::all);  // not in y, see row_tile
   plan.tile = plan.narrow ? side_by_side : rows_together(plan.x_stride, plan.columns, in_scratch, scratch_floats);
@@ -142,7 +123,7 @@ softmax_plan plan_softmax(const kernel_table& table, softmax_pass pass, bool log
       (whole ? plan.tile == 1 || plan.columns <= direct_columns : plan.tile * plan.columns <= scratch_floats) &&
       (form == nullptr || ((form->window <= 0 || plan.columns < least_causal_columns) &&
                            std::fabs(form->output_scale) > least_direct_scale));
-  plan.alike = (plan.direct || plan.formed) && all && form != nullptr && !form->causal &&
+  plan.alike = (plan.direct || plan.formed || plan.narrow) && all && form != nullptr && !form->causal &&
                plan.data[operand_row_scale] == nullptr && plan.data[operand_slopes] == nullptr &&
                plan.data[operand_sinks] == nullptr && plan.data[operand_max] == nullptr &&
                plan.data[operand_sum] == nullptr && plan.data[operand_lse] == nullptr;
@@ -168,7 +149,7 @@ softmax_plan plan_softmax(const kernel_table& table, softmax_pass pass, bool log
   // wait in a buffer and results are f32 (cpu/README.md).
   const bool four = plan.direct && plan.columns <= 1024 && (how.accuracy == accuracy::high || logarithm);
   const std::int64_t together = plan.looking ? scratch_floats : four || plan.rounded ? near_piece : 1024;
-  if (causal && plan.direct)
+  if (causal && plan.direct && !plan.narrow)
     plan.tile = 1;
   else if (plan.staged || plan.drained || plan.looking || (plan.formed && (large || plan.rounded)))
     plan.tile = static_cast<int>(std::clamp<std::int64_t>(together / plan.columns, 1, plan.tile));

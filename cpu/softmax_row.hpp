@@ -35,6 +35,8 @@ float widened_max(const softmax_plan& plan, dtype type, const std::byte* x, floa
 }
 
 constexpr double tiny_factor = 0x1p-60;  // from here on the second part, times 2^-25, is normal
+/// Above it no factor of a row of up to 2^30 columns is tiny.
+constexpr float least_direct_scale = 0x1p-30f;
 
 /// What the chunks of a row add up to.
 struct row_sums {
@@ -190,6 +192,18 @@ void numerators_of(const softmax_plan& plan, const row_state* rows, int n, float
   }
   plan.steps->exp_sum_columns(scores, nullptr, 1, shift, numerator);
 }
+/// The maximum that a finish is given. -0 for 0: then what is left of either zero is 0, as next to a maximum that is
+/// itself that zero.
+float given_max(const softmax_plan& plan, const nest_cursor& cursor, int r) noexcept {
+  return -(0.0f - value_of(plan, cursor, operand_max, r, 0));
+}
+/// Totals from the sums that it is given.
+void take_sums(const softmax_plan& plan, const nest_cursor& cursor, row_state* rows, int n) noexcept {
+  double of_max[side_by_side];
+  numerators_of(plan, rows, n, &row_state::shift, of_max);
+  for (int r = 0; r < n; ++r)
+    rows[r].sum.exponentials = static_cast<double>(value_of(plan, cursor, operand_sum, r, 1)) * of_max[r];
+}
 /// The sinks' parts of the rows' totals.
 void add_sinks(const softmax_plan& plan, row_state* rows, int n) noexcept {
   double numerator[side_by_side];
@@ -269,6 +283,14 @@ void finish_target(const softmax_plan& plan, const row_state& row, double numera
   const double less = (numerator - row.sum.exponentials) / row.sum.exponentials;
   const auto v = static_cast<float>(row.gradient * (less + (plan.loss->smoothing - spread(plan))));
   plan.table->scatter[static_cast<std::size_t>(plan.type[operand_y])](&v, y, 1, 1);
+}
+/// Those of the rows, at place(row, column), once all columns are written.
+template <class F>
+void finish_targets(const softmax_plan& plan, const row_state* rows, int n, F place) noexcept {
+  double numerator[side_by_side];
+  numerators_of(plan, rows, n, &row_state::target_score, numerator);
+  for (int r = 0; r < n; ++r)
+    if (!rows[r].ignored) finish_target(plan, rows[r], numerator[r], place(r, rows[r].target));
 }
 
 }  // namespace

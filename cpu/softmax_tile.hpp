@@ -187,14 +187,6 @@ struct row_tile {
     }
   }
 
-  /// Totals from sums that are given.
-  void take_sums() noexcept {
-    double of_max[side_by_side];
-    numerators_of(plan, state, rows, &row_state::shift, of_max);
-    for (int r = 0; r < rows; ++r)
-      state[r].sum.exponentials = static_cast<double>(value_of(plan, cursor, operand_sum, r, 1)) * of_max[r];
-  }
-
   /// The sums of all columns are known.
   void settle_sum() noexcept {
     settle_sums(plan, cursor, state, rows);
@@ -293,15 +285,6 @@ struct row_tile {
       return plan.table->quantise_to(plan.type[operand_y])(v, y_at(r, column), plan.y_stride, count, state[r].scale);
     plan.table->scatter[static_cast<std::size_t>(plan.type[operand_y])](v, y_at(r, column), plan.y_stride, count);
   }
-
-  /// Once all columns are written.
-  void finish_targets() noexcept {
-    if (plan.loss == nullptr) return;
-    double numerator[side_by_side];
-    numerators_of(plan, state, rows, &row_state::target_score, numerator);
-    for (int r = 0; r < rows; ++r)
-      if (!state[r].ignored) finish_target(plan, state[r], numerator[r], y_at(r, state[r].target));
-  }
 };
 
 template <class F>
@@ -318,8 +301,7 @@ void run_tile(row_tile& tile, F for_chunks) noexcept {
   }
   for (int r = 0; r < tile.rows; ++r) {
     row_state& row = tile.state[r];
-    // -0 for 0: then what is left of either zero is 0, as next to a maximum that is itself that zero.
-    if (given) row.max = -(0.0f - value_of(plan, tile.cursor, operand_max, r, 0));
+    if (given) row.max = given_max(plan, tile.cursor, r);
     for (std::int64_t c = 0; c < plan.split.chunks && !given; ++c) row.max = std::max(row.max, max[c][r]);
   }
   tile.settle_max();
@@ -332,7 +314,7 @@ void run_tile(row_tile& tile, F for_chunks) noexcept {
       row.sum.scores += sums[c][r].scores;
     }
   }
-  if (given) tile.take_sums();
+  if (given) take_sums(plan, tile.cursor, tile.state, tile.rows);
   tile.settle_sum();
   if (plan.pass == softmax_pass::partial) return;
   if (plan.codes != nullptr && (plan.data[operand_row_scales] != nullptr || plan.data[operand_amax] != nullptr)) {
@@ -349,7 +331,8 @@ void run_tile(row_tile& tile, F for_chunks) noexcept {
   for_chunks([&](row_tile& t, std::int64_t c) {
     t.write(c * plan.split.chunk, std::min((c + 1) * plan.split.chunk, plan.columns));
   });
-  tile.finish_targets();
+  if (plan.loss != nullptr)
+    finish_targets(plan, tile.state, tile.rows, [&](int r, std::int64_t column) { return tile.y_at(r, column); });
 }
 
 }  // namespace
