@@ -158,19 +158,23 @@ template <bool logarithm, class T>
 SIGMAX_FN void gradient_of(const columns_of<T>& dy, const columns_of<T>& y, T* dx, std::int64_t dx_step, int rows,
                            std::int64_t n, float scale, bool streaming, float* room) {
   const int used = static_cast<int>(n < softmax_lanes ? n : softmax_lanes);
+  const bool single = n <= softmax_lanes;  // a value a lane
   float *const high = room, *const low = room + std::int64_t{used} * rows;
-  std::fill_n(room, std::int64_t{2} * used * rows, 0.0f);
+  if (!single) std::fill_n(room, std::int64_t{2} * used * rows, 0.0f);
   const auto sum = [&](std::int64_t c, std::int64_t) __attribute__((always_inline)) {
     const std::int64_t lane = c % softmax_lanes * rows;
     for (int v = 0; v < rows; v += lanes) {
       const vec g = load_half(dy.x + c * dy.step + v);
-      vec h = vec::load_aligned(high + lane + v), l = vec::load_aligned(low + lane + v);
-      if constexpr (logarithm) {
-        add_exact(h, l, g);
-      } else {
-        const vec p = load_half(y.x + c * y.step + v), product = g * p;
-        add_exact(h, l, product);
-        add_exact(h, l, fma_exact(g, p, negate(product)));
+      vec value = g, rest(0.0f);
+      if constexpr (!logarithm) {
+        const vec p = load_half(y.x + c * y.step + v);
+        value = g * p, rest = fma_exact(g, p, negate(value));
+      }
+      vec h = value, l = rest + (value - value);  // as additions to 0 leave it, also of infinities
+      if (!single) {
+        h = vec::load_aligned(high + lane + v), l = vec::load_aligned(low + lane + v);
+        add_exact(h, l, value);
+        if constexpr (!logarithm) add_exact(h, l, rest);
       }
       h.store_aligned(high + lane + v);
       l.store_aligned(low + lane + v);
