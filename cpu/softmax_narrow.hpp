@@ -32,7 +32,14 @@ struct narrow_tile {
 
   narrow_tile(const softmax_plan& p, const nest_cursor& c, int count, row_state* states) noexcept
       : plan(p), cursor(c), rows(count), state(states), n(p.columns), own(p.form != nullptr && !p.alike) {
-    for (int r = 0; r < (own ? rows : plan.alike ? 1 : 0); ++r) begin_row(plan, cursor, r, state[r]);
+    const bool differ = plan.loss != nullptr || (own && plan.form->causal) || plan.data[operand_row_scale] != nullptr ||
+                        plan.data[operand_sinks] != nullptr;
+    for (int r = 0; r < (own ? rows : plan.alike ? 1 : 0); ++r) {
+      if (r == 0 || differ)
+        begin_row(plan, cursor, r, state[r]);
+      else
+        state[r] = state[0];
+    }
   }
   /// The state of a row, or of one that stands for what is none.
   const row_state& state_of(int r) const noexcept { return state[own && r < rows ? r : 0]; }

@@ -48,15 +48,23 @@ SIGMAX_FN V start_above(V most) {
   return from_bits(((bits + word(0x00800000u)) & word(0xff800000u)) - (bits & word(1u)));
 }
 
-/// log(s) for s in [2^-149, 2^128], from exact IEEE operations only; error below 2^-50. -inf for 0, NaN stays. It asks
-/// bits and selects by masks: choices between doubles g++ 12 would not vectorise for AVX2.
+/// log(s) for s in [2^-149, 2^128], from exact IEEE operations only; error below 2^-50. -inf for 0, NaN stays.
 SIGMAX_FN double log_of(double s) {
-  constexpr std::uint64_t exponent_bits = 0xfff0000000000000, one = 0x3ff0000000000000, last = 0x47efffffe0000000;
   const auto bits = __builtin_bit_cast(std::uint64_t, s);
-  // s = m 2^k, m in (sqrt(1/2), sqrt(2)]: in `carried` mantissas above that of sqrt(2) have raised the exponent.
-  const std::uint64_t carried = bits + 0x00095f619980c432;
+  // s = m 2^k, m in (sqrt(1/2), sqrt(2)]. The CPU asks integers and selects by masks, for choices between doubles g++
+  // 12 would not vectorise for AVX2; on a GPU these take fewer registers.
+  constexpr std::uint64_t exponent_bits = 0xfff0000000000000, one = 0x3ff0000000000000;
+  constexpr double to_integer = 0x1p52 + 1023;  // 0x433 followed by an exponent and its bias
+#if defined(__CUDACC__)
+  const auto above = __builtin_bit_cast(double, (bits & ~exponent_bits) | one);
+  const double power = __builtin_bit_cast(double, (bits >> 52) | 0x4330000000000000u) - to_integer;
+  const bool large = above > 1.4142135623730951;
+  const double m = large ? 0.5 * above : above, k = large ? power + 1.0 : power;
+#else
+  const std::uint64_t carried = bits + 0x00095f619980c432;  // mantissas above that of sqrt(2) raise the exponent
   const auto m = __builtin_bit_cast(double, bits - (carried & exponent_bits) + one);
-  const double k = __builtin_bit_cast(double, (carried >> 52) | 0x4330000000000000u) - (0x1p52 + 1023);
+  const double k = __builtin_bit_cast(double, (carried >> 52) | 0x4330000000000000u) - to_integer;
+#endif
   // log(m) = 2 atanh(f), f = (m - 1) / (m + 1), |f| < 0.172: eleven terms of the series.
   const double f = (m - 1.0) / (m + 1.0), q = f * f;
   constexpr double odd[] = {1.0 / 21, 1.0 / 19, 1.0 / 17, 1.0 / 15, 1.0 / 13,
@@ -68,9 +76,15 @@ SIGMAX_FN double log_of(double s) {
   for (double c : odd) series = (series + c) * q;
   constexpr double ln2_high = 0x1.62e42fefa3800p-1, ln2_low = 0x1.ef35793c76730p-45;
   const double log = k * ln2_high + (2.0 * f + (2.0 * f * series + k * ln2_low));
-  const std::uint64_t edge = bits == 0 ? exponent_bits : bits;  // NaN: the row was poisoned
-  const std::uint64_t inside = -static_cast<std::uint64_t>(bits - 1 < last);
+  // NaN: the row was poisoned.
+#if defined(__CUDACC__)
+  const double edge = s == 0 ? -__builtin_inf() : s;
+  return s > 0 && s <= 0x1.fffffep127 ? log : edge;
+#else
+  constexpr std::uint64_t last = 0x47efffffe0000000;  // 0x1.fffffep127
+  const std::uint64_t edge = bits == 0 ? exponent_bits : bits, inside = -static_cast<std::uint64_t>(bits - 1 < last);
   return __builtin_bit_cast(double, (__builtin_bit_cast(std::uint64_t, log) & inside) | (edge & ~inside));
+#endif
 }
 
 /// A double as the sum of two floats; not a number unless it is finite.
