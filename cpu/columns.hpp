@@ -227,7 +227,7 @@ void exp_sum_rows(const float* x, std::int64_t x_stride, float* y, std::int64_t 
 
 /// The totals of side_by_side rows from the sums of their lanes, as lanes_total makes them; a row's lane is `step`
 /// behind the one before it. `low` null: each of the `used` lanes is a value.
-__attribute__((noinline)) void totals_across(const float* high, const float* low, int step, int used,
+__attribute__((noinline)) void totals_across(const float* high, const float* low, std::int64_t step, int used,
                                              const float* start, float unit, double* total) noexcept {
   constexpr int rows = side_by_side, met = 16;  // down to so many the low parts meet in float
   static constexpr float nothing[rows] = {};
@@ -352,12 +352,12 @@ void take_largest(float* keys, std::int64_t n, float* value, std::int32_t* place
   vec_int best[parts], where[parts], column(0);
   for (int p = 0; p < parts; ++p) best[p] = vec_int(taken), where[p] = vec_int(0);
   for (std::int64_t c = 0; c < n; ++c, column += vec_int(1))
-    for (int p = 0; p < parts; ++p) {
+    for (std::int64_t p = 0; p < parts; ++p) {
       const vec_int key = vec_int::load_unaligned(k + c * side_by_side + p * lanes);
       where[p] = xsimd::select(key > best[p], column, where[p]);
       best[p] = xsimd::max(best[p], key);
     }
-  for (int p = 0; p < parts; ++p) {
+  for (std::int64_t p = 0; p < parts; ++p) {
     xsimd::bitwise_cast<float>(in_order(best[p])).store_unaligned(value + p * lanes);
     where[p].store_unaligned(place + p * lanes);
   }

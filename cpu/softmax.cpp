@@ -61,16 +61,13 @@ void run_rows(const void* argument, std::int64_t begin, std::int64_t end) noexce
   const auto moved = [&](const nest_cursor& cursor, int rows, std::int64_t following) {
     if (plan.narrow && (rows >= narrow_rows_least || plan.form == nullptr) && narrow_rows(plan, cursor, rows, state))
       return;
-    if (plan.narrow)
+    if (plan.narrow || !(plan.direct || plan.formed))
       run_alone<row_tile>(plan, cursor, rows, scratch);
-    else if ((plan.direct || plan.formed) && plan.loss != nullptr)
+    else if (plan.loss != nullptr)
       loss_rows(plan, cursor, rows, following, scratch, before, state, terms);
-    else if (plan.formed && plan.drained)
-      whole_rows(plan, cursor, rows, following, free_half(scratch, before), before, state, terms);
-    else if (plan.direct || plan.formed)
-      whole_rows(plan, cursor, rows, following, waiting, before, state, terms);
     else
-      run_alone<row_tile>(plan, cursor, rows, scratch);
+      whole_rows(plan, cursor, rows, following, plan.formed && plan.drained ? free_half(scratch, before) : waiting,
+                 before, state, terms);
   };
   for_tiles(plan, begin, end, [&](const nest_cursor& cursor, int rows) {
     const std::int64_t following = std::min(cursor.run(), left) - rows;
