@@ -44,12 +44,6 @@ struct narrow_tile {
   /// The state of a row, or of one that stands for what is none.
   const row_state& state_of(int r) const noexcept { return state[own && r < rows ? r : 0]; }
 
-  /// What a row does not look at.
-  void fill_masked(float* in, int r, float v) const noexcept {
-    for (std::int64_t c = 0; c < state[r].begin; ++c) in[c * side_by_side + r] = v;
-    for (std::int64_t c = state[r].end; c < n; ++c) in[c * side_by_side + r] = v;
-  }
-
   /// The elements, but those of rows that are ignored, which may not be read.
   void read() noexcept {
     const row_block x = block_of(plan, cursor, operand_x, plan.x_stride, rows);
@@ -78,8 +72,10 @@ struct narrow_tile {
       }
       plan.steps->scores(t, t, n * side_by_side, terms, no_score);
     }
-    for (int r = 0; r < rows && own; ++r)
-      if (state[r].end - state[r].begin < n) fill_masked(t, r, no_score);
+    for (int r = 0; r < rows && own; ++r) {  // what it does not look at: no share, and -inf as a logarithm
+      for (std::int64_t c = 0; c < state[r].begin; ++c) t[c * side_by_side + r] = no_score;
+      for (std::int64_t c = state[r].end; c < n; ++c) t[c * side_by_side + r] = no_score;
+    }
   }
 
   /// What is subtracted from the scores, and the totals of what they leave.
@@ -131,8 +127,6 @@ struct narrow_tile {
       plan.steps->shift_columns(t, n, shift, high, low);
     else
       plan.steps->scale_columns(e, n, high, low);
-    for (int r = 0; r < rows && own; ++r)
-      if (state[r].end - state[r].begin < n) fill_masked(y, r, rest_of_row(plan, total[r]));
     write_columns(*plan.table, y, block_of(plan, cursor, operand_y, plan.y_stride, rows), n);
     if (plan.loss != nullptr)
       finish_targets(plan, state, rows, [&](int r, std::int64_t column) {
