@@ -101,17 +101,19 @@ struct narrow_tile {
   /// What the last step multiplies by or subtracts. False if some of it would be subnormal.
   bool find_factors() noexcept {
     const double scale = plan.form != nullptr ? static_cast<double>(plan.form->output_scale) : 1;
+    // Gradients and sums that are given may be of any size.
+    const bool any_size = !plan.logarithm && (plan.loss != nullptr || plan.pass == softmax_pass::finish);
     if (plan.logarithm) {
       double sum[side_by_side];
       std::copy_n(total, side_by_side, sum);
       plan.steps->relative_to_max(shift, sum);
       plan.table->logarithms(sum, high, low);
-    } else if (plan.loss == nullptr) {
+    } else if (!any_size) {
       plan.table->quotients(scale * static_cast<double>(numerator_down), total, high, low);
     }
     bool ordinary = true;
     for (int r = 0; r < rows; ++r) {
-      if (plan.loss != nullptr) {
+      if (any_size) {
         const factors f = factors_of(plan, state[r], 0);
         high[r] = f.high, low[r] = f.low;
         ordinary = ordinary && !state[r].tiny;
