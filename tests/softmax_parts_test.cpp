@@ -166,5 +166,25 @@ TEST(softmax_parts, merge) {
   EXPECT_LE(worst, 2);
 }
 
+// Each row alone and rows together take other ways.
+TEST(softmax_parts, a_finish_with_a_huge_sum_has_the_bits_of_each_row_alone) {
+  const std::int64_t rows = 5, n = 8, shape[] = {rows, n}, one_each[] = {rows, 1};
+  const std::vector<float> x = logits(static_cast<std::size_t>(rows * n), 3, 1);
+  std::vector<float> max(rows, 3), sum(rows, 0x1.8p121f), together(x.size()), alone(n);
+  softmax_form form;
+  form.max = view(max.data(), dtype::f32, one_each), form.sum = view(sum.data(), dtype::f32, one_each);
+  for (const isa_info& row : usable_isas()) {
+    ASSERT_TRUE(softmax_finish(const_view(x.data(), dtype::f32, shape), view(together.data(), dtype::f32, shape), 1,
+                               form, on(row))
+                    .ok());
+    softmax_form first;
+    first.max = view(max.data(), 1), first.sum = view(sum.data(), 1);
+    for (std::int64_t r = 0; r < rows; ++r) {
+      ASSERT_TRUE(softmax_finish(const_view(x.data() + r * n, n), view(alone.data(), n), 0, first, on(row)).ok());
+      EXPECT_TRUE(std::equal(alone.begin(), alone.end(), together.begin() + r * n, same_bits)) << row.name << r;
+    }
+  }
+}
+
 }  // namespace
 }  // namespace sigmax_test
