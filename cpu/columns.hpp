@@ -176,34 +176,39 @@ __attribute__((noinline)) void exp_sum_rows_of(const float* x, std::int64_t x_st
   constexpr int used = numerator<tier, false>::together ? softmax_lanes : softmax_turn;
   const bool is_short = !looking && n <= softmax_turn;
   const row_numerators<tier> numerators(max, rows, is_short);
+  if (draining && numerators.offset) {  // rare: not worth loops for both
+    for (int r = 0; r < (looking ? rows : before->rows); ++r)
+      drain_alone<tier, looking>(*before, r, x + r * x_stride, n, score_of<Score>(terms, r));
+    return exp_sum_rows_of<tier, false, false, Score>(x, x_stride, y, y_stride, next, rows, n, max, terms, total,
+                                                      nullptr);
+  }
   softmax_sum sum[side_by_side];
   alignas(64) float lane[side_by_side][softmax_turn];  // of short rows
-  const auto sums = [&](auto with_offset) __attribute__((always_inline)) {
-    for (int r = 0; r < rows; ++r) {
-      const float* const in = x + r * x_stride;
-      float* const out = y != nullptr ? y + r * y_stride : nullptr;
-      const auto e = numerators.template of<with_offset.value>(r);
-      outgoing_rows* const drained = draining ? before : nullptr;
-      const Score score = score_of<Score>(terms, r);
-      if (!is_short) {
-        exp_sum_draining<tier, looking ? to_l2 : to_l1, looking>(in, out, next + r * x_stride, n, max[r], score, e,
-                                                                 sum[r], &numerators.starts[r], drained, r);
-        continue;
-      }
-      with_drain<tier, false>(
-          drained, r, in, n, score, [&](auto& drain) __attribute__((always_inline)) {
-            for (std::int64_t i = 0; i < n; i += pair_size) {
-              for (int at = 0; at < pair_size; at += 16) __builtin_prefetch(next + r * x_stride + i + at);
-              drain(i, pair_size);
-            }
-          });
-      exp_short(in, out, n, max[r], score, e, lane[r]);
+  for (int r = 0; r < rows; ++r) {
+    const float* const in = x + r * x_stride;
+    float* const out = y != nullptr ? y + r * y_stride : nullptr;
+    const float* const soon = next + r * x_stride;
+    const Score score = score_of<Score>(terms, r);
+    const auto e = numerators.template of<false>(r);
+    const auto sum_of = [&](auto& meanwhile) __attribute__((always_inline)) {
+      exp_sum<looking ? to_l2 : to_l1>(in, out, soon, n, max[r], score, e, sum[r], &numerators.starts[r], meanwhile);
+    };
+    if (is_short) {
+      for (std::int64_t i = 0; i < n; i += 16) __builtin_prefetch(soon + i);
+      if (draining && r < before->rows) drain_alone<tier, false>(*before, r, in, n, score);
+      if (numerators.offset)
+        exp_short(in, out, n, max[r], score, numerators.template of<true>(r), lane[r]);
+      else
+        exp_short(in, out, n, max[r], score, e, lane[r]);
+    } else if (numerators.offset || (draining && !looking && r >= before->rows)) {
+      exp_sum_alone<tier>(in, out, soon, n, max[r], score, sum[r]);
+    } else if constexpr (draining) {
+      with_drain<tier, looking>(*before, r, in, n, score, sum_of);
+    } else {
+      no_drain none;
+      sum_of(none);
     }
-  };
-  if (numerators.offset)
-    sums(std::true_type{});
-  else
-    sums(std::false_type{});
+  }
   if (is_short)
     rows_total<used>(lane[0], nullptr, softmax_turn, rows, numerators.starts, numerator_down, total);
   else

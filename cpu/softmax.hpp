@@ -13,7 +13,7 @@ namespace {
 /// known to be smaller in size than math::large_maximum.
 template <accuracy tier, bool offset>
 struct numerator {
-  static constexpr bool rare = offset, together = tier == accuracy::fast;
+  static constexpr bool together = tier == accuracy::fast;
   math::row_maximum<vec> row;
   numerator() = default;
   explicit SIGMAX_FN numerator(vec max) : row(math::reduce_maximum(max)) {}
@@ -30,10 +30,11 @@ struct numerator {
   /// Sums of two numerators have no larger exponent than the fast form's start, which is all that Fast2Sum asks for.
   SIGMAX_FN vec start(vec max) const { return together ? vec(2 * numerator_up) : start_above((*this)(max)); }
 };
+SIGMAX_FN bool is_small(float max) { return -math::large_maximum < max && max < math::large_maximum; }
 /// Calls loop(numerator) for a row.
 template <accuracy tier, class F>
 SIGMAX_FN void with_numerator(float max, F loop) {
-  if (-math::large_maximum < max && max < math::large_maximum)
+  if (is_small(max))
     loop(numerator<tier, false>(vec(max)));
   else
     loop(numerator<tier, true>(vec(max)));
@@ -153,23 +154,21 @@ struct drain_row {
 struct no_drain {
   SIGMAX_FN void operator()(std::int64_t, std::int64_t) const {}
 };
-/// Calls loop(meanwhile), where row r of `before` leaves if there is one; its terms are of the score's kind. `looking`:
-/// where those that come are looked at, too, while row x with n columns of that score is at hand. Else rows leave to
-/// memory, in whole lines.
+/// Calls loop(meanwhile), where row r of `before` leaves; its terms are of the score's kind. `looking`: where it does
+/// so if there is one, and those that come are looked at, too, while row x with n columns of that score is at hand.
+/// Else rows leave to memory, in whole lines.
 template <accuracy tier, bool looking, class Score, class F>
-SIGMAX_FN void with_drain(outgoing_rows* before, int r, const float* x, std::int64_t n, Score score, F loop) {
-  no_drain none;
-  if (before == nullptr || (!looking && r >= before->rows)) return loop(none);
+SIGMAX_FN void with_drain(outgoing_rows& before, int r, const float* x, std::int64_t n, Score score, F loop) {
   if constexpr (looking) {
-    look_ahead<Score> look(before->coming, r, x, score);
-    if (r >= before->rows) {
+    look_ahead<Score> look(before.coming, r, x, score);
+    if (r >= before.rows) {
       loop(look);
     } else {
-      const drain_row<tier, Score> drain(*before, r);
-      const bool streaming = before->streaming;
+      const drain_row<tier, Score> drain(before, r);
+      const bool streaming = before.streaming;
       // Streamed stores are of whole lines. What lies before and behind them leaves first: where it waits the row at
       // hand may be put.
-      const std::int64_t leaving = std::min(n, before->columns),
+      const std::int64_t leaving = std::min(n, before.columns),
                          begin = streaming ? elements_to_alignment(drain.y, leaving) : 0,
                          end = begin + (leaving - begin) / pair_size * pair_size;
       drain.ends(begin, end, leaving);
@@ -184,40 +183,48 @@ SIGMAX_FN void with_drain(outgoing_rows* before, int r, const float* x, std::int
       };
       loop(both);
     }
-    look.keep(before->coming, r);
+    look.keep(before.coming, r);
   } else {
-    const drain_row<tier, Score> drain(*before, r);
+    const drain_row<tier, Score> drain(before, r);
     auto stream = [&](std::int64_t i, std::int64_t) __attribute__((always_inline)) {
       store<true>(drain.y + i, drain.at(i));
     };
     loop(stream);
   }
 }
-
-/// exp_sum while row r of `before` is drained; before it, where both at once are not worth a loop of their own.
-template <accuracy tier, nearness soon, bool looking, class Score, class F>
-SIGMAX_FN void exp_sum_draining(const float* x, float* y, const float* next, std::int64_t n, float max, Score score,
-                                F numerator_of, softmax_sum& sum, const float* begin, outgoing_rows* before, int r) {
+/// The same alone.
+template <accuracy tier, bool looking, class Score>
+SIGMAX_FN void drain_alone(outgoing_rows& before, int r, const float* x, std::int64_t n, Score score) {
   with_drain<tier, looking>(
       before, r, x, n, score, [&](auto& meanwhile) __attribute__((always_inline)) {
-        if constexpr (F::rare)
-          for (std::int64_t i = 0; i < n; i += pair_size) meanwhile(i, std::min<std::int64_t>(n - i, pair_size));
-        else
-          exp_sum<soon>(x, y, next, n, max, score, numerator_of, sum, begin, meanwhile);
+        for (std::int64_t i = 0; i < n; i += pair_size) meanwhile(i, std::min<std::int64_t>(n - i, pair_size));
       });
-  no_drain none;
-  if constexpr (F::rare) exp_sum<soon>(x, y, next, n, max, score, numerator_of, sum, begin, none);
 }
 
-/// With loops for one kind of score only: a function with all of them keeps too little in registers.
+/// exp_sum of one row, or a part of it, with any maximum, while nothing leaves. With loops for one kind of score only:
+/// a function with all of them keeps too little in registers.
 template <accuracy tier, class Score>
-__attribute__((noinline)) void exp_sum_of(const float* x, float* y, const float* next, std::int64_t n, float max,
-                                          const score_terms* terms, softmax_sum& sum, outgoing_rows* before) noexcept {
-  const Score score = score_of<Score>(terms);
+__attribute__((noinline)) void exp_sum_alone(const float* x, float* y, const float* next, std::int64_t n, float max,
+                                             Score score, softmax_sum& sum) noexcept {
+  no_drain none;
   with_numerator<tier>(
       max, [&](auto e) __attribute__((always_inline)) {
         if (!sum.begun) sum.begin(e.start(vec(max)).get(0));
-        exp_sum_draining<tier, to_l2, true>(x, y, next, n, max, score, e, sum, nullptr, before, 0);
+        exp_sum<to_l2>(x, y, next, n, max, score, e, sum, nullptr, none);
+      });
+}
+template <accuracy tier, class Score>
+__attribute__((noinline)) void exp_sum_draining(const float* x, float* y, const float* next, std::int64_t n, float max,
+                                                Score score, softmax_sum& sum, outgoing_rows& before) noexcept {
+  if (!is_small(max)) {  // rare: not worth a loop for both
+    drain_alone<tier, true>(before, 0, x, n, score);
+    return exp_sum_alone<tier>(x, y, next, n, max, score, sum);
+  }
+  const numerator<tier, false> e{vec(max)};
+  if (!sum.begun) sum.begin(e.start(vec(max)).get(0));
+  with_drain<tier, true>(
+      before, 0, x, n, score, [&](auto& meanwhile) __attribute__((always_inline)) {
+        exp_sum<to_l2>(x, y, next, n, max, score, e, sum, nullptr, meanwhile);
       });
 }
 template <accuracy tier>
@@ -225,7 +232,10 @@ void row_exp_sum(const float* x, float* y, const float* next, std::int64_t n, fl
                  softmax_sum& sum, outgoing_rows* before) noexcept {
   with_score(
       terms, [&](auto score) __attribute__((always_inline)) {
-        exp_sum_of<tier, decltype(score)>(x, y, next, n, max, terms, sum, before);
+        if (before == nullptr)
+          exp_sum_alone<tier>(x, y, next, n, max, score, sum);
+        else
+          exp_sum_draining<tier>(x, y, next, n, max, score, sum, *before);
       });
 }
 
