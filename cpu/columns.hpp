@@ -115,7 +115,7 @@ struct row_numerators {
   __attribute__((noinline)) row_numerators(const float* max, int rows, bool is_short) {
     alignas(64) float m[side_by_side];
     for (int r = 0; r < side_by_side; ++r) m[r] = max[r < rows ? r : 0];
-    for (int v = 0; v < side_by_side; v += lanes) {
+    for (int v = 0; v < rows; v += lanes) {
       const auto row = math::reduce_maximum(vec::load_aligned(m + v));
       if (!is_short) numerator<tier, true>(row).start(vec::load_aligned(m + v)).store_aligned(starts + v);
       row.offset.store_aligned(terms[0] + v);
@@ -167,46 +167,89 @@ __attribute__((noinline)) void rows_total(const float* high, const float* low, s
   }
 }
 
+/// exp_sum of rows whose maxima are small in size, while those before leave and those that come are looked at. `begun`:
+/// the sums go on.
+template <accuracy tier, class Score>
+__attribute__((noinline)) void exp_sum_looking(const float* x, std::int64_t x_stride, float* y, std::int64_t y_stride,
+                                               const float* next, int rows, std::int64_t n, const float* max,
+                                               const score_terms* terms, const row_numerators<tier>& numerators,
+                                               bool begun, softmax_sum* sum, outgoing_rows& before) noexcept {
+  for (int r = 0; r < rows; ++r) {
+    const float* const in = x + r * x_stride;
+    float* const out = y != nullptr ? y + r * y_stride : nullptr;
+    const Score score = score_of<Score>(terms, r);
+    const auto e = numerators.template of<false>(r);
+    with_drain<tier, true>(
+        before, r, in, n, score, [&](auto& meanwhile) __attribute__((always_inline)) {
+          exp_sum<to_l2>(in, out, next + r * x_stride, n, max[r], score, e, sum[r],
+                         begun ? nullptr : &numerators.starts[r], meanwhile);
+        });
+  }
+}
+
+template <accuracy tier>
+void row_exp_sum(const float* x, float* y, const float* next, std::int64_t n, float max, const score_terms* terms,
+                 softmax_sum& sum, outgoing_rows* before) noexcept {
+  with_score(
+      terms, [&](auto score) __attribute__((always_inline)) {
+        using Score = decltype(score);
+        if (before != nullptr && is_small(max)) {
+          const row_numerators<tier> numerators(&max, 1, false);
+          if (!sum.begun) sum.begin(numerators.starts[0]);
+          return exp_sum_looking<tier, Score>(x, 0, y, 0, next, 1, n, &max, terms, numerators, true, &sum, *before);
+        }
+        if (before != nullptr) drain_alone<tier, true>(*before, 0, x, n, score);  // rare: not worth a loop for both
+        exp_sum_alone<tier>(x, y, next, n, max, score, sum);
+      });
+}
+
 /// Numerators first, then all sums: what is in flight at a time is then independent.
-template <accuracy tier, bool draining, bool looking, class Score>
+template <accuracy tier, bool draining, class Score>
 __attribute__((noinline)) void exp_sum_rows_of(const float* x, std::int64_t x_stride, float* y, std::int64_t y_stride,
                                                const float* next, int rows, std::int64_t n, const float* max,
                                                const score_terms* terms, double* total,
                                                outgoing_rows* before) noexcept {
   constexpr int used = numerator<tier, false>::together ? softmax_lanes : softmax_turn;
-  const bool is_short = !looking && n <= softmax_turn;
+  const bool is_short = n <= softmax_turn, looking = draining && n >= looking_columns;
   const row_numerators<tier> numerators(max, rows, is_short);
   if (draining && numerators.offset) {  // rare: not worth loops for both
-    for (int r = 0; r < (looking ? rows : before->rows); ++r)
-      drain_alone<tier, looking>(*before, r, x + r * x_stride, n, score_of<Score>(terms, r));
-    return exp_sum_rows_of<tier, false, false, Score>(x, x_stride, y, y_stride, next, rows, n, max, terms, total,
-                                                      nullptr);
+    for (int r = 0; r < rows; ++r) {
+      const Score score = score_of<Score>(terms, r);
+      if (looking)
+        drain_alone<tier, true>(*before, r, x + r * x_stride, n, score);
+      else if (r < before->rows)
+        drain_alone<tier, false>(*before, r, x + r * x_stride, n, score);
+    }
+    return exp_sum_rows_of<tier, false, Score>(x, x_stride, y, y_stride, next, rows, n, max, terms, total, nullptr);
   }
   softmax_sum sum[side_by_side];
   alignas(64) float lane[side_by_side][softmax_turn];  // of short rows
-  for (int r = 0; r < rows; ++r) {
+  if (looking)
+    exp_sum_looking<tier, Score>(x, x_stride, y, y_stride, next, rows, n, max, terms, numerators, false, sum, *before);
+  for (int r = 0; r < rows && !looking; ++r) {
     const float* const in = x + r * x_stride;
     float* const out = y != nullptr ? y + r * y_stride : nullptr;
-    const float* const soon = next + r * x_stride;
+    const float *const soon = next + r * x_stride, *const start = &numerators.starts[r];
     const Score score = score_of<Score>(terms, r);
     const auto e = numerators.template of<false>(r);
-    const auto sum_of = [&](auto& meanwhile) __attribute__((always_inline)) {
-      exp_sum<looking ? to_l2 : to_l1>(in, out, soon, n, max[r], score, e, sum[r], &numerators.starts[r], meanwhile);
-    };
+    const bool leaves = draining && r < before->rows;
     if (is_short) {
       for (std::int64_t i = 0; i < n; i += 16) __builtin_prefetch(soon + i);
-      if (draining && r < before->rows) drain_alone<tier, false>(*before, r, in, n, score);
+      if (leaves) drain_alone<tier, false>(*before, r, in, n, score);
       if (numerators.offset)
         exp_short(in, out, n, max[r], score, numerators.template of<true>(r), lane[r]);
       else
         exp_short(in, out, n, max[r], score, e, lane[r]);
-    } else if (numerators.offset || (draining && !looking && r >= before->rows)) {
+    } else if (numerators.offset || leaves != draining) {
       exp_sum_alone<tier>(in, out, soon, n, max[r], score, sum[r]);
     } else if constexpr (draining) {
-      with_drain<tier, looking>(*before, r, in, n, score, sum_of);
+      with_drain<tier, false>(
+          *before, r, in, n, score, [&](auto& meanwhile) __attribute__((always_inline)) {
+            exp_sum<to_l1>(in, out, soon, n, max[r], score, e, sum[r], start, meanwhile);
+          });
     } else {
       no_drain none;
-      sum_of(none);
+      exp_sum<to_l1>(in, out, soon, n, max[r], score, e, sum[r], start, none);
     }
   }
   if (is_short)
@@ -223,9 +266,7 @@ void exp_sum_rows(const float* x, std::int64_t x_stride, float* y, std::int64_t 
   with_score(
       terms, [&](auto score) __attribute__((always_inline)) {
         using Score = decltype(score);
-        const auto loop = before == nullptr     ? exp_sum_rows_of<tier, false, false, Score>
-                          : n < looking_columns ? exp_sum_rows_of<tier, true, false, Score>
-                                                : exp_sum_rows_of<tier, true, true, Score>;
+        const auto loop = before == nullptr ? exp_sum_rows_of<tier, false, Score> : exp_sum_rows_of<tier, true, Score>;
         loop(x, x_stride, y, y_stride, next, rows, n, max, terms, total, before);
       });
 }

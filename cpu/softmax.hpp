@@ -213,32 +213,6 @@ __attribute__((noinline)) void exp_sum_alone(const float* x, float* y, const flo
         exp_sum<to_l2>(x, y, next, n, max, score, e, sum, nullptr, none);
       });
 }
-template <accuracy tier, class Score>
-__attribute__((noinline)) void exp_sum_draining(const float* x, float* y, const float* next, std::int64_t n, float max,
-                                                Score score, softmax_sum& sum, outgoing_rows& before) noexcept {
-  if (!is_small(max)) {  // rare: not worth a loop for both
-    drain_alone<tier, true>(before, 0, x, n, score);
-    return exp_sum_alone<tier>(x, y, next, n, max, score, sum);
-  }
-  const numerator<tier, false> e{vec(max)};
-  if (!sum.begun) sum.begin(e.start(vec(max)).get(0));
-  with_drain<tier, true>(
-      before, 0, x, n, score, [&](auto& meanwhile) __attribute__((always_inline)) {
-        exp_sum<to_l2>(x, y, next, n, max, score, e, sum, nullptr, meanwhile);
-      });
-}
-template <accuracy tier>
-void row_exp_sum(const float* x, float* y, const float* next, std::int64_t n, float max, const score_terms* terms,
-                 softmax_sum& sum, outgoing_rows* before) noexcept {
-  with_score(
-      terms, [&](auto score) __attribute__((always_inline)) {
-        if (before == nullptr)
-          exp_sum_alone<tier>(x, y, next, n, max, score, sum);
-        else
-          exp_sum_draining<tier>(x, y, next, n, max, score, sum, *before);
-      });
-}
-
 void row_fill(float* y, std::int64_t n, float v, bool streaming) noexcept {
   std::int64_t i = 0;
   if (streaming) {

@@ -109,7 +109,6 @@ void begin_scale(const softmax_plan& plan, const nest_cursor& cursor, int r, sco
   const float scale = plan.form->scale;
   const bool by_row = plan.data[operand_row_scale] != nullptr;
   terms.scale = by_row ? scale * value_of(plan, cursor, operand_row_scale, r, 1) : scale;
-  terms.scaled = scale != 1 || by_row;
 }
 
 void begin_row(const softmax_plan& plan, const nest_cursor& cursor, int r, row_state& row) noexcept {

@@ -46,8 +46,8 @@ struct scale_score {
   SIGMAX_FN vec operator()(vec v, std::int64_t, std::int64_t) const { return v * scale; }
   SIGMAX_FN pair operator()(pair v, std::int64_t, std::int64_t) const { return {v.first * scale, v.second * scale}; }
 };
-/// Of rows in which no such score is NaN: then v + -inf is -inf, and nothing has to be selected.
-template <bool scaled>
+/// Of rows in which no such score is NaN: then v + -inf is -inf, and nothing has to be selected. A scale of 1 changes
+/// no bit, and the loops are there once.
 struct mask_score {
   vec scale;
   const float* mask;
@@ -58,7 +58,7 @@ struct mask_score {
     const pair m = count >= pair_size ? load(mask + i) : load_partial(mask + i, count);
     return {added(v.first, m.first), added(v.second, m.second)};
   }
-  SIGMAX_FN vec added(vec v, vec m) const { return scaled ? v * scale + m : v + m; }
+  SIGMAX_FN vec added(vec v, vec m) const { return v * scale + m; }
   SIGMAX_FN pair ordered(pair v, std::int64_t i, std::int64_t count) const { return (*this)(v, i, count); }
 };
 SIGMAX_FN float largest_score(float v, const score_terms* terms) {
@@ -83,10 +83,8 @@ SIGMAX_FN void with_score(const score_terms* terms, F loop) {
     loop(plain_score{});
   else if (terms->mask == nullptr)
     loop(score_of<scale_score>(terms));
-  else if (terms->scaled)
-    loop(score_of<mask_score<true>>(terms));
   else
-    loop(score_of<mask_score<false>>(terms));
+    loop(score_of<mask_score>(terms));
 }
 
 /// Scores of a row, and the largest of them and bound. One loop for each choice of terms.
@@ -146,8 +144,8 @@ struct nan_search {
   SIGMAX_FN void take(pair) {}
   SIGMAX_FN bool found() const { return false; }
 };
-template <bool scaled>
-struct nan_search<mask_score<scaled>> {
+template <>
+struct nan_search<mask_score> {
   pair sum{vec(0.0f), vec(0.0f)};
   SIGMAX_FN void take(pair v) { sum = {sum.first + v.first, sum.second + v.second}; }
   SIGMAX_FN bool found() const {

@@ -124,7 +124,7 @@ struct whole_tile {
     if (own) {
       for (int r = 0; r < rows; ++r) {
         begin_row(plan, cursor, r, state[r]);
-        terms[r].scale = state[r].terms.scale, terms[r].scaled = state[r].terms.scaled;
+        terms[r].scale = state[r].terms.scale;
         terms[r].mask = reinterpret_cast<const float*>(state[r].mask);
         n = r == 0 ? state[r].end : std::max(n, state[r].end);
       }

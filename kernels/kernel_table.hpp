@@ -32,7 +32,6 @@ struct score_terms {
   float slope;        ///< 0: none
   float distance;     ///< j - q of the first element
   const float* mask;  ///< null: none
-  bool scaled;        ///< of rows with a mask alone: scale is not 1 in all of them
 };
 
 /// Rows whose largest scores are looked for: those after the ones whose numerators are formed meanwhile.
