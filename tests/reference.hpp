@@ -285,7 +285,7 @@ struct half_format {
       --exponent;
     }
     // In units of the last place; long double's own rounding to an integer is to even.
-    const auto units = static_cast<long>(std::nearbyint(std::ldexp(a, fraction - exponent)));
+    const long units = std::lrint(std::ldexp(a, fraction - exponent));
     const long bits = (static_cast<long>(exponent + bias - 1) << fraction) + units;
     return static_cast<std::uint16_t>(sign | (bits >= (static_cast<long>(top) << fraction) ? top << fraction : bits));
   }
