@@ -69,24 +69,30 @@ struct row_state {
 
 bool smoothed(const softmax_plan& plan) noexcept { return plan.loss != nullptr && plan.loss->smoothing != 0; }
 
+float element_at(const softmax_plan& plan, const std::byte* at, dtype type) noexcept {
+  if (type == dtype::f32) return *reinterpret_cast<const float*>(at);
+  float v;
+  plan.table->gather[static_cast<std::size_t>(type)](at, 1, 1, &v);
+  return v;
+}
 float value_of(const softmax_plan& plan, const nest_cursor& cursor, softmax_operand which, int r,
                float absent) noexcept {
   if (plan.data[which] == nullptr) return absent;
-  const std::byte* const at = row_of(plan, cursor, which, r);
-  if (plan.type[which] == dtype::f32) return *reinterpret_cast<const float*>(at);
-  float v;
-  plan.table->gather[static_cast<std::size_t>(plan.type[which])](at, 1, 1, &v);
-  return v;
+  return element_at(plan, row_of(plan, cursor, which, r), plan.type[which]);
 }
-void set_value(const softmax_plan& plan, const nest_cursor& cursor, softmax_operand which, int r,
-               double value) noexcept {
+
+/// value(r) for the first n rows, unless nobody asks for it.
+template <class F>
+void set_values(const softmax_plan& plan, const nest_cursor& cursor, softmax_operand which, int n, F value) noexcept {
   if (plan.data[which] == nullptr) return;
-  const auto v = static_cast<float>(value);
-  std::byte* const at = row_of(plan, cursor, which, r);
-  if (plan.type[which] == dtype::f32)
-    *reinterpret_cast<float*>(at) = v;
-  else
-    plan.table->scatter[static_cast<std::size_t>(plan.type[which])](&v, at, 1, 1);
+  const row_block out = block_of(plan, cursor, which, 1, n);
+  for (int r = 0; r < n; ++r) {
+    const auto v = static_cast<float>(value(r));
+    if (out.type == dtype::f32)
+      *reinterpret_cast<float*>(out.at(r, 0)) = v;
+    else
+      plan.table->scatter[static_cast<std::size_t>(out.type)](&v, out.at(r, 0), 1, 1);
+  }
 }
 
 void begin_loss(const softmax_plan& plan, const nest_cursor& cursor, int r, row_state& row) noexcept {
@@ -98,8 +104,7 @@ void begin_loss(const softmax_plan& plan, const nest_cursor& cursor, int r, row_
   }
   const dtype type = plan.type[operand_x];
   const std::byte* const x = row_of(plan, cursor, operand_x, r) + row.target * plan.x_stride * size_of(type);
-  plan.table->gather[static_cast<std::size_t>(type)](x, 1, 1, &row.target_score);
-  row.target_score *= row.terms.scale;
+  row.target_score = element_at(plan, x, type) * row.terms.scale;
   row.gradient =
       static_cast<double>(value_of(plan, cursor, operand_dloss, r, 1)) * static_cast<double>(row.terms.scale);
 }
@@ -240,13 +245,11 @@ void settle_sums(const softmax_plan& plan, const nest_cursor& cursor, row_state*
   double sum[side_by_side] = {}, log[side_by_side];
   if (logarithms || plan.data[operand_sum] != nullptr) sums_of(plan, rows, n, sum);
   if (logarithms) log_sums(plan, sum, log);
-  for (int r = 0; r < n; ++r) {
-    const row_state& row = rows[r];
-    set_value(plan, cursor, operand_max, r, row.max + 0.0f);  // of zeros of both signs the vectors' width chose one
-    set_value(plan, cursor, operand_sum, r, sum[r]);
-    if (plan.data[operand_lse] != nullptr) set_value(plan, cursor, operand_lse, r, row.shift + log[r]);
-    if (plan.data[operand_loss] != nullptr) set_value(plan, cursor, operand_loss, r, loss_of(plan, row, log[r]));
-  }
+  // Of zeros of both signs the vectors' width chose one.
+  set_values(plan, cursor, operand_max, n, [&](int r) { return rows[r].max + 0.0f; });
+  set_values(plan, cursor, operand_sum, n, [&](int r) { return sum[r]; });
+  set_values(plan, cursor, operand_lse, n, [&](int r) { return rows[r].shift + log[r]; });
+  set_values(plan, cursor, operand_loss, n, [&](int r) { return loss_of(plan, rows[r], log[r]); });
 }
 /// What the last pass multiplies by or subtracts.
 factors factors_of(const softmax_plan& plan, row_state& row, double sum) noexcept {

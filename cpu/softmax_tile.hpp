@@ -245,10 +245,11 @@ struct row_tile {
   }
 
   /// The largest results of all columns are known.
-  void settle_scale(int r, float amax) noexcept {
-    if (plan.data[operand_row_scales] != nullptr) state[r].scale = scale_of_row(amax, plan.type[operand_y]);
-    set_value(plan, cursor, operand_row_scales, r, static_cast<double>(state[r].scale));
-    set_value(plan, cursor, operand_amax, r, static_cast<double>(amax));
+  void settle_scales() noexcept {
+    for (int r = 0; r < rows && plan.data[operand_row_scales] != nullptr; ++r)
+      state[r].scale = scale_of_row(state[r].amax, plan.type[operand_y]);
+    set_values(plan, cursor, operand_row_scales, rows, [&](int r) { return state[r].scale; });
+    set_values(plan, cursor, operand_amax, rows, [&](int r) { return state[r].amax; });
   }
 
   void write(std::int64_t from, std::int64_t to) noexcept {
@@ -323,10 +324,10 @@ void run_tile(row_tile& tile, F for_chunks) noexcept {
       for (int r = 0; r < t.rows; ++r) max[c][r] = t.state[r].amax;
     });
     for (int r = 0; r < tile.rows; ++r) {
-      float amax = 0;
-      for (std::int64_t c = 0; c < plan.split.chunks; ++c) amax = std::max(amax, max[c][r]);
-      tile.settle_scale(r, amax);
+      tile.state[r].amax = 0;
+      for (std::int64_t c = 0; c < plan.split.chunks; ++c) tile.state[r].amax = std::max(tile.state[r].amax, max[c][r]);
     }
+    tile.settle_scales();
   }
   for_chunks([&](row_tile& t, std::int64_t c) {
     t.write(c * plan.split.chunk, std::min((c + 1) * plan.split.chunk, plan.columns));
