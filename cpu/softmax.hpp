@@ -213,6 +213,7 @@ __attribute__((noinline)) void exp_sum_alone(const float* x, float* y, const flo
         exp_sum<to_l2>(x, y, next, n, max, score, e, sum, nullptr, none);
       });
 }
+
 void row_fill(float* y, std::int64_t n, float v, bool streaming) noexcept {
   std::int64_t i = 0;
   if (streaming) {
