@@ -192,7 +192,11 @@ softmax_state merge(softmax_state a, softmax_state b) noexcept {
   if (a.max != a.max || b.max != b.max) return {nan, nan};
   if (b.max > a.max) std::swap(a, b);
   if (b.max == a.max) return {a.max, a.sum + b.sum};  // both may be -inf
-  return {a.max, fma(b.sum, math::exp(b.max - a.max), a.sum)};
+  // One step of Newton's on the logarithm takes e^d from 24 bits to more than 40. It is 0 where d may be infinite.
+  const double below = static_cast<double>(b.max) - static_cast<double>(a.max);
+  auto share = static_cast<double>(math::exp(static_cast<float>(below)));
+  if (share > 0) share += share * (below - log_of(share));
+  return {a.max, static_cast<float>(static_cast<double>(b.sum) * share + static_cast<double>(a.sum))};
 }
 
 status explain_softmax(const const_view& x, const view& y, int axis, const options& how, explanation& out) noexcept {

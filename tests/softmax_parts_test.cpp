@@ -135,7 +135,7 @@ TEST(softmax_parts, parts_merge_to_the_whole) {
           for (std::int64_t k = 0; k < n; ++k)
             if (const long double exact = e.probability[static_cast<std::size_t>(k)]; exact >= 0x1p-126L) {
               ASSERT_LE(reference::ulp_error(y[static_cast<std::size_t>(r * n + k)], exact),
-                        2.5 + 2 * static_cast<double>(cuts.size()))
+                        2.5 + static_cast<double>(cuts.size()))
                   << row.name << " n " << n;
             }
         }
@@ -152,18 +152,20 @@ TEST(softmax_parts, merge) {
   EXPECT_EQ(merge(empty, empty).max, -inf);
   EXPECT_EQ(merge(empty, empty).sum, 0);
   EXPECT_TRUE(std::isnan(merge(a, nan).sum) && std::isnan(merge(nan, empty).sum) && std::isnan(merge(b, nan).sum));
+  // The smaller maximum, of which the difference is rounded, may belong to the larger share.
   std::mt19937 random(1);
-  std::uniform_real_distribution<float> at(-20, 20), of(1, 1e6f);
+  std::uniform_real_distribution<float> at(-40, 40), magnitude(0, 100);
   double worst = 0;
-  for (int i = 0; i < 100000; ++i) {
-    const softmax_state s{at(random), of(random)}, t{at(random), of(random)}, st = merge(s, t);
+  for (int i = 0; i < 1000000; ++i) {
+    const softmax_state s{at(random), std::exp2(magnitude(random))}, t{at(random), std::exp2(magnitude(random))},
+        st = merge(s, t);
     const long double max = std::max(s.max, t.max);
     const long double exact = s.sum * std::exp(s.max - max) + t.sum * std::exp(t.max - max);
     ASSERT_EQ(st.max, max);
     worst = std::max(worst, reference::ulp_error(st.sum, exact));
   }
   std::printf("  merge: %.3g ULP\n", worst);
-  EXPECT_LE(worst, 2);
+  EXPECT_LE(worst, 0.51);
 }
 
 // Each row alone and rows together take other ways.

@@ -103,14 +103,14 @@ struct verdict {
   void element(int number, std::int64_t column, int merges, float y, long double exact, float log_y,
                long double log_exact) {
     using sigmax_reference::ulp_error, sigmax_reference::unit_of;
-    // 2.5 ULP of softmax_finish, 2 of each merge.
-    const double bound = 2.5 + 2 * merges, error = ulp_error(y, exact);
-    // 1.5 ULP of softmax_finish, 2^-46 next to 0; 2 ULP of a sum are at most 2^-22 of it, and so much of its logarithm.
+    // 2.5 ULP of softmax_finish, 1 of each merge.
+    const double bound = 2.5 + merges, error = ulp_error(y, exact);
+    // 1.5 ULP of softmax_finish, 2^-46 next to 0; 1 ULP of a sum is at most 2^-23 of it, and so much of its logarithm.
     double log_bound = 0;
     const double log_error = ulp_error(log_y, log_exact);
     if (std::isfinite(log_exact)) {
       const long double unit = unit_of(std::fmax(std::fabs(log_exact), 0x1p-126L));
-      log_bound = static_cast<double>(((log_exact < -0x1p-22L ? 1.5L * unit : 0x1p-46L) + merges * 0x1p-22L) / unit);
+      log_bound = static_cast<double>(((log_exact < -0x1p-22L ? 1.5L * unit : 0x1p-46L) + merges * 0x1p-23L) / unit);
       worst[1] = std::max(worst[1], log_error / log_bound);
     }
     worst[0] = std::max(worst[0], error);
