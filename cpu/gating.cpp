@@ -18,8 +18,8 @@ row_block block_of(const gating_plan& plan, const nest_cursor& cursor, gating_op
           plan.rows.stride[which][plan.rows.rank - 1], plan.stride[which], rows};
 }
 
-void sigmoid(const gating_plan& plan, float* t, std::int64_t count) noexcept {
-  plan.table->forward[static_cast<std::size_t>(plan.tier)][static_cast<std::size_t>(activation::sigmoid)]
+void sigmoid(const gating_plan& plan, accuracy tier, float* t, std::int64_t count) noexcept {
+  plan.table->forward[static_cast<std::size_t>(tier)][static_cast<std::size_t>(activation::sigmoid)]
                      [static_cast<std::size_t>(dtype::f32)](t, t, count, {}, false);
 }
 
@@ -36,7 +36,7 @@ void add_bias(const gating_plan& plan, const nest_cursor& cursor, int rows, cons
               float* buffer) noexcept {
   const std::int64_t n = plan.columns;
   if (plan.form.sigmoid) {
-    sigmoid(plan, t, n * side_by_side);
+    sigmoid(plan, plan.tier, t, n * side_by_side);
   } else {
     double unused[side_by_side];
     exponentials(plan, t, n, terms.max, unused);
@@ -46,14 +46,15 @@ void add_bias(const gating_plan& plan, const nest_cursor& cursor, int rows, cons
   for (std::int64_t i = 0; i < n * side_by_side; ++i) t[i] += buffer[i];
 }
 
-/// Chosen logits become their weights. `terms` is that of all logits.
+/// Chosen logits become their weights. `terms` is that of all logits. Sigmoids are few, and the fast form's are not
+/// near where they are small, which their quotients would show.
 void weigh(const gating_plan& plan, const row_terms& terms, float* w) noexcept {
   const std::int64_t k = plan.chosen, count = k * side_by_side;
   row_terms chosen;
   if (!plan.form.renormalise) {
     for (double& total : chosen.total) total = 1;
     if (plan.form.sigmoid) {
-      sigmoid(plan, w, count);
+      sigmoid(plan, accuracy::high, w, count);
       if (plan.form.scale != 1)
         scale_columns(*plan.table, *plan.steps, w, k, static_cast<double>(plan.form.scale), chosen.total);
     } else {
@@ -66,15 +67,16 @@ void weigh(const gating_plan& plan, const row_terms& terms, float* w) noexcept {
   if (plan.form.sigmoid) {
     // From here down e^x is sigmoid(x) to 2^-28, and sigmoids may be 0 where their quotients are not.
     const auto small = [&](int r) { return chosen.max[r] < -20; };
+    const softmax_steps& exact = plan.table->softmax[static_cast<std::size_t>(accuracy::high)];
     bool any = false;
     for (int r = 0; r < side_by_side; ++r) any = any || small(r);
-    if (!any) sigmoid(plan, w, count);
+    if (!any) sigmoid(plan, accuracy::high, w, count);
     for (std::int64_t i = 0; i < count && any; ++i) {
       const auto r = static_cast<int>(i % side_by_side);
       if (small(r))
-        plan.steps->exp_scale(w + i, w + i, 1, chosen.max[r], numerator_down, 0, nullptr, false);
+        exact.exp_scale(w + i, w + i, 1, chosen.max[r], numerator_down, 0, nullptr, false);
       else
-        sigmoid(plan, w + i, 1);
+        sigmoid(plan, accuracy::high, w + i, 1);
     }
     for (double& total : chosen.total) total = 0;
     for (std::int64_t i = 0; i < count; ++i) chosen.total[i % side_by_side] += static_cast<double>(w[i]);

@@ -333,8 +333,8 @@ struct softmax_form {
   float output_scale = 1;  ///< y = output_scale * softmax; finite, must be 1 with `logarithm`
 
   view max{};  ///< out: the largest score that is not NaN, the sink's included, never -0; -inf if there is none
-  view sum{};  ///< out: sum of exp(t - max)
-  view lse{};  ///< out: max + log(sum); -inf for an empty row
+  view sum{};  ///< out: sum of exp(t - max), within 2 ULP, under accuracy::fast 5
+  view lse{};  ///< out: max + log(sum), within 0.51 ULP and 2^-23, under accuracy::fast 2^-21; -inf for an empty row
 };
 
 /// softmax or log_softmax of a row's scores, with what `form` asks for. Error as in `softmax`, counted from the scores.
@@ -367,8 +367,8 @@ struct softmax_state {
 [[nodiscard]] SIGMAX_API status softmax_gradient(const const_view& dy, const const_view& y, const view& dx,
                                                  int axis = -1, float scale = 1, const options& how = {}) noexcept;
 
-/// dx = scale (dy - exp(y) sum(dy)), from y = log_softmax(scale x); within 3 ULP of max(|dx|, |scale dy|). Otherwise as
-/// `softmax_gradient`.
+/// dx = scale (dy - exp(y) sum(dy)), from y = log_softmax(scale x); within 4 ULP of max(|dx|, |scale dy|) and
+/// |scale exp(y)| max|dy| 2^-44, unless exp(y) is below 2^-126. Otherwise as `softmax_gradient`.
 [[nodiscard]] SIGMAX_API status log_softmax_gradient(const const_view& dy, const const_view& y, const view& dx,
                                                      int axis = -1, float scale = 1, const options& how = {}) noexcept;
 
@@ -386,7 +386,7 @@ struct cross_entropy_form {
 
 /// `targets` is i32 or i64, each in [0, n) or ignore_index (on CUDA nobody checks: another makes the loss NaN); it,
 /// `loss` and lse have the shape of x with an extent of 1 along the axis. |error| of the loss: 2 ULP + 2^-44 (1 + |lse
-/// - t[target]|), with smoothing 2 ULP of the larger of its two terms. NaN, +inf or nothing but -inf in a row makes
+/// - t[target]|), with smoothing 3 ULP of the larger of its two terms. NaN, +inf or nothing but -inf in a row makes
 /// NaN. No output may overlap anything.
 [[nodiscard]] SIGMAX_API status cross_entropy(const const_view& x, const const_view& targets, const view& loss,
                                               int axis = -1, const cross_entropy_form& form = {},
@@ -414,10 +414,10 @@ struct gating_form {
 /// The experts with the k largest scores, falling, ties to the lower index, and their weights = scale score, divided by
 /// the sum of the row's chosen scores if they are renormalised. `weights` (f32, f16, bf16) and `experts` (i32, i64)
 /// have the shape of x, which is at most 1024 along the axis, with k there. Without a bias the choice is by x itself,
-/// so scores that round to the same number keep their order; NaN counts as the largest. Weights are within 3 ULP, under
-/// accuracy::fast 5, of a softmax 5 + |x - max|. NaN or +inf in a row, or only -inf, makes weights NaN as in `softmax`,
-/// unless sigmoids that are not renormalised keep them apart; experts are always k different ones. No output may
-/// overlap anything.
+/// so scores that round to the same number keep their order; NaN counts as the largest. Weights are within 3 ULP, of a
+/// softmax under accuracy::fast 5 + |x - max|; and 2^-121. NaN or +inf in a row, or only -inf, makes weights NaN as in
+/// `softmax`, unless sigmoids that are not renormalised keep them apart; experts are always k different ones. No output
+/// may overlap anything.
 [[nodiscard]] SIGMAX_API status top_k_gating(const const_view& x, const view& weights, const view& experts,
                                              int axis = -1, const gating_form& form = {},
                                              const options& how = {}) noexcept;
