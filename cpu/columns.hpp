@@ -167,13 +167,12 @@ __attribute__((noinline)) void rows_total(const float* high, const float* low, s
   }
 }
 
-/// exp_sum of rows whose maxima are small in size, while those before leave and those that come are looked at. `begun`:
-/// the sums go on.
+/// exp_sum of rows whose maxima are small in size, while those before leave and those that come are looked at.
 template <accuracy tier, class Score>
 __attribute__((noinline)) void exp_sum_looking(const float* x, std::int64_t x_stride, float* y, std::int64_t y_stride,
                                                const float* next, int rows, std::int64_t n, const float* max,
                                                const score_terms* terms, const row_numerators<tier>& numerators,
-                                               bool begun, softmax_sum* sum, outgoing_rows& before) noexcept {
+                                               softmax_sum* sum, outgoing_rows& before) noexcept {
   for (int r = 0; r < rows; ++r) {
     const float* const in = x + r * x_stride;
     float* const out = y != nullptr ? y + r * y_stride : nullptr;
@@ -182,7 +181,7 @@ __attribute__((noinline)) void exp_sum_looking(const float* x, std::int64_t x_st
     with_drain<tier, true>(
         before, r, in, n, score, [&](auto& meanwhile) __attribute__((always_inline)) {
           exp_sum<to_l2>(in, out, next + r * x_stride, n, max[r], score, e, sum[r],
-                         begun ? nullptr : &numerators.starts[r], meanwhile);
+                         sum[r].begun ? nullptr : &numerators.starts[r], meanwhile);
         });
   }
 }
@@ -196,7 +195,7 @@ void row_exp_sum(const float* x, float* y, const float* next, std::int64_t n, fl
         if (before != nullptr && is_small(max)) {
           const row_numerators<tier> numerators(&max, 1, false);
           if (!sum.begun) sum.begin(numerators.starts[0]);
-          return exp_sum_looking<tier, Score>(x, 0, y, 0, next, 1, n, &max, terms, numerators, true, &sum, *before);
+          return exp_sum_looking<tier, Score>(x, 0, y, 0, next, 1, n, &max, terms, numerators, &sum, *before);
         }
         if (before != nullptr) drain_alone<tier, true>(*before, 0, x, n, score);  // rare: not worth a loop for both
         exp_sum_alone<tier>(x, y, next, n, max, score, sum);
@@ -225,7 +224,7 @@ __attribute__((noinline)) void exp_sum_rows_of(const float* x, std::int64_t x_st
   softmax_sum sum[side_by_side];
   alignas(64) float lane[side_by_side][softmax_turn];  // of short rows
   if (looking)
-    exp_sum_looking<tier, Score>(x, x_stride, y, y_stride, next, rows, n, max, terms, numerators, false, sum, *before);
+    exp_sum_looking<tier, Score>(x, x_stride, y, y_stride, next, rows, n, max, terms, numerators, sum, *before);
   for (int r = 0; r < rows && !looking; ++r) {
     const float* const in = x + r * x_stride;
     float* const out = y != nullptr ? y + r * y_stride : nullptr;
