@@ -17,16 +17,21 @@ struct numerator {
   math::row_maximum<vec> row;
   numerator() = default;
   explicit SIGMAX_FN numerator(vec max) : row(math::reduce_maximum(max)) {}
-  explicit SIGMAX_FN numerator(const math::row_maximum<vec>& reduced) : row(reduced) {}
-  SIGMAX_FN vec operator()(vec x) const {
-    if constexpr (tier == accuracy::high) return math::exp_below<offset>(x, row);
+  explicit SIGMAX_FN numerator(const math::row_maximum<vec>& max) : row(max) {}
+  using reduced = math::reduced<vec>;
+  SIGMAX_FN reduced reduce(vec x) const {
+    if constexpr (tier == accuracy::high) return math::reduce_below<offset>(x, row);
     const vec c = at_least(offset ? x - row.offset : x, row.lowest), t = fma(c, vec(math::log2_e), row.bias);
     // With one part of ln 2 a numerator is wrong by as many times 2^-29 as its k differs from the maximum's; without
     // FMA the product would be rounded.
     const vec k = t - row.bias,
               r = has_fma ? fma(k, vec(-math::ln2), c) : fma(k, vec(-math::ln2_low), fma(k, vec(-math::ln2_high), c));
-    return power_of_two(t) * math::exp_reduced_fast(r);
+    return {power_of_two(t), r};
   }
+  SIGMAX_FN vec finish(reduced e) const {
+    return tier == accuracy::high ? math::exp_below(e) : e.scale * math::exp_reduced_fast(e.r);
+  }
+  SIGMAX_FN vec operator()(vec x) const { return finish(reduce(x)); }
   /// Sums of two numerators have no larger exponent than the fast form's start, which is all that Fast2Sum asks for.
   SIGMAX_FN vec start(vec max) const { return together ? vec(2 * numerator_up) : start_above((*this)(max)); }
 };
@@ -70,12 +75,16 @@ enum nearness { to_l2 = 2, to_l1 = 3 };
 template <nearness soon, class Score, class F, class G>
 SIGMAX_FN void exp_sum(const float* x, float* y, const float* next, std::int64_t n, float max, Score score,
                        F numerator_of, softmax_sum& sum, const float* begin, G& meanwhile) {
-  const auto value = [ =, &meanwhile, m = vec(max) ](std::int64_t i, std::int64_t count, auto&& add_pair)
-      __attribute__((always_inline)) {
+  using reduced = typename F::reduced;
+  const auto reduce = [ =, m = vec(max) ](std::int64_t i, std::int64_t count) __attribute__((always_inline)) {
     for (int at = 0; at < pair_size; at += 16) __builtin_prefetch(next + i + at, 0, soon);
-    pair v = count == pair_size ? score(load(x + i), i, pair_size)
-                                : padded(score(load_partial(x + i, count), i, count), count, m);
-    v = {numerator_of(v.first), numerator_of(v.second)};
+    const pair v = count == pair_size ? score(load(x + i), i, pair_size)
+                                      : padded(score(load_partial(x + i, count), i, count), count, m);
+    return std::pair<reduced, reduced>(numerator_of.reduce(v.first), numerator_of.reduce(v.second));
+  };
+  const auto value = [ =, &meanwhile ](const std::pair<reduced, reduced>& e, std::int64_t i, std::int64_t count,
+                                       auto&& add_pair) __attribute__((always_inline)) {
+    pair v = {numerator_of.finish(e.first), numerator_of.finish(e.second)};
     meanwhile(i, count);
     if (count == pair_size) {
       if (y != nullptr) store<false>(y + i, v);
@@ -85,7 +94,7 @@ SIGMAX_FN void exp_sum(const float* x, float* y, const float* next, std::int64_t
     }
     add_pair(v);
   };
-  sum_row<true, F::together>(n, sum, begin, value);
+  sum_row<true, F::together>(n, sum, begin, reduce, value);
 }
 
 /// Looks at row r of those that come, a pair at a time. With none to come it looks at the row at hand: that takes less
@@ -118,27 +127,24 @@ struct look_ahead {
   }
 };
 
-/// Row r leaves, a pair at a time: the last step of its logarithms or of its numerators. One loop with a branch that is
-/// the same every turn: with a loop for each the code of the sums would be there once more.
-template <accuracy tier, class Score>
+/// Row r leaves, a pair at a time: the last step of its logarithms or of its numerators.
+template <accuracy tier, class Score, bool logarithm>
 struct drain_row {
   const float* from;
   float* y;
-  bool logarithm;
   Score score;
   vec high, low;
   shifted<tier> shift;
   SIGMAX_FN drain_row(const outgoing_rows& rows, int r)
       : from(rows.from + r * rows.from_stride),
         y(rows.y + r * rows.y_stride),
-        logarithm(rows.logarithm),
         score(score_of<Score>(rows.terms, r)),
         high(rows.high[r]),
         low(rows.low[r]),
         shift(vec(rows.max[r]), high, low) {}
   SIGMAX_FN pair at(std::int64_t i, std::int64_t count = pair_size) const {
     pair v = count == pair_size ? load(from + i) : load_partial(from + i, count);
-    if (logarithm) {
+    if constexpr (logarithm) {
       v = score(v, i, count);
       return {shift(v.first), shift(v.second)};
     }
@@ -159,37 +165,45 @@ struct no_drain {
 /// Else rows leave to memory, in whole lines.
 template <accuracy tier, bool looking, class Score, class F>
 SIGMAX_FN void with_drain(outgoing_rows& before, int r, const float* x, std::int64_t n, Score score, F loop) {
+  const auto either = [&](auto with) __attribute__((always_inline)) {
+    if (before.logarithm)
+      with(drain_row<tier, Score, true>(before, r));
+    else
+      with(drain_row<tier, Score, false>(before, r));
+  };
   if constexpr (looking) {
     look_ahead<Score> look(before.coming, r, x, score);
     if (r >= before.rows) {
       loop(look);
     } else {
-      const drain_row<tier, Score> drain(before, r);
-      const bool streaming = before.streaming;
-      // Streamed stores are of whole lines. What lies before and behind them leaves first: where it waits the row at
-      // hand may be put.
-      const std::int64_t leaving = std::min(n, before.columns),
-                         begin = streaming ? elements_to_alignment(drain.y, leaving) : 0,
-                         end = begin + (leaving - begin) / pair_size * pair_size;
-      drain.ends(begin, end, leaving);
-      auto both = [&](std::int64_t i, std::int64_t count) __attribute__((always_inline)) {
-        look(i, count);
-        if (begin + i >= end) return;
-        const pair v = drain.at(begin + i);
-        if (streaming)
-          store<true>(drain.y + begin + i, v);
-        else
-          store<false>(drain.y + begin + i, v);
-      };
-      loop(both);
+      either([&](const auto& drain) __attribute__((always_inline)) {
+        const bool streaming = before.streaming;
+        // Streamed stores are of whole lines. What lies before and behind them leaves first: where it waits the row at
+        // hand may be put.
+        const std::int64_t leaving = std::min(n, before.columns),
+                           begin = streaming ? elements_to_alignment(drain.y, leaving) : 0,
+                           end = begin + (leaving - begin) / pair_size * pair_size;
+        drain.ends(begin, end, leaving);
+        auto both = [&](std::int64_t i, std::int64_t count) __attribute__((always_inline)) {
+          look(i, count);
+          if (begin + i >= end) return;
+          const pair v = drain.at(begin + i);
+          if (streaming)
+            store<true>(drain.y + begin + i, v);
+          else
+            store<false>(drain.y + begin + i, v);
+        };
+        loop(both);
+      });
     }
     look.keep(before.coming, r);
   } else {
-    const drain_row<tier, Score> drain(before, r);
-    auto stream = [&](std::int64_t i, std::int64_t) __attribute__((always_inline)) {
-      store<true>(drain.y + i, drain.at(i));
-    };
-    loop(stream);
+    either([&](const auto& drain) __attribute__((always_inline)) {
+      auto stream = [&](std::int64_t i, std::int64_t) __attribute__((always_inline)) {
+        store<true>(drain.y + i, drain.at(i));
+      };
+      loop(stream);
+    });
   }
 }
 /// The same alone.

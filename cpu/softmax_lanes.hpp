@@ -48,44 +48,55 @@ struct lane_pair {
   }
 };
 
-/// Adds value(i, count, add), which adds the `count` values from i on, for all n of a chunk. Beyond `count` a pair must
-/// hold zeros. `together`: what is half a turn apart is added before it goes to its lane. `begin`: the sum is yet to
-/// begin, at *begin.
-template <bool started, bool together, class F>
-SIGMAX_FN void sum_row(std::int64_t n, softmax_sum& sum, const float* begin, F value) {
+/// For all n of a chunk value(first(i, count), i, count, add) adds the `count` values from i on. Beyond `count` a pair
+/// must hold zeros. `together`: what is half a turn apart is added before it goes to its lane. `begin`: the sum is yet
+/// to begin, at *begin. The first steps of a pair go before the value of the pair in front of it: its steps depend on
+/// one another, and more of them than a core looks ahead.
+template <bool started, bool together, class First, class Value>
+SIGMAX_FN void sum_row(std::int64_t n, softmax_sum& sum, const float* begin, First first, Value value) {
   static_assert(softmax_lanes % pair_size == 0);
-  constexpr std::int64_t pair_count = pair_size;
+  constexpr std::int64_t whole = pair_size;
   constexpr bool in_registers = softmax_lanes == pair_size;  // all lanes
   // A piece of the row that stays in the L1 cache, and of that one pair of lanes after the other.
   for (std::int64_t start = 0; start < n; start += softmax_block) {
     const std::int64_t end = in_registers || start + softmax_block >= n ? n : start + softmax_block;
     for (int l = 0; l < softmax_lanes && start + l < end; l += pair_size) {
       lane_pair t = start == 0 && begin != nullptr ? lane_pair(vec(*begin)) : lane_pair(sum, l);
-      const auto add = [&](pair v) __attribute__((always_inline)) { t.template take<started>(v); };
+      pair kept;
+      const auto add = [&](bool second) __attribute__((always_inline)) {
+        return [&t, &kept, second ](pair v) __attribute__((always_inline)) {
+          if (together && second) v = {kept.first + v.first, kept.second + v.second};
+          if (together && !second)
+            kept = v;
+          else
+            t.template take<started>(v);
+        };
+      };
       std::int64_t i = start + l;
-      if constexpr (together) {
+      if constexpr (together)
         for (; i + softmax_lanes + pair_size <= end; i += softmax_turn) {
-          pair a, b;
-          value(
-              i, pair_count, [&](pair v) __attribute__((always_inline)) { a = v; });
-          value(
-              i + softmax_lanes, pair_count, [&](pair v) __attribute__((always_inline)) { b = v; });
-          add({a.first + b.first, a.second + b.second});
+          value(first(i, whole), i, whole, add(false));
+          value(first(i + softmax_lanes, whole), i + softmax_lanes, whole, add(true));
         }
-        if (i < end) {
-          pair both[2];
-          both[1] = {vec(0.0f), vec(0.0f)};
-          for (int half = 0; i < end; i += softmax_lanes, ++half)
-            value(
-                i, std::min(end - i, pair_count), [&](pair v) __attribute__((always_inline)) { both[half] = v; });
-          add({both[0].first + both[1].first, both[0].second + both[1].second});
+      if (i < end) {
+        std::int64_t count = std::min(end - i, whole);
+        auto begun = first(i, count);
+        if constexpr (!together)
+          for (; i + softmax_lanes + pair_size <= end; i += softmax_lanes) {
+            const auto next = first(i + softmax_lanes, whole);
+            value(begun, i, whole, add(false));
+            begun = next;
+          }
+        for (bool second = false;; second = !second) {
+          value(begun, i, count, add(second));
+          i += softmax_lanes;
+          if (i >= end) {
+            if (together && !second) t.template take<started>(kept);
+            break;
+          }
+          count = std::min(end - i, whole);
+          begun = first(i, count);
         }
-      } else {
-        for (; i + softmax_lanes + pair_size <= end; i += softmax_turn) {
-          value(i, pair_count, add);
-          value(i + softmax_lanes, pair_count, add);
-        }
-        for (; i < end; i += softmax_lanes) value(i, std::min(end - i, pair_count), add);
       }
       t.keep(sum, l);
     }
@@ -136,14 +147,15 @@ double row_total(const softmax_sum& sum) noexcept { return lanes_total<softmax_l
 
 /// With b null, of a alone. What the products lose to rounding is added, too.
 void row_dot(const float* a, const float* b, std::int64_t n, softmax_sum& sum) noexcept {
+  const auto part = [](const float* p, std::int64_t count) __attribute__((always_inline)) {
+    return count == pair_size ? load(p) : load_partial(p, count);
+  };
   sum_row<false, false>(
-      n, sum, nullptr, [=](std::int64_t i, std::int64_t count, auto&& add_pair) __attribute__((always_inline)) {
-        const auto part = [&](const float* p) __attribute__((always_inline)) {
-          return count == pair_size ? load(p + i) : load_partial(p + i, count);
-        };
-        const pair u = part(a);
+      n, sum,
+      nullptr, [=](std::int64_t i, std::int64_t count) __attribute__((always_inline)) { return part(a + i, count); },
+      [=](pair u, std::int64_t i, std::int64_t count, auto&& add_pair) __attribute__((always_inline)) {
         if (b == nullptr) return add_pair(u);
-        const pair v = part(b), product{u.first * v.first, u.second * v.second};
+        const pair v = part(b + i, count), product{u.first * v.first, u.second * v.second};
         add_pair(product);
         add_pair({fma_exact(u.first, v.first, negate(product.first)),
                   fma_exact(u.second, v.second, negate(product.second))});

@@ -77,6 +77,12 @@ SIGMAX_FN exponential<V> decay_product(V a, V b) {
   return {power_of_two(t), expm1_reduced(fma(k, V(-ln2_low), r))};
 }
 
+/// e^z = scale * e^r
+template <class V>
+struct reduced {
+  V scale, r;
+};
+
 /// What an element of a softmax row needs to know of the row's maximum. A numerator is e^x 2^-n, where 2^n is the power
 /// of two nearest to e^max: x is reduced by itself, and a difference x - max, whose rounding would be multiplied by x,
 /// is never formed. All of a row have n in common, and the error that n ln 2 has.
@@ -98,15 +104,22 @@ SIGMAX_FN row_maximum<V> reduce_maximum(V max) {
 
 /// 2^25 e^x 2^-n for x <= max, at most 2^25.5, without `offset` if that is known to be 0. So scaled all that does not
 /// round to 0 is normal, and 2^-152, where x is clamped, has the exponent field and the value of 0: not even a mask's
-/// -inf ends in a product that underflows, which costs Zen 4 some thirty clocks.
+/// -inf ends in a product that underflows, which costs Zen 4 some thirty clocks. In two steps, for loops that overlap
+/// them.
 template <bool offset, class V>
-SIGMAX_FN V exp_below(V x, const row_maximum<V>& row) {
+SIGMAX_FN reduced<V> reduce_below(V x, const row_maximum<V>& row) {
   V c = at_least(offset ? x - row.offset : x, row.lowest);
   V t = fma(c, V(log2_e), row.bias);
   V k = t - row.bias;
-  V r = fma(k, V(-ln2_low), fma(k, V(-ln2_high), c));
-  V scale = power_of_two(t);
-  return fma(scale, expm1_reduced(r), scale);
+  return {power_of_two(t), fma(k, V(-ln2_low), fma(k, V(-ln2_high), c))};
+}
+template <class V>
+SIGMAX_FN V exp_below(reduced<V> e) {
+  return fma(e.scale, expm1_reduced(e.r), e.scale);
+}
+template <bool offset, class V>
+SIGMAX_FN V exp_below(V x, const row_maximum<V>& row) {
+  return exp_below(reduce_below<offset>(x, row));
 }
 /// 2^n / e^max - 1, within 2^-25.
 template <class V>
@@ -171,11 +184,7 @@ SIGMAX_FN V exp_reduced_fast(V r) {
   return fma(p, r, V(1.0f));
 }
 
-/// e^z = scale * e^r for the fast forms, |z| <= 89. From z = -87.69 down the scale is 0, from 88.38 up it is inf.
-template <class V>
-struct reduced {
-  V scale, r;
-};
+/// For the fast forms, |z| <= 89. From z = -87.69 down the scale is 0, from 88.38 up it is inf.
 template <class V>
 SIGMAX_FN reduced<V> reduce(V z) {
   constexpr float bias = to_integer + 127;
