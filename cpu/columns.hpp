@@ -136,9 +136,20 @@ template <class Score, class F>
 SIGMAX_FN void exp_short(const float* x, float* y, std::int64_t n, float max, Score score, F numerator_of,
                          float* lane) {
   constexpr int used = F::together ? softmax_lanes : softmax_turn;
-#pragma GCC unroll 4
-  for (int at = 0; at < softmax_turn; at += lanes) {
+  const auto keep = [=](vec e, int at) __attribute__((always_inline)) {
+    if (at >= used) e = vec::load_aligned(lane + at - used) + e;
+    e.store_aligned(lane + at % used);
+  };
+  int at = 0;
+  for (; at + pair_size <= n; at += pair_size) {
+    const pair v = score(load(x + at), at, pair_size), e{numerator_of(v.first), numerator_of(v.second)};
+    if (y != nullptr) store<false>(y + at, e);
+    keep(e.first, at);
+    keep(e.second, at + lanes);
+  }
+  for (; at < softmax_turn; at += lanes) {
     const std::int64_t count = n - at;
+    if (count <= 0 && at >= used) return;
     vec e(0.0f);
     if (count >= lanes) {
       e = numerator_of(score(vec::load_unaligned(x + at), at, lanes));
@@ -148,11 +159,8 @@ SIGMAX_FN void exp_short(const float* x, float* y, std::int64_t n, float max, Sc
       e = numerator_of(padded({v, v}, count, vec(max)).first);
       if (y != nullptr) store_partial(y + at, {e, e}, count);
       e = padded({e, e}, count, vec(0.0f)).first;
-    } else if (at >= used) {
-      return;
     }
-    if (at >= used) e = vec::load_aligned(lane + at - used) + e;
-    e.store_aligned(lane + at % used);
+    keep(e, at);
   }
 }
 
