@@ -146,7 +146,7 @@ elementwise_plan plan_elementwise(const kernel_table& table, const elementwise_f
   if (extent.dense)
     plan.nest.make_dense(extent.count, all);
   else
-    plan.nest = make_nest(views, all, inputs, -1);
+    make_nest(plan.nest, views, all, inputs, -1);
   plan.alternating_inputs = f.of_gate() && alternate(views, plan.nest, inputs - 2);
   plan.alternating_outputs = outputs == 2 && alternate(views, plan.nest, inputs);
   plan.direct = !f.backward() || output.type == dtype::f32;  // gradients are compiled for f32 alone

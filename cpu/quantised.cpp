@@ -114,7 +114,7 @@ void run_quantised(const kernel_table& table, const elementwise_function& f, con
   const const_view& y = *views[inputs];
   quantised_job job{table, f, views, codes, static_cast<std::size_t>(how.accuracy), inputs, y.shape[axis], {}};
   if (codes.row_scales.data == nullptr && codes.amax.data == nullptr) {
-    job.nest = make_nest(views, inputs + 1, inputs, -1);
+    make_nest(job.nest, views, inputs + 1, inputs, -1);
     run_split(split_work(element_count(y), grain, smallest_task, how), grain, how, run_elements, &job);
     return;
   }
@@ -123,7 +123,7 @@ void run_quantised(const kernel_table& table, const elementwise_function& f, con
   all[inputs] = &y;
   all[inputs + 1] = row_scales.data != nullptr ? &row_scales : &amax;
   all[inputs + 2] = amax.data != nullptr ? &amax : &row_scales;
-  job.nest = make_nest(all, inputs + 3, inputs, axis);
+  make_nest(job.nest, all, inputs + 3, inputs, axis);
   const std::int64_t rows = [&] {
     std::int64_t n = 1;
     for (int i = 0; i < y.rank; ++i) n *= i == axis ? 1 : y.shape[i];

@@ -29,7 +29,8 @@ status cuda_run_quantised(const elementwise_function& f, const const_view* const
   all[inputs + 1] = scales.data != nullptr ? &scales : amax.data != nullptr ? &amax : &y;
   all[inputs + 2] = amax.data != nullptr ? &amax : all[inputs + 1];
 
-  loop_nest nest = make_nest(all, inputs + 3, inputs, by_rows ? axis : -1);
+  loop_nest nest;
+  make_nest(nest, all, inputs + 3, inputs, by_rows ? axis : -1);
   std::int64_t steps[5] = {}, bytes[5], columns = y.shape[axis];
   for (int v = 0; v <= inputs; ++v) steps[v] = views[v]->strides[axis];
   if (!by_rows) columns = take_columns(nest, steps);

@@ -178,14 +178,14 @@ class reader {
     std::copy(v.strides, v.strides + max_rank, out.strides);
     return out;
   }
-  /// In C++ a view without data is off; here a null pointer is, and a view must have what it promises.
-  view optional(const char* name, const sigmax_view* given) noexcept {
-    if (given == nullptr) return {};
-    const view v = tensor(name, given);
-    const bool empty = v.rank >= 0 && v.rank <= max_rank && element_count(v) == 0;
-    if (fault_.ok() && v.data == nullptr && !empty)
+  /// In C++ a view without data is off, as `out` is; here a null pointer is, and a view must have what it promises.
+  template <class Pointer>
+  void optional(const char* name, const sigmax_view* given, basic_view<Pointer>& out) noexcept {
+    if (given == nullptr) return;
+    out = tensor(name, given);
+    const bool empty = out.rank >= 0 && out.rank <= max_rank && element_count(out) == 0;
+    if (fault_.ok() && out.data == nullptr && !empty)
       keep(failure(status_code::invalid_argument, "%s: data is null; what is off is a null pointer", name));
-    return v;
   }
 
   [[gnu::noinline]] options how(const sigmax_options* given) noexcept {
@@ -219,13 +219,13 @@ class reader {
     out.output_scale = f.output_scale;
     out.offset = f.offset;
     out.window = f.window;
-    out.row_scale = optional("form.row_scale", f.row_scale);
-    out.slopes = optional("form.slopes", f.slopes);
-    out.mask = optional("form.mask", f.mask);
-    out.sinks = optional("form.sinks", f.sinks);
-    out.max = optional("form.max", f.max);
-    out.sum = optional("form.sum", f.sum);
-    out.lse = optional("form.lse", f.lse);
+    optional("form.row_scale", f.row_scale, out.row_scale);
+    optional("form.slopes", f.slopes, out.slopes);
+    optional("form.mask", f.mask, out.mask);
+    optional("form.sinks", f.sinks, out.sinks);
+    optional("form.max", f.max, out.max);
+    optional("form.sum", f.sum, out.sum);
+    optional("form.lse", f.lse, out.lse);
     return out;
   }
 
@@ -236,7 +236,7 @@ class reader {
     out.scale = f.scale;
     out.label_smoothing = f.label_smoothing;
     out.ignore_index = f.ignore_index;
-    out.lse = optional("form.lse", f.lse);
+    optional("form.lse", f.lse, out.lse);
     return out;
   }
 
@@ -249,7 +249,7 @@ class reader {
     out.sigmoid = f.sigmoid != 0;
     out.renormalise = f.renormalise != 0;
     out.scale = f.scale;
-    out.bias = optional("form.bias", f.bias);
+    optional("form.bias", f.bias, out.bias);
     return out;
   }
 
@@ -284,8 +284,8 @@ class reader {
         !keep(reserved_is_zero("quantisation", q.reserved)))
       return out;
     out.scale = q.scale;
-    out.row_scales = optional("quantisation.row_scales", q.row_scales);
-    out.amax = optional("quantisation.amax", q.amax);
+    optional("quantisation.row_scales", q.row_scales, out.row_scales);
+    optional("quantisation.amax", q.amax, out.amax);
     return out;
   }
 

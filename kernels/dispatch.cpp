@@ -22,7 +22,7 @@ elementwise_call describe_call(const elementwise_function& f, const const_view* 
   if (extent.dense)
     call.nest.make_dense(extent.count, inputs + 1);
   else
-    call.nest = make_nest(views, inputs + 1, inputs, -1);
+    make_nest(call.nest, views, inputs + 1, inputs, -1);
   return call;
 }
 
@@ -38,7 +38,7 @@ void describe_gated(gated_call& call, const elementwise_function& f, const const
   if (extent.dense)
     call.nest.make_dense(extent.count, count);
   else
-    call.nest = make_nest(views, count, f.inputs(), -1);
+    make_nest(call.nest, views, count, f.inputs(), -1);
 }
 
 bool cut_host_gate(const gated_call& call, host_gate& cut) noexcept {
@@ -54,6 +54,18 @@ bool cut_host_gate(const gated_call& call, host_gate& cut) noexcept {
   return yes && (a < b ? b - a : a - b) == static_cast<std::uintptr_t>(cut.columns * size_of(call.type[0]));
 }
 
+namespace {
+
+void set_operands(softmax_call& call, const const_view* const* views, int count, int axis) noexcept {
+  make_nest(call.rows, views, count, operand_y, axis);
+  for (int v = 0; v < softmax_operands; ++v) {
+    call.data[v] = v < count ? static_cast<std::byte*>(const_cast<void*>(views[v]->data)) : nullptr;
+    call.type[v] = v < count ? views[v]->type : dtype::f32;
+  }
+}
+
+}  // namespace
+
 void describe_softmax(softmax_call& call, softmax_pass pass, bool logarithm, const softmax_form* form,
                       const loss_terms* loss, const const_view& x, const const_view& y, int axis,
                       const quantisation* codes) noexcept {
@@ -68,34 +80,24 @@ void describe_softmax(softmax_call& call, softmax_pass pass, bool logarithm, con
   call.y_stride = y.strides[axis];
   const const_view* views[softmax_operands] = {&x, &y};
   int count = 2;
-  const_view absent = x, query = x;  // of x only the rank and the extents matter
-  const_view outputs[5];
-  if (form != nullptr) {
-    std::fill_n(absent.strides, max_rank, 0);
-    std::fill_n(query.strides, max_rank, 0);
-    absent.data = query.data = nullptr;
-    if (axis > 0) query.strides[axis - 1] = 1;
-    outputs[0] = form->max, outputs[1] = form->sum, outputs[2] = form->lse;
-    const const_view* const given[] = {&form->mask, &form->row_scale, &form->slopes, &form->sinks,
-                                       &outputs[0], &outputs[1],      &outputs[2]};
-    for (const const_view* v : given) views[count++] = v->data != nullptr ? v : &absent;
-    views[count++] = &query;
-    if (loss != nullptr)
-      for (const const_view* v : {&loss->targets, &loss->loss, &loss->dloss})
-        views[count++] = v->data != nullptr ? v : &absent;
-    if (codes != nullptr) {
-      outputs[3] = codes->row_scales, outputs[4] = codes->amax;
-      for (const const_view* v : {&outputs[3], &absent, &outputs[4]}) views[count++] = v->data != nullptr ? v : &absent;
-    }
-    call.mask_stride = form->mask.strides[axis];
-    call.scored = form->scale != 1 || form->softcap != 0 || form->mask.data != nullptr ||
-                  form->row_scale.data != nullptr || form->slopes.data != nullptr;
-  }
-  call.rows = make_nest(views, count, operand_y, axis);
-  for (int v = 0; v < softmax_operands; ++v) {
-    call.data[v] = v < count ? static_cast<std::byte*>(const_cast<void*>(views[v]->data)) : nullptr;
-    call.type[v] = v < count ? views[v]->type : dtype::f32;
-  }
+  if (form == nullptr) return set_operands(call, views, count, axis);
+  const_view absent = x;  // of x only the rank and the extents matter
+  absent.data = nullptr;
+  std::fill_n(absent.strides, max_rank, 0);
+  const_view query = absent;
+  if (axis > 0) query.strides[axis - 1] = 1;
+  const const_view max = form->max, sum = form->sum, lse = form->lse;
+  const auto add = [&](const const_view& v) { views[count++] = v.data != nullptr ? &v : &absent; };
+  for (const const_view* v : {&form->mask, &form->row_scale, &form->slopes, &form->sinks, &max, &sum, &lse}) add(*v);
+  views[count++] = &query;
+  call.mask_stride = form->mask.strides[axis];
+  call.scored = form->scale != 1 || form->softcap != 0 || form->mask.data != nullptr ||
+                form->row_scale.data != nullptr || form->slopes.data != nullptr;
+  if (loss != nullptr) add(loss->targets), add(loss->loss), add(loss->dloss);
+  if (codes == nullptr) return set_operands(call, views, count, axis);
+  const const_view row_scales = codes->row_scales, amax = codes->amax;
+  add(row_scales), add(absent), add(amax);
+  set_operands(call, views, count, axis);
 }
 
 void describe_gradient(softmax_gradient_call& call, bool logarithm, const const_view& dy, const const_view& y,
@@ -104,7 +106,7 @@ void describe_gradient(softmax_gradient_call& call, bool logarithm, const const_
   call.scale = scale;
   call.columns = dx.shape[axis];
   const const_view* const views[] = {&dy, &y, &dx};
-  call.rows = make_nest(views, gradient_operands, gradient_dx, axis);
+  make_nest(call.rows, views, gradient_operands, gradient_dx, axis);
   for (int v = 0; v < gradient_operands; ++v) {
     call.data[v] = static_cast<std::byte*>(const_cast<void*>(views[v]->data));
     call.type[v] = views[v]->type;
@@ -121,7 +123,7 @@ void describe_gating(gating_call& call, const const_view& x, const const_view& w
   const_view bias = form.bias;
   if (bias.data == nullptr) bias = x, bias.data = nullptr;
   const const_view* const views[] = {&x, &bias, &weights, &experts};
-  call.rows = make_nest(views, gating_operands, gating_weights, axis);
+  make_nest(call.rows, views, gating_operands, gating_weights, axis);
   for (int v = 0; v < gating_operands; ++v) {
     call.data[v] = static_cast<std::byte*>(const_cast<void*>(views[v]->data));
     call.type[v] = views[v]->type;

@@ -111,7 +111,7 @@ bool loop_nest::contiguous() const noexcept {
   return true;
 }
 
-loop_nest make_nest(const const_view* const* views, int count, int leader, int skipped) noexcept {
+void make_nest(loop_nest& nest, const const_view* const* views, int count, int leader, int skipped) noexcept {
   const const_view& output = *views[leader];
   // Views without elements lead nowhere, and nobody has looked at their strides.
   bool empty[max_views];
@@ -126,8 +126,7 @@ loop_nest make_nest(const const_view* const* views, int count, int leader, int s
     for (; place > 0 && distance(order[place - 1]) < distance(i); --place) order[place] = order[place - 1];
     order[place] = i;
   }
-  loop_nest nest;  // filled up to its rank
-  nest.rank = 0;
+  nest.rank = 0;  // and filled up to its rank
   nest.views = count;
   for (int k = 0; k < n; ++k) {
     const int i = order[k];
@@ -143,7 +142,6 @@ loop_nest make_nest(const const_view* const* views, int count, int leader, int s
     for (int v = 0; v < count; ++v) nest.stride[v][last] = stride(v, i);
   }
   if (nest.rank == 0) nest.make_dense(1, count);
-  return nest;
 }
 
 nest_cursor::nest_cursor(const loop_nest& nest, std::int64_t element) noexcept : nest_(nest) {

@@ -64,7 +64,8 @@ struct loop_nest {
   std::int64_t count() const noexcept;
   bool contiguous() const noexcept;
 };
-loop_nest make_nest(const const_view* const* views, int count, int leader, int skipped) noexcept;
+/// Written where it stays: it is large.
+void make_nest(loop_nest& nest, const const_view* const* views, int count, int leader, int skipped) noexcept;
 
 /// Walks a nest in order from the element with the given number: `run()` elements lie along the innermost loop at
 /// `offset(which view)`, `advance(n)` passes n <= run() of them.

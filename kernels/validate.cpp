@@ -274,7 +274,8 @@ status validate_cross_entropy(const const_view* dloss, const const_view& x, cons
 status validate_targets(const const_view& targets, std::int64_t classes, const cross_entropy_form& form) noexcept {
   const const_view* const views[] = {&targets};
   const std::int64_t count = element_count(targets);
-  const loop_nest nest = make_nest(views, 1, 0, -1);
+  loop_nest nest;
+  make_nest(nest, views, 1, 0, -1);
   nest_cursor cursor(nest, 0);
   for (std::int64_t i = 0; i < count; ++i, cursor.advance(1)) {
     const std::int64_t target = target_at(targets.data, targets.type, cursor.offset(0));
