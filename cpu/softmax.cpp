@@ -35,7 +35,7 @@ void rows_across(const softmax_plan& plan, const nest_cursor& cursor, int rows, 
       plan.streaming && reinterpret_cast<std::uintptr_t>(y) % 64 == 0, scratch);
 }
 
-/// Scores of a drained plan's tile take one half of the buffer while those of the tile before leave the other.
+/// The rows of a halved plan's tile take one half of the buffer while those of the tile before leave the other.
 float* free_half(float* scratch, const outgoing_rows& before) noexcept {
   float* const half = scratch + scratch_floats / 2;
   return before.rows > 0 && before.from < half ? half : scratch;
@@ -66,8 +66,8 @@ void run_rows(const void* argument, std::int64_t begin, std::int64_t end) noexce
     else if (plan.loss != nullptr)
       loss_rows(plan, cursor, rows, following, scratch, before, state, terms);
     else
-      whole_rows(plan, cursor, rows, following, plan.formed && plan.drained ? free_half(scratch, before) : waiting,
-                 before, state, terms);
+      whole_rows(plan, cursor, rows, following, plan.halved ? free_half(scratch, before) : waiting, before, state,
+                 terms);
   };
   for_tiles(plan, begin, end, [&](const nest_cursor& cursor, int rows) {
     const std::int64_t following = std::min(cursor.run(), left) - rows;
@@ -129,10 +129,14 @@ softmax_plan plan_softmax(const kernel_table& table, softmax_pass pass, bool log
   const bool near = plan.direct && all && table.lanes >= 16 && plan.columns >= looking_columns &&
                     (plan.columns <= scratch_floats || (x.data != y.data && plan.rests_in_cache(plan.columns)));
   // Moved to whole lines of y, what leaves may lie where numerators are put before it has been read, unless vectors are
-  // half of the lanes.
-  const bool lines = (plan.columns % drained_columns == 0 && rows_begin_lines(plan)) ||
-                     (plan.columns >= looking_columns && table.lanes >= 16);
-  plan.drained = large ? alone && lines && plan.rests_in_cache(plan.columns) : near;
+  // half of the lanes, or both have a half of the buffer.
+  const bool lines = plan.columns % drained_columns == 0 && rows_begin_lines(plan),
+             apart = logarithm || table.lanes >= 16;
+  plan.drained = large
+                     ? alone && plan.rests_in_cache(plan.columns) &&
+                           (lines || (plan.columns >= looking_columns && (apart || plan.columns <= scratch_floats / 2)))
+                     : near;
+  plan.halved = plan.drained && (plan.formed || (large && !lines && !apart));
   plan.looking = (plan.drained || pass == softmax_pass::partial) && plan.direct && plan.columns >= looking_columns &&
                  (plan.columns <= remembered_columns || !all || !large || how.accuracy == accuracy::high);
   plan.staged = large && !logarithm && pass == softmax_pass::all && loss == nullptr &&
@@ -145,7 +149,9 @@ softmax_plan plan_softmax(const kernel_table& table, softmax_pass pass, bool log
   // meanwhile. What a tile does once is worth more of them in the accurate tier and for logarithms, unless their scores
   // wait in a buffer and results are f32 (cpu/README.md).
   const bool four = plan.direct && plan.columns <= 1024 && (how.accuracy == accuracy::high || logarithm);
-  const std::int64_t together = plan.looking ? scratch_floats : four || plan.rounded ? near_piece : 1024;
+  const std::int64_t together = plan.looking && !plan.halved           ? scratch_floats
+                                : plan.looking || four || plan.rounded ? near_piece
+                                                                       : 1024;
   if (causal && plan.direct && !plan.narrow)
     plan.tile = 1;
   else if (plan.staged || plan.drained || plan.looking || (plan.formed && (large || plan.rounded)))

@@ -84,8 +84,9 @@ SIGMAX_FN void exp_sum(const float* x, float* y, const float* next, std::int64_t
   };
   const auto value = [ =, &meanwhile ](const std::pair<reduced, reduced>& e, std::int64_t i, std::int64_t count,
                                        auto&& add_pair) __attribute__((always_inline)) {
+    if (F::together) meanwhile(i, count);  // no steps that overlap would wait for it
     pair v = {numerator_of.finish(e.first), numerator_of.finish(e.second)};
-    meanwhile(i, count);
+    if (!F::together) meanwhile(i, count);
     if (count == pair_size) {
       if (y != nullptr) store<false>(y + i, v);
     } else {

@@ -167,6 +167,7 @@ struct softmax_plan : softmax_call {
   bool streaming;
   bool staged;   ///< exponentials wait in scratch for their factor, and y is streamed
   bool drained;  ///< rows leave while the next ones are computed,
+  bool halved;   ///< from a half of the buffer that these do not use,
   bool looking;  ///< and while those after these are looked at
   std::int64_t resting_columns;
   row_split split;
