@@ -28,8 +28,8 @@ SIGMAX_FN void transpose(vec (&a)[lanes]) {
 /// Where a block of columns begins, as many as a vector has lanes if there are: the last one is done together with some
 /// before it, once more, which is cheaper than a part of a vector.
 SIGMAX_FN std::int64_t block_at(std::int64_t c, std::int64_t n) { return n >= lanes && n - c < lanes ? n - lanes : c; }
-/// Whether columns are so few that one by one is the fastest, where a part of a vector takes a detour through the
-/// stack.
+/// Whether columns are so few that one by one is the fastest, where storing a part of a vector takes a detour through
+/// the stack.
 SIGMAX_FN bool one_by_one(std::int64_t n) { return lanes <= 8 && n < lanes; }
 
 void to_columns(const float* x, std::int64_t stride, int rows, std::int64_t n, float* t, std::int64_t step) noexcept {
