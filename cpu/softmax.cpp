@@ -128,14 +128,13 @@ softmax_plan plan_softmax(const kernel_table& table, softmax_pass pass, bool log
   // In a cache that takes more registers to be worth it (cpu/README.md).
   const bool near = plan.direct && all && table.lanes >= 16 && plan.columns >= looking_columns &&
                     (plan.columns <= scratch_floats || (x.data != y.data && plan.rests_in_cache(plan.columns)));
-  // Moved to whole lines of y, what leaves may lie where numerators are put before it has been read, unless vectors are
-  // half of the lanes, or both have a half of the buffer.
+  // Moved to whole lines of y, for which a pair must be as long as a line, what leaves may lie where numerators are put
+  // before it has been read, unless vectors are half of the lanes, or both have a half of the buffer.
   const bool lines = plan.columns % drained_columns == 0 && rows_begin_lines(plan),
-             apart = logarithm || table.lanes >= 16;
-  plan.drained = large
-                     ? alone && plan.rests_in_cache(plan.columns) &&
-                           (lines || (plan.columns >= looking_columns && (apart || plan.columns <= scratch_floats / 2)))
-                     : near;
+             apart = logarithm || table.lanes >= 16,
+             moved =
+                 plan.columns >= looking_columns && table.lanes >= 8 && (apart || plan.columns <= scratch_floats / 2);
+  plan.drained = large ? alone && plan.rests_in_cache(plan.columns) && (lines || moved) : near;
   plan.halved = plan.drained && (plan.formed || (large && !lines && !apart));
   plan.looking = (plan.drained || pass == softmax_pass::partial) && plan.direct && plan.columns >= looking_columns &&
                  (plan.columns <= remembered_columns || !all || !large || how.accuracy == accuracy::high);
