@@ -272,25 +272,41 @@ SIGMAX_FN void store_partial(T* p, pair v, std::int64_t n) {
   copy_first(p, t, n);
 }
 
-// Where the ISA has masks a partial f32 vector needs no detour through the stack. AVX2's masked stores take some 40
-// operations on Zen.
+// On x86 a partial f32 vector needs no detour through the stack. AVX2's masked loads may touch what they leave out:
+// AMD's manual calls their faults implementation dependent, and qemu 7.2 raises them. Its masked stores take Zen some
+// 40 operations.
 #if defined(__AVX512F__)
 SIGMAX_FN vec_mask first_lanes(std::int64_t n) { return vec_mask::from_mask(n >= lanes ? 0xffffu : (1u << n) - 1u); }
+SIGMAX_FN vec load_first(const float* p, std::int64_t n) {
+  return vec::load(p, first_lanes(n), xsimd::unaligned_mode{});
+}
 SIGMAX_FN void store_partial(float* p, pair v, std::int64_t n) {
   v.first.store(p, first_lanes(n), xsimd::unaligned_mode{});
   if (n > lanes) v.second.store(p + lanes, first_lanes(n - lanes), xsimd::unaligned_mode{});
 }
-#elif defined(__AVX2__)
-inline constexpr std::int32_t ones_before_zeros[2 * lanes] = {-1, -1, -1, -1, -1, -1, -1, -1};
-SIGMAX_FN vec_mask first_lanes(std::int64_t n) {
-  const auto* const from = ones_before_zeros + lanes - (n < lanes ? n : lanes);
-  return _mm256_castsi256_ps(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(from)));
+#elif defined(__SSE2__)
+/// n < 4
+SIGMAX_FN __m128 load_few(const float* p, std::int64_t n) {
+  __m128 v = _mm_setzero_ps();
+  if ((n & 2) != 0) v = _mm_castsi128_ps(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(p)));
+  if ((n & 1) == 0) return v;
+  const __m128 last = _mm_load_ss(p + (n & 2));
+  return (n & 2) != 0 ? _mm_movelh_ps(v, last) : last;
+}
+SIGMAX_FN vec load_first(const float* p, std::int64_t n) {
+  if (n >= lanes) return vec::load_unaligned(p);
+#if defined(__AVX2__)
+  if ((n & 4) == 0) return _mm256_zextps128_ps256(load_few(p, n));
+  return _mm256_insertf128_ps(_mm256_castps128_ps256(_mm_loadu_ps(p)), load_few(p + 4, n & 3), 1);
+#else
+  return load_few(p, n);
+#endif
 }
 #endif
-#if defined(__AVX512F__) || defined(__AVX2__)
+#if defined(__SSE2__)
 SIGMAX_FN pair load_partial(const float* p, std::int64_t n) {
-  if (n <= lanes) return {vec::load(p, first_lanes(n), xsimd::unaligned_mode{}), vec(0.0f)};
-  return {vec::load_unaligned(p), vec::load(p + lanes, first_lanes(n - lanes), xsimd::unaligned_mode{})};
+  if (n <= lanes) return {load_first(p, n), vec(0.0f)};
+  return {vec::load_unaligned(p), load_first(p + lanes, n - lanes)};
 }
 #endif
 
