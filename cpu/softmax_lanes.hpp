@@ -50,8 +50,8 @@ struct lane_pair {
 
 /// For all n of a chunk value(first(i, count), i, count, add) adds the `count` values from i on. Beyond `count` a pair
 /// must hold zeros. `together`: what is half a turn apart is added before it goes to its lane. `begin`: the sum is yet
-/// to begin, at *begin. The first steps of a pair go before the value of the pair in front of it: its steps depend on
-/// one another, and more of them than a core looks ahead.
+/// to begin, at *begin. Unless `together`, the first steps of a pair go before the value of the pair in front of it:
+/// its steps depend on one another, and more of them than a core looks ahead.
 template <bool started, bool together, class First, class Value>
 SIGMAX_FN void sum_row(std::int64_t n, softmax_sum& sum, const float* begin, First first, Value value) {
   static_assert(softmax_lanes % pair_size == 0);
