@@ -17,7 +17,7 @@ function(sigmax_isa name architecture condition)
   target_include_directories(${target} PRIVATE ${PROJECT_SOURCE_DIR}/kernels/include)
   target_link_libraries(${target} PRIVATE xsimd sigmax_warnings sigmax_kernel_flags)
   target_compile_definitions(${target} PRIVATE SIGMAX_ISA=${name} "SIGMAX_ARCH=${architecture}")
-  # -fschedule-insns: two vectors a turn are worth more if their instructions alternate (cpu/README.md).
+  # -fschedule-insns: the vectors of a turn are worth more if their instructions alternate (cpu/README.md).
   # -O3 in every configuration: unoptimised, the compiler emits shared copies of inline functions, and the linker may
   # keep one row's copy for all of them. -Wno-*uninitialized: g++ 12 warns inside its own AVX-512 intrinsics.
   target_compile_options(${target} PRIVATE ${ARGN} -O3 -fno-exceptions -fno-rtti

@@ -23,22 +23,32 @@ SIGMAX_FN void prefetch(const T* p, std::int64_t count) {
     __builtin_prefetch(reinterpret_cast<const std::byte*>(p + i) + prefetch_distance);
 }
 
-template <bool streamed, class T, class To, class F>
-SIGMAX_FN std::int64_t map_pairs(const T* x, To* y, std::int64_t i, std::int64_t end, F f) {
-  for (; i + pair_size <= end; i += pair_size) {
-    if constexpr (streamed) prefetch(x + i, pair_size);
-    store<streamed>(y + i, f(i, load(x + i), std::int64_t{pair_size}));
+template <bool streamed, class V, class T, class To, class F>
+SIGMAX_FN std::int64_t map_turns(const T* x, To* y, std::int64_t i, std::int64_t end, F f) {
+  for (; i + V::size <= end; i += V::size) {
+    if constexpr (streamed) prefetch(x + i, V::size);
+    store<streamed>(y + i, f(i, load_turn<V>(x + i, V::size), V::size));
   }
   return i;
 }
-/// y[i] = f(x[i]), as f(i, a pair from there on, how many of it count). `streaming`, where x is not y, from where y is
-/// aligned on: a line that was also stored to through the caches would come from memory first. finish_streaming() is
-/// the caller's: a fence for each of many short rows would take most of the time.
-template <class T, class To, class F>
+/// y[i] = f(x[i]), as f(i, V from there on, how many of it count), which are all but at the end, where V is a pair.
+/// `streaming`, where x is not y, from where y is aligned on: a line that was also stored to through the caches would
+/// come from memory first. finish_streaming() is the caller's: a fence for each of many short rows would take most of
+/// the time.
+template <class V = pair, class T, class To, class F>
 SIGMAX_FN void map(const T* x, To* y, std::int64_t n, bool streaming, F f) {
   std::int64_t end = streaming && static_cast<const void*>(x) != y ? elements_to_alignment(y, n) : n;
-  for (std::int64_t i = map_pairs<false>(x, y, 0, end, f);; i = map_pairs<true>(x, y, end, n, f), end = n) {
-    if (i < end) store_partial(y + i, f(i, load_partial(x + i, end - i), end - i), end - i);
+  for (std::int64_t i = map_turns<false, V>(x, y, 0, end, f);; i = map_turns<true, V>(x, y, end, n, f), end = n) {
+    while (i < end) {
+      const std::int64_t count = V::size > pair_size && end - i > pair_size ? pair_size : end - i;
+      const pair v = f(i, load_turn<pair>(x + i, count), count);
+      if (V::size > pair_size && count == pair_size)
+        store<false>(y + i, v);
+      else
+        store_partial(y + i, v, count);
+      i += count;
+      if (V::size == pair_size) break;
+    }
     if (end == n) break;
   }
 }
@@ -69,12 +79,8 @@ SIGMAX_FN vec_mask undecided(vec x, vec y) {
 }
 
 template <class Op, class... Pairs>
-SIGMAX_FN pair high_pair(const Op& op, Pairs... x) {
-  return {op(x.first...), op(x.second...)};
-}
-template <class Op, class... Pairs>
-__attribute__((noinline)) pair high_pair_called(const Op op, Pairs... x) {
-  return high_pair(op, x...);
+__attribute__((noinline)) pair high_called(const Op op, Pairs... x) {
+  return op(x...);
 }
 
 /// What a result must be small against for a fast form to have lost its tail: the argument; a gate tells.
@@ -87,37 +93,50 @@ SIGMAX_FN vec scale_of(const Op& op, vec a, vec b) {
   return op.scale(a, b);
 }
 
+/// Whether a 16-bit result is computed again where it is near a middle.
+template <class Op, class T, bool once_more, accuracy tier>
+inline constexpr bool is_tested = tier == accuracy::high&& once_more &&
+                                  (has_residual<Op, vec> || (has_fma && fast_serves<Op, T>));
+
 /// op(x), or op(a, b) of a gate, for a result of type T, or of any 16-bit type if T is float and `once_more`. A 16-bit
 /// result is the same whichever form it comes from, unless it is near a middle (Ziv's rounding test, ACM TOMS 17,
 /// 1991); an op that can tell its exact value is rounded to odd there.
 template <class T, bool once_more, accuracy tier, class Op, class... Pairs>
-SIGMAX_FN pair evaluate(const Op& op, Pairs... x) {
+SIGMAX_FN auto evaluate(const Op& op, Pairs... x) {
   if constexpr (tier == accuracy::fast) {
-    return {op.fast(x.first...), op.fast(x.second...)};
-  } else if constexpr (once_more && has_residual<Op, vec>) {
-    pair y = high_pair(op, x...);
+    return op.fast(x...);
+  } else if constexpr (!is_tested<Op, T, once_more, tier>) {
+    return op(x...);
+  } else if constexpr (has_residual<Op, vec>) {
+    auto y = op(x...);
     if (xsimd::any(undecided<T, 0>(y.first, y.first) | undecided<T, 0>(y.second, y.second)))
-      y = {math::round_to_odd(y.first, op.residual(x.first..., y.first)),
-           math::round_to_odd(y.second, op.residual(x.second..., y.second))};
+      y = math::round_to_odd(y, op.residual(x..., y));
     return y;
-  } else if constexpr (once_more && has_fma && fast_serves<Op, T>) {
+  } else {
     // More than both bounds together and the rounding of the test itself: 8, and 16 for gates.
     constexpr std::uint32_t slack = std::bit_ceil(static_cast<std::uint32_t>(Op::bound + Op::bound_fast + 1));
-    pair y{op.fast(x.first...), op.fast(x.second...)};
+    const pair y = op.fast(x...);
     const bool again = xsimd::any(undecided<T, slack>(scale_of(op, x.first...), y.first) |
                                   undecided<T, slack>(scale_of(op, x.second...), y.second));
-    return again ? high_pair_called(op, x...) : y;
-  } else {
-    return high_pair(op, x...);
+    return again ? high_called(op, x...) : y;
   }
 }
+
+/// What a loop of op works on in a turn. A formula is a long chain: with two vectors the schedulers of a CPU fill up
+/// with what cannot start yet, and pipes for 256 bits go hungry. Those for 512 bits do not, and gelu's accurate form
+/// keeps too much for 16 registers (cpu/README.md).
+struct gelu_op;
+template <class Op, class T, bool once_more, accuracy tier>
+using turn_of = std::conditional_t<lanes == 8 && !is_tested<Op, T, once_more, tier> &&
+                                       !(std::is_base_of_v<gelu_op, Op> && tier == accuracy::high),
+                                   two<pair>, pair>;
 
 template <class Op, class T, bool once_more, accuracy tier>
 void forward(const void* x, void* y, std::int64_t n, const parameters& p, bool streaming) noexcept {
   const Op op = make<Op>(p);
-  map(
+  map<turn_of<Op, T, once_more, tier>>(
       static_cast<const T*>(x), static_cast<T*>(y), n,
-      streaming, [op](std::int64_t, pair v, std::int64_t) __attribute__((always_inline)) {
+      streaming, [op](std::int64_t, auto v, std::int64_t) __attribute__((always_inline)) {
         return evaluate<T, once_more, tier>(op, v);
       });
   if (streaming) finish_streaming();
@@ -127,10 +146,9 @@ template <class Op>
 void gradient(const float* dy, const float* x, float* dx, std::int64_t n, const parameters& p,
               bool streaming) noexcept {
   const Op op = make<Op>(p);
-  map(
-      x, dx, n, streaming, [ op, dy ](std::int64_t i, pair v, std::int64_t count) __attribute__((always_inline)) {
-        const pair g = count == pair_size ? load(dy + i) : load_partial(dy + i, count);
-        return pair{g.first * op.derivative(v.first), g.second * op.derivative(v.second)};
+  map<turn_of<Op, float, false, accuracy::high>>(
+      x, dx, n, streaming, [ op, dy ](std::int64_t i, auto v, std::int64_t count) __attribute__((always_inline)) {
+        return load_turn<decltype(v)>(dy + i, count) * op.derivative(v);
       });
   if (streaming) finish_streaming();
 }

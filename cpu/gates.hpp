@@ -11,59 +11,66 @@
 namespace sigmax {
 namespace {
 
-/// loop(from, to, count, streamed) over runs of whole pairs that cover [0, n): what comes before alignment in y[0] if
-/// `streaming`, all that is whole, and in copies on the stack what is less than a pair. Element i of an input takes
+/// loop(from, to, count, streamed) over runs of whole V that cover [0, n): what comes before alignment in y[0] if
+/// `streaming`, all that is whole, and in copies on the stack what is less than a V. Element i of an input takes
 /// `width` elements of memory. Who asks for streaming orders the stores: packed rows are many calls. Unlike `map` this
 /// holds the loop, and with it the gate, once: a row's code stays small.
-template <class T, std::size_t inputs, std::size_t outputs, class Loop>
+template <class V, class T, std::size_t inputs, std::size_t outputs, class Loop>
 SIGMAX_FN void each_run(const T* const (&x)[inputs], std::int64_t width, T* const (&y)[outputs], std::int64_t n,
                         bool streaming, Loop loop) {
-  alignas(64) T spare_x[inputs][2 * pair_size], spare_y[outputs][pair_size];
+  alignas(64) T spare_x[inputs][2 * V::size], spare_y[outputs][V::size];
   const std::int64_t edge = streaming ? elements_to_alignment(y[0], n) : 0;
   for (std::int64_t i = 0; i < n;) {
-    const std::int64_t left = (i < edge ? edge : n) - i, whole = left - left % pair_size;
+    const std::int64_t left = (i < edge ? edge : n) - i, whole = left - left % V::size;
     const T* from[inputs];
     T* to[outputs];
-    for (std::size_t v = 0; v < inputs; ++v) from[v] = x[v] + i * width;
-    for (std::size_t v = 0; v < outputs; ++v) to[v] = whole > 0 ? y[v] + i : spare_y[v];
+    for (std::size_t k = 0; k < inputs; ++k) from[k] = x[k] + i * width;
+    for (std::size_t k = 0; k < outputs; ++k) to[k] = whole > 0 ? y[k] + i : spare_y[k];
     if (whole == 0) {
       std::memset(spare_x, 0, sizeof spare_x);
-      for (std::size_t v = 0; v < inputs; ++v) {
-        std::memcpy(spare_x[v], from[v], static_cast<std::size_t>(left * width) * sizeof(T));
-        from[v] = spare_x[v];
+      for (std::size_t k = 0; k < inputs; ++k) {
+        std::memcpy(spare_x[k], from[k], static_cast<std::size_t>(left * width) * sizeof(T));
+        from[k] = spare_x[k];
       }
     }
-    loop(from, to, whole > 0 ? whole : pair_size, streaming && i >= edge && whole > 0);
+    loop(from, to, whole > 0 ? whole : V::size, streaming && i >= edge && whole > 0);
     if (whole == 0)
-      for (std::size_t v = 0; v < outputs; ++v)
-        std::memcpy(y[v] + i, spare_y[v], static_cast<std::size_t>(left) * sizeof(T));
+      for (std::size_t k = 0; k < outputs; ++k)
+        std::memcpy(y[k] + i, spare_y[k], static_cast<std::size_t>(left) * sizeof(T));
     i += whole > 0 ? whole : left;
   }
 }
 
-template <class T>
-SIGMAX_FN void store(T* p, pair v, bool streamed) {
+template <class V, class T>
+SIGMAX_FN void store(T* p, V v, bool streamed) {
   if (streamed)
     store<true>(p, v);
   else
     store<false>(p, v);
 }
 
+/// In these loops, which branch on layout and stores, neither gelu gains by more than a pair (cpu/README.md).
+template <class Gate, class T, accuracy tier>
+using gate_turn_of = std::conditional_t<std::is_base_of_v<gelu_op, Gate> || std::is_base_of_v<gelu_tanh_op, Gate>, pair,
+                                        turn_of<Gate, T, !std::is_same_v<T, float>, tier>>;
+
 template <class Gate, class T, accuracy tier>
 void gated(const void* a, const void* b, bool alternate, void* y, std::int64_t n, const parameters& p,
            bool streaming) noexcept {
+  using V = gate_turn_of<Gate, T, tier>;
   const Gate gate = make<Gate>(p);
   const std::int64_t width = alternate ? 2 : 1;
   const T* const inputs[] = {static_cast<const T*>(a), static_cast<const T*>(alternate ? a : b)};
-  each_run(
+  each_run<V>(
       inputs, width, {static_cast<T*>(y)}, n, streaming,
       [=](const T* const(&from)[2], T* const(&to)[1], std::int64_t count, bool streamed)
           __attribute__((always_inline)) {
-            for (std::int64_t i = 0; i < count; i += pair_size) {
-              const alternating v =
-                  alternate ? load_alternating(from[0] + 2 * i) : alternating{load(from[0] + i), load(from[1] + i)};
-              if (streamed) prefetch(from[0] + width * i, width * pair_size);
-              if (streamed && !alternate) prefetch(from[1] + i, pair_size);
+            for (std::int64_t i = 0; i < count; i += V::size) {
+              const alternating<V> v =
+                  alternate ? load_alternating<V>(from[0] + 2 * i)
+                            : alternating<V>{load_turn<V>(from[0] + i, V::size), load_turn<V>(from[1] + i, V::size)};
+              if (streamed) prefetch(from[0] + width * i, width * V::size);
+              if (streamed && !alternate) prefetch(from[1] + i, V::size);
               store(to[0] + i, evaluate<T, !std::is_same_v<T, float>, tier>(gate, v.a, v.b), streamed);
             }
           });
@@ -72,19 +79,21 @@ void gated(const void* a, const void* b, bool alternate, void* y, std::int64_t n
 template <class Gate>
 void gated_gradient(const float* dy, const float* a, const float* b, float* da, float* db, std::int64_t n,
                     const parameters& p, bool streaming) noexcept {
+  using V = gate_turn_of<Gate, float, accuracy::high>;
   const Gate gate = make<Gate>(p);
-  each_run(
+  each_run<V>(
       {dy, a, b}, 1, {da, db}, n, streaming,
       [=](const float* const(&from)[3], float* const(&to)[2], std::int64_t count, bool streamed)
           __attribute__((always_inline)) {
             const bool aligned = reinterpret_cast<std::uintptr_t>(to[1]) % 64 == 0;
-            for (std::int64_t i = 0; i < count; i += pair_size) {
-              const pair g = load(from[0] + i), x = load(from[1] + i), z = load(from[2] + i);
+            for (std::int64_t i = 0; i < count; i += V::size) {
+              const V g = load_turn<V>(from[0] + i, V::size), x = load_turn<V>(from[1] + i, V::size),
+                      z = load_turn<V>(from[2] + i, V::size);
               if (streamed)
-                for (const float* stream : from) prefetch(stream + i, pair_size);
-              const partials<vec> d = gate.derivative(x.first, z.first), e = gate.derivative(x.second, z.second);
-              store(to[0] + i, {g.first * d.a, g.second * e.a}, streamed);
-              store(to[1] + i, {g.first * d.b, g.second * e.b}, streamed && aligned);
+                for (const float* stream : from) prefetch(stream + i, V::size);
+              const partials<V> d = gate.derivative(x, z);
+              store(to[0] + i, g * d.a, streamed);
+              store(to[1] + i, g * d.b, streamed && aligned);
             }
           });
 }

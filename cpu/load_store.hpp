@@ -11,16 +11,13 @@
 #include <immintrin.h>
 #endif
 
-#include "batch.hpp"
+#include "pair.hpp"
 #include "../kernels/storage.hpp"
 
 namespace sigmax {
 namespace {
 
-struct pair {
-  vec first, second;
-};
-inline constexpr int pair_size = 2 * lanes;
+inline constexpr int pair_size = pair::size;
 
 SIGMAX_FN pair load(const float* p) { return {vec::load_unaligned(p), vec::load_unaligned(p + lanes)}; }
 template <bool streaming>
@@ -210,20 +207,22 @@ SIGMAX_FN void store(ordered_bfloat16* p, pair v) {
 #endif
 
 /// Two tensors whose elements alternate in memory: a0 b0 a1 b1 ... A pair of each, in the order that `load` gives.
+template <class V>
 struct alternating {
-  pair a, b;
+  V a, b;
 };
-SIGMAX_FN alternating load_alternating(const float* p) {
+SIGMAX_FN alternating<pair> load_alternating(const float* p) {
   const pair low = unzip(load(p)), high = unzip(load(p + pair_size));
   return {{low.first, high.first}, {low.second, high.second}};
 }
-SIGMAX_FN alternating load_alternating(const bfloat16* p) {  // a word holds an a and a b; even words, then odd ones
+SIGMAX_FN alternating<pair> load_alternating(
+    const bfloat16* p) {  // a word holds an a and a b; even words, then odd ones
   const auto* words = reinterpret_cast<const float*>(p);
   const pair w = unzip(load(words));
   const vec_bits even = bits_of(w.first), odd = bits_of(w.second), upper(0xffff0000u);
   return {{from_bits(even << 16), from_bits(odd << 16)}, {from_bits(even & upper), from_bits(odd & upper)}};
 }
-SIGMAX_FN alternating load_alternating(const float16* p) {
+SIGMAX_FN alternating<pair> load_alternating(const float16* p) {
 #if defined(__AVX512BW__)
   const __m512i low = _mm512_loadu_si512(p), high = _mm512_loadu_si512(p + pair_size);
   const __m512i even = _mm512_load_si512(every_other.place);
@@ -247,6 +246,16 @@ SIGMAX_FN alternating load_alternating(const float16* p) {
   for (std::int64_t i = 0; i < pair_size; ++i) t[0][i] = p[2 * i], t[1][i] = p[2 * i + 1];
   return {load(t[0]), load(t[1])};
 #endif
+}
+
+template <class V, class T>
+SIGMAX_FN alternating<V> load_alternating(const T* p) {
+  if constexpr (V::size > pair_size) {
+    const alternating<pair> low = load_alternating(p), high = load_alternating(p + V::size);
+    return {{low.a, high.a}, {low.b, high.b}};
+  } else {
+    return load_alternating(p);
+  }
 }
 
 /// to[i] = from[i] for i < n < 2 count, without a call: one in a loop that never makes it costs that loop registers.
@@ -309,6 +318,20 @@ SIGMAX_FN pair load_partial(const float* p, std::int64_t n) {
   return {vec::load_unaligned(p), load_first(p + lanes, n - lanes)};
 }
 #endif
+
+/// The first n elements, of more pairs than one all.
+template <class V, class T>
+SIGMAX_FN V load_turn(const T* p, std::int64_t n) {
+  if constexpr (V::size > pair_size)
+    return {load(p), load(p + pair_size)};
+  else
+    return n == pair_size ? load(p) : load_partial(p, n);
+}
+template <bool streaming, class T>
+SIGMAX_FN void store(T* p, two<pair> v) {
+  store<streaming>(p, v.first);
+  store<streaming>(p + pair_size, v.second);
+}
 
 /// How many elements come before the first one at which a whole pair can be stored past the caches.
 template <class T>
