@@ -215,8 +215,8 @@ SIGMAX_FN alternating<pair> load_alternating(const float* p) {
   const pair low = unzip(load(p)), high = unzip(load(p + pair_size));
   return {{low.first, high.first}, {low.second, high.second}};
 }
-SIGMAX_FN alternating<pair> load_alternating(
-    const bfloat16* p) {  // a word holds an a and a b; even words, then odd ones
+SIGMAX_FN alternating<pair> load_alternating(const bfloat16* p) {
+  // A word holds an a and a b; even words, then odd ones.
   const auto* words = reinterpret_cast<const float*>(p);
   const pair w = unzip(load(words));
   const vec_bits even = bits_of(w.first), odd = bits_of(w.second), upper(0xffff0000u);
