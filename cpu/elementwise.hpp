@@ -108,7 +108,7 @@ SIGMAX_FN auto evaluate(const Op& op, Pairs... x) {
   } else if constexpr (!is_tested<Op, T, once_more, tier>) {
     return op(x...);
   } else if constexpr (has_residual<Op, vec>) {
-    auto y = op(x...);
+    pair y = op(x...);
     if (xsimd::any(undecided<T, 0>(y.first, y.first) | undecided<T, 0>(y.second, y.second)))
       y = math::round_to_odd(y, op.residual(x..., y));
     return y;

@@ -8,11 +8,12 @@ namespace {
 struct cuda_place {
   const char* name = "cuda";
   int batches = 300;
+  std::mt19937 random;
   std::vector<std::unique_ptr<device_memory>> kept;
   std::vector<std::pair<const device_memory*, void*>> results;
 
-  options with(accuracy tier = accuracy::high) const {
-    use(devices[results.size() % std::size(devices)]);
+  options with(accuracy tier = accuracy::high) {
+    use(devices[random() % std::size(devices)]);
     return {.accuracy = tier};
   }
   template <class T>
