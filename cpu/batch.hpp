@@ -96,6 +96,15 @@ SIGMAX_FN vec larger(vec a, vec x) {
 #endif
 }
 
+/// The smaller of a and x, a where x is NaN or equal.
+SIGMAX_FN vec smaller(vec a, vec x) {
+#if defined(__SSE2__)
+  return xsimd::min(a, x);
+#else
+  return select(x < a, x, a);
+#endif
+}
+
 SIGMAX_FN vec power_of_two(vec t) { return from_bits(bits_of(t) << 23); }
 
 }  // namespace

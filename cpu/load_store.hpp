@@ -40,14 +40,20 @@ SIGMAX_FN vec_bits rounded_to_bf16(vec x) {
   const vec_bits u = bits_of(x);
   return u + vec_bits(0x7fffu) + ((u >> 16) & vec_bits(1u));
 }
+SIGMAX_FN two<vec_bits> rounded_to_bf16(pair x) { return {rounded_to_bf16(x.first), rounded_to_bf16(x.second)}; }
+/// The upper halves.
 template <bool streaming>
-SIGMAX_FN void store(bfloat16* p, pair v) {  // whose NaN come from an operation on a bf16
-  const vec_bits a = rounded_to_bf16(v.first) >> 16, b = rounded_to_bf16(v.second) & vec_bits(0xffff0000u);
+SIGMAX_FN void store(bfloat16* p, two<vec_bits> v) {
+  const vec_bits a = v.first >> 16, b = v.second & vec_bits(0xffff0000u);
   auto* out = reinterpret_cast<std::uint32_t*>(p);
   if constexpr (streaming)
     (a | b).store(out, xsimd::stream_mode{});
   else
     (a | b).store_unaligned(out);
+}
+template <bool streaming>
+SIGMAX_FN void store(bfloat16* p, pair v) {  // whose NaN come from an operation on a bf16
+  store<streaming>(p, rounded_to_bf16(v));
 }
 
 /// Half a pair.
@@ -274,8 +280,8 @@ SIGMAX_FN pair load_partial(const T* p, std::int64_t n) {
   copy_first(t, p, n);
   return load(t);
 }
-template <class T>
-SIGMAX_FN void store_partial(T* p, pair v, std::int64_t n) {
+template <class T, class Pair = pair>
+SIGMAX_FN void store_partial(T* p, Pair v, std::int64_t n) {
   alignas(64) T t[pair_size];
   store<false>(t, v);
   copy_first(p, t, n);
@@ -327,8 +333,8 @@ SIGMAX_FN V load_turn(const T* p, std::int64_t n) {
   else
     return n == pair_size ? load(p) : load_partial(p, n);
 }
-template <bool streaming, class T>
-SIGMAX_FN void store(T* p, two<pair> v) {
+template <bool streaming, class T, class V>
+SIGMAX_FN void store(T* p, two<two<V>> v) {
   store<streaming>(p, v.first);
   store<streaming>(p + pair_size, v.second);
 }

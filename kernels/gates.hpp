@@ -30,11 +30,15 @@ struct act_and_mul : Op {
   SIGMAX_FN partials<V> derivative(V a, V b) const {
     return {Op::derivative(a) * b, Op::operator()(a)};
   }
-  /// Results below 2^-100 of this, where f(x) is below 2^-40 x, are not left to the fast form: it may have lost its
-  /// tail, and gelu_tanh's is up to 40 ULP off before that.
   template <class V>
-  SIGMAX_FN V scale(V a, V b) const {
-    return (a * V(0x1p60f)) * b;
+  SIGMAX_FN V fast_with_tail(V a, V b) const requires requires {
+    Op::fast_with_tail(a);
+  }
+  { return Op::fast_with_tail(a) * b; }
+  /// What f takes.
+  template <class V>
+  SIGMAX_FN V activated(V a, V) const {
+    return a;
   }
 };
 
@@ -54,6 +58,10 @@ struct mul_and_act : act_and_mul<Op> {
   SIGMAX_FN partials<V> derivative(V a, V b) const {
     partials<V> d = product::derivative(b, a);
     return {d.b, d.a};
+  }
+  template <class V>
+  SIGMAX_FN V activated(V, V b) const {
+    return b;
   }
 };
 
@@ -126,9 +134,10 @@ struct swiglu_oai_gate {
     return (value_of(b) + V(1.0f)) * silu_op{alpha}.fast(gate_of(a));
   }
   template <class V>
-  SIGMAX_FN V scale(V a, V b) const {
-    return act_and_mul<silu_op>{{alpha}}.scale(gate_of(a), value_of(b) + V(1.0f));
+  SIGMAX_FN V activated(V a, V) const {
+    return a;
   }
+  float fast_from() const { return silu_op{alpha}.fast_from(); }
   template <class V>
   SIGMAX_FN partials<V> derivative(V a, V b) const {  // the clamps' own derivatives are 0 or 1, and NaN where x is
     V g = gate_of(a), d = silu_op{alpha}.derivative(g);
@@ -153,9 +162,8 @@ struct fatrelu_and_mul_gate {
   }
 };
 
-/// Its fast form loses the tail at -4.9, which a large b brings back.
-template <class T>
-inline constexpr bool fast_serves<geglu_gate, T> = false;
+template <>
+inline constexpr bool fast_serves<geglu_gate, float16> = false;  // see exp_op
 
 }  // namespace
 }  // namespace sigmax

@@ -89,6 +89,10 @@ TEST(polynomials, of_gelu_and_tanhshrink_too) {
       [](exact a) { return gelu_op::fast_polynomial(divide(a, a + exact(4)) - exact(19.0L / 64)); },
       [](long double a) { return (a + 4) * scaled_tail(a); });
   expect_error(
+      "gelu_op::fast_with_tail", 0, 13.3L, 0.907L,
+      [](exact a) { return gelu_op::polynomial_with_tail(divide(a, a + exact(4)) - exact(22.0L / 64)); },
+      [](long double a) { return (a + 4) * scaled_tail(a); });
+  expect_error(
       "tanhshrink_op", 0, 1 - 0x1p-30L, 1.051L, [](exact a) { return tanhshrink_op{}(a); },
       [](long double a) { return sigmax_reference::tanhshrink(a); });
 }

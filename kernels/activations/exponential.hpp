@@ -16,6 +16,7 @@ struct exp_op {
   SIGMAX_FN V operator()(V x) const {
     return math::exp(x);
   }
+  static float fast_from() { return -86; }
   template <class V>
   SIGMAX_FN V fast(V x) const {  // half the scale, which so reaches as far as e^x; from -86.99 down it is 0
     auto e = math::reduce_in_parts<1>(at_most(at_least(x, V(-87.5f)), V(89.0f)));
@@ -129,6 +130,7 @@ struct mish_op {
   static constexpr char source[] = "Misra, arXiv:1908.08681";
   static constexpr no_parameters params{};
   static constexpr float bound = 2, bound_fast = 4;
+  static float fast_from() { return -87; }
   // max(x, 0) - |x| k / (1 + e n) with n = 1 + e / 2 and, without cancellation,
   //   x < 0: e = e^x, k = e n,      x >= 0: e = 2 e^-x, k = e^2 / 2;
   // for tanh(log(1 + E)) = (E^2 + 2E) / (E^2 + 2E + 2).
@@ -238,8 +240,8 @@ struct squareplus_op {
 };
 
 // Two forms so close in speed that the rounding test costs more than the fast one saves.
-template <class T>
-inline constexpr bool fast_serves<exp_op, T> = false;
+template <>
+inline constexpr bool fast_serves<exp_op, float16> = false;
 
 }  // namespace
 }  // namespace sigmax

@@ -71,16 +71,38 @@ struct gelu_op {
     p = fma(p, u, V(-0x1.082036p1f));
     return fma(p, u, V(0x1.1491eep0f));
   }
+  /// The same with u = g - 22/64: degree 8 on [0, 13.3], relative error below 0.907 * 2^-24. With it gelu(x) is within
+  /// 3.8 ULP down to -13.2.
   template <class V>
-  SIGMAX_FN V fast(V x) const {
+  SIGMAX_FN static V polynomial_with_tail(V u) {
+    V p = fma(V(0x1.b237a2p-4f), u, V(0x1.2045c4p-4f));
+    p = fma(p, u, V(-0x1.88b1a8p-2f));
+    p = fma(p, u, V(0x1.e220bcp-5f));
+    p = fma(p, u, V(0x1.0c2dfap0f));
+    p = fma(p, u, V(-0x1.1126fap1f));
+    p = fma(p, u, V(0x1.32bd4ap1f));
+    p = fma(p, u, V(-0x1.d306fap0f));
+    return fma(p, u, V(0x1.fa8b94p-1f));
+  }
+  template <bool tailed, class V>
+  SIGMAX_FN static V uncompensated(V x) {
     V a = at_most(abs(x), V(13.27f));  // e^-88.05 counts as 0
     V g = divide(a, a + V(4.0f));
     auto e = math::reduce_product(V(-0.5f) * a, a);
-    V p = fast_polynomial(g - V(19.0f / 64));
+    V p = tailed ? polynomial_with_tail(g - V(22.0f / 64)) : fast_polynomial(g - V(19.0f / 64));
     V h = g * p;
     h = h + fma(h, math::expm1_reduced(e.r), fma_exact(g, p, negate(h)));
     return with_sign(fma(negate(e.scale), h, at_least(x, V(0.0f))), x);
   }
+  template <class V>
+  SIGMAX_FN V fast(V x) const {
+    return uncompensated<false>(x);
+  }
+  template <class V>
+  SIGMAX_FN static V fast_with_tail(V x) {
+    return uncompensated<true>(x);
+  }
+  static float fast_from() { return -13.2f; }
   template <class V>
   SIGMAX_FN V derivative(V x) const {
     // Phi(x) + x phi(x); for x < 0 e^(-a^2/2) (P y - a / sqrt(2 pi)), for x >= 0 one minus that.
@@ -91,9 +113,6 @@ struct gelu_op {
     return select(x < V(0.0f), h, V(1.0f) - h);
   }
 };
-
-template <>
-inline constexpr bool fast_serves<gelu_op, bfloat16> = false;  // the fast form loses its tail at -4.9 already
 
 }  // namespace
 }  // namespace sigmax

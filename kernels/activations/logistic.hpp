@@ -34,6 +34,7 @@ struct sigmoid_op {
   static constexpr char source[] = "the logistic function, Verhulst, 1845";
   static constexpr no_parameters params{};
   static constexpr float bound = 2, bound_fast = 3.5f;
+  static float fast_from() { return -64; }
   template <class V>
   SIGMAX_FN V operator()(V x) const {
     auto l = math::logistic(math::decay(at_most(abs(x), V(math::decayed))));
@@ -61,6 +62,7 @@ struct silu_op {
   static constexpr parameter_info params[] = {{"beta", 1, smallest_factor, largest_factor}};
   static constexpr float bound = 2, bound_fast = 3.5f;
   float beta = params[0].default_value;
+  float fast_from() const { return -87.0f / beta; }
   template <class V>
   SIGMAX_FN math::logistic_tail<V> tail(V c) const {  // c = |x| clamped
     return math::logistic(math::decay_product(c, V(beta)));
@@ -92,6 +94,7 @@ struct quick_gelu_op {
   static constexpr parameter_info params[] = {{"alpha", 1.702f, smallest_factor, largest_factor}};
   static constexpr float bound = 2, bound_fast = 3.5f;
   float alpha = params[0].default_value;
+  float fast_from() const { return silu_op{alpha}.fast_from(); }
   template <class V>
   SIGMAX_FN V operator()(V x) const {
     return silu_op{alpha}(x);
@@ -118,6 +121,7 @@ struct gelu_tanh_op {
   static constexpr float c1_low = static_cast<float>(c1 - static_cast<double>(c1_high));
   static constexpr float c3_high = static_cast<float>(c3),
                          c3_low = static_cast<float>(c3 - static_cast<double>(c3_high));
+  static float fast_from() { return -10; }
   static constexpr float clamp = 10.8f;  // e^-z clamp < 2^-150 from there on
   /// c1 + c3 a^2
   template <class V>
@@ -249,10 +253,10 @@ struct tanhshrink_op {
   }
 };
 
-template <class T>
-inline constexpr bool fast_serves<tanh_op, T> = false;  // see exp_op
-template <class T>
-inline constexpr bool fast_serves<softcap_op, T> = false;
+template <>
+inline constexpr bool fast_serves<tanh_op, float16> = false;  // see exp_op
+template <>
+inline constexpr bool fast_serves<softcap_op, float16> = false;
 
 }  // namespace
 }  // namespace sigmax

@@ -23,8 +23,9 @@ concept has_fast_form = requires {
 template <class Op>
 inline constexpr accuracy fastest = has_fast_form<Op> ? accuracy::fast : accuracy::high;
 
-/// Whether results of the 16-bit type T may come from the fast form where both forms round to the same number. It needs
-/// the fast form to hold its bound, in ULP of the result, down to 2^-100 |x|.
+/// Whether results of the 16-bit type T may come from the fast form where both forms round to the same number. It has
+/// to hold its bound, in ULP of the result, from `fast_from()` up, or for every x if the op has no such function. An op
+/// whose fast form does not has a `fast_with_tail` in its place.
 template <class Op, class T>
 inline constexpr bool fast_serves = has_fast_form<Op>;
 

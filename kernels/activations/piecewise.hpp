@@ -163,6 +163,19 @@ struct hard_sigmoid_op {
   SIGMAX_FN V operator()(V x) const {
     return clip_op{0.0f, 1.0f}(fma_exact(V(alpha), x, V(beta)));
   }
+  /// With 1/6 every third result lies next to the middle of two 16-bit numbers, where its residual has to decide. But
+  /// where beta is 1/2 an fma can round to `digits` digits itself: its addend beta + c is exact, and its result has the
+  /// units that the line's value has in that type, for f16 no less than 2^-24.
+  bool rounds_once() const { return beta == 0.5f; }
+  template <int digits, class V>
+  SIGMAX_FN V rounded_once(V x) const {
+    auto bits = bits_of(fma_exact(V(alpha), x, V(beta)));
+    using U = decltype(bits);
+    V power = at_most(from_bits(bits & U(0x7f800000u)), V(1.0f));
+    V c = from_bits(bits_of(power) + U((static_cast<unsigned>(24 - digits) << 23) + 0x00400000u));  // 1.5 2^(24-digits)
+    if constexpr (digits == 11) c = at_least(c, V(0.75f));
+    return at_most(at_least(fma_exact(V(alpha), x, V(beta) + c) - c, V(0.0f)), V(1.0f));
+  }
   template <class V>
   SIGMAX_FN V residual(V x, V y) const {
     V inside = select(y < V(1.0f), math::line_residual(V(alpha), x, V(beta), y), V(0.0f));
