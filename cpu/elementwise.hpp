@@ -174,6 +174,8 @@ SIGMAX_FN auto evaluate(const Op& op, Twos... x) {
     return op.fast(x...);
   } else if constexpr (is_tested<Op, T, once_more, tier>) {
     return settled<T, static_cast<std::uint32_t>(Op::bound + Op::bound_fast + 1)>(op, approximate(op, x...), x...);
+  } else if constexpr (keeps_dtype<Op>) {
+    return exact<T>(op(x...));
   } else if constexpr (!once_more || !has_residual<Op, vec>) {
     return op(x...);
   } else if constexpr (!std::is_same_v<T, float>) {

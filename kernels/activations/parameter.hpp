@@ -29,6 +29,10 @@ inline constexpr accuracy fastest = has_fast_form<Op> ? accuracy::fast : accurac
 template <class Op, class T>
 inline constexpr bool fast_serves = has_fast_form<Op>;
 
+/// Whether results are arguments, or numbers that every dtype has.
+template <class Op>
+inline constexpr bool keeps_dtype = false;
+
 /// An op made of sums and products can tell what the rounding of its result left out, up to a positive factor.
 template <class Op, class V>
 concept has_residual = requires(const Op& op, V v) {

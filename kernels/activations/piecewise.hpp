@@ -221,5 +221,12 @@ struct hard_swish_op {
   }
 };
 
+template <>
+inline constexpr bool keeps_dtype<relu_op> = true;
+template <>
+inline constexpr bool keeps_dtype<relu6_op> = true;
+template <>
+inline constexpr bool keeps_dtype<thresholded_relu_op> = true;
+
 }  // namespace
 }  // namespace sigmax
