@@ -51,7 +51,7 @@ SIGMAX_FN void map(const T* x, To* y, std::int64_t n, bool streaming, F f) {
 
 /// What a loop of op works on in a turn. A formula is a long chain: with two vectors the schedulers of a CPU fill up
 /// with what cannot start yet, and pipes for 256 bits go hungry. Those for 512 bits do not, gelu's accurate form keeps
-/// too much for 16 registers, and so do residuals and f16's test (cpu/README.md).
+/// too much for 16 registers, and so do residuals beside what f16 and f32 ask for (cpu/README.md).
 struct gelu_op;
 template <class Op, class T, bool once_more, accuracy tier>
 inline constexpr bool is_crowded =

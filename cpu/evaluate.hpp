@@ -52,10 +52,11 @@ SIGMAX_FN vec_mask unsure(V y) {
     return xsimd::batch_bool_cast<float>(any_of((u & U(kept)) == U(0x1000u)));
   }
 }
-SIGMAX_FN vec smallest_of(vec x) { return x; }
+/// The smallest of x and `so_far`, which is no NaN; those in x are passed over.
+SIGMAX_FN vec smallest_of(vec x, vec so_far) { return smaller(so_far, x); }
 template <class V>
-SIGMAX_FN vec smallest_of(two<V> x) {
-  return smaller(smallest_of(x.first), smallest_of(x.second));
+SIGMAX_FN vec smallest_of(two<V> x, vec so_far) {
+  return smallest_of(x.second, smallest_of(x.first, so_far));
 }
 /// What is stored of a y that is a number of T: a bf16 as the upper halves of words.
 template <class T, class V>
@@ -108,7 +109,7 @@ template <class T, std::uint32_t slack, class Op, class V, class... Twos>
 SIGMAX_FN auto settled(const Op& op, two<V> y, Twos... x) {
   vec_mask again = unsure<T, slack>(y);
   if constexpr (requires { op.fast_from(); })
-    again = again | !(smallest_of(activated(op, x...)) >= vec(op.fast_from()));  // also where a NaN may hide others
+    again = again | (smallest_of(activated(op, x...), vec(infinity)) < vec(op.fast_from()));
   auto stored = sure<T, slack>(y);
   if (!xsimd::any(again)) return stored;
   if constexpr (!std::is_same_v<two<V>, pair>) {

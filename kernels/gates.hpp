@@ -30,11 +30,6 @@ struct act_and_mul : Op {
   SIGMAX_FN partials<V> derivative(V a, V b) const {
     return {Op::derivative(a) * b, Op::operator()(a)};
   }
-  template <class V>
-  SIGMAX_FN V fast_with_tail(V a, V b) const requires requires {
-    Op::fast_with_tail(a);
-  }
-  { return Op::fast_with_tail(a) * b; }
   /// What f takes.
   template <class V>
   SIGMAX_FN V activated(V a, V) const {
@@ -87,6 +82,10 @@ struct geglu_gate : act_and_mul<gelu_op> {
   static constexpr char formula[] = "a (1 + erf(a / sqrt(2))) / 2 b";
   static constexpr char source[] = "Shazeer, arXiv:2002.05202 (GEGLU)";
   static constexpr float bound = 3, bound_fast = 5;
+  template <class V>
+  SIGMAX_FN static V fast_with_tail(V a, V b) {
+    return gelu_op::fast_with_tail(a) * b;
+  }
 };
 
 struct geglu_tanh_gate : act_and_mul<gelu_tanh_op> {

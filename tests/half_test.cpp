@@ -146,6 +146,35 @@ void expect_strided_equals_contiguous(activation op, const options& how) {
   expect_strided_equals_contiguous<T, Format>(op, how, x);
 }
 
+/// One argument that is far from the others, wherever it is and wherever a NaN is, has the result that it has alone.
+template <class T, class Format>
+void expect_far_beside_nan(activation op, const options& how) {
+  constexpr int n = 64;  // two turns of the row that takes most
+  for (const long double far : {-10.25L, -13.25L, -44.5L, -70.0L, -88.5L}) {
+    std::vector<T> x(n, T{Format::encode(1)}), y(n);
+    const T number{Format::encode(far)};
+    T alone[2];
+    view apart(alone, 1);
+    apart.strides[0] = 2;
+    ASSERT_TRUE(activate(op, const_view(&number, 1), apart, how).ok());
+    for (int i = 0; i < n / 2; ++i)
+      for (int at = 0; at < n / 2; ++at) {
+        if (i == at) continue;
+        x[i] = number, x[at] = T{Format::encode(std::numeric_limits<long double>::quiet_NaN())};
+        ASSERT_TRUE(activate(op, const_view(x.data(), n), view(y.data(), n), how).ok());
+        ASSERT_EQ(y[i].bits, alone[0].bits) << static_cast<double>(far) << " at " << i << ", NaN at " << at;
+        x[i] = x[at] = T{Format::encode(1)};
+      }
+  }
+}
+
+TEST_P(half, far_arguments_are_seen_beside_nan) {
+  for (const isa_info& row : usable_isas()) {
+    expect_far_beside_nan<float16, reference::float16_format>(GetParam(), on(row));
+    expect_far_beside_nan<bfloat16, reference::bfloat16_format>(GetParam(), on(row));
+  }
+}
+
 TEST_P(half, strided_equals_contiguous) {
   const auto params = describe(GetParam()).parameters;
   for (const isa_info& row : usable_isas())

@@ -62,7 +62,7 @@ struct silu_op {
   static constexpr parameter_info params[] = {{"beta", 1, smallest_factor, largest_factor}};
   static constexpr float bound = 2, bound_fast = 3.5f;
   float beta = params[0].default_value;
-  float fast_from() const { return -87.0f / beta; }
+  float fast_from() const { return -77.0f / beta; }
   template <class V>
   SIGMAX_FN math::logistic_tail<V> tail(V c) const {  // c = |x| clamped
     return math::logistic(math::decay_product(c, V(beta)));

@@ -24,8 +24,9 @@ template <class Op>
 inline constexpr accuracy fastest = has_fast_form<Op> ? accuracy::fast : accuracy::high;
 
 /// Whether results of the 16-bit type T may come from the fast form where both forms round to the same number. It has
-/// to hold its bound, in ULP of the result, from `fast_from()` up, or for every x if the op has no such function. An op
-/// whose fast form does not has a `fast_with_tail` in its place.
+/// to hold its bound, in ULP of the result, from `fast_from()` up, or for every x if the op has no such function; from
+/// there on results are normal numbers whatever the parameters, for a gate multiplies what the last unit of a subnormal
+/// loses. An op whose fast form does not has a `fast_with_tail` in its place.
 template <class Op, class T>
 inline constexpr bool fast_serves = has_fast_form<Op>;
 
