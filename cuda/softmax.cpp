@@ -146,8 +146,8 @@ status cuda_run_softmax(const softmax_call& call, const options& how) noexcept {
   launch_shape shape = row_shape(rows, threads / lanes, threads, choice.cluster);
   shape.shared_bytes = choice.shared_bytes;
   const dtype t = call.type[operand_x];
-  const int type = t == dtype::f32 ? 0 : t == dtype::f16 ? 1 : 2;
-  const auto kernel = words   ? cuda_softmax.staged[type][fused][choice.config]
+  const auto& staged = t == dtype::f32 ? cuda_staged_f32 : t == dtype::f16 ? cuda_staged_f16 : cuda_staged_bf16;
+  const auto kernel = words   ? staged.rows[fused][choice.config]
                       : held  ? (coded ? cuda_softmax_codes.rows : cuda_softmax.rows)[choice.config]
                       : coded ? cuda_softmax_codes.long_rows
                               : cuda_softmax.long_rows[fused];

@@ -149,22 +149,6 @@ struct score_tile : row_tile<lanes, chunks> {
   }
 };
 
-/// The total of a row from what each thread has of it; `first`, for one thread, adds the sink.
-template <class Group>
-SIGMAX_DEVICE exact_total total_of(const softmax_arguments& a, const softmax_row& r, const row_scale& s, Group& group,
-                                   exact_total mine, bool nan, bool first) {
-  if (first && a.data[operand_sinks] != nullptr) {
-    numerator_sum sum;
-    const float sink[1] = {r.sink};
-    float e[1];
-    numerators(s, s.form, sink, e);
-    add(sum, s.form, e);
-    mine.add(total_of(sum, s.form, 1));
-    nan = nan || r.sink != r.sink;
-  }
-  return group.add(mine, nan);
-}
-
 /// The scale of a row's codes, told where it is wanted, as is the largest finite magnitude of the row's results. That
 /// is the result of the largest score `most`, but of a logarithm that of the least one. So nothing is read or computed
 /// again. `places`: of floats, for this exchange alone. `first`: this thread speaks for the row.

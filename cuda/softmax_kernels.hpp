@@ -1,4 +1,5 @@
-// The kernels for rows: tables of function pointers that the .cu files of these names fill.
+// The kernels for rows: tables of function pointers that the .cu files of these names fill (cuda_staged_*:
+// softmax_staged.cu).
 #pragma once
 
 #include "softmax_policy.hpp"
@@ -7,12 +8,17 @@ namespace sigmax {
 
 struct cuda_softmax_kernels {
   using kernel = void (*)(softmax_arguments);
-  kernel staged[3][2][std::size(staged_configs)];  ///< of f32, f16, bf16; plain, and with what goes with those rows
   kernel rows[std::size(row_configs)];
   kernel long_rows[2];  ///< plain and fused
   kernel columns;
 };
 extern const cuda_softmax_kernels cuda_softmax;
+
+/// For rows of words, plain and with what goes with those; one table for each dtype.
+struct cuda_staged_kernels {
+  cuda_softmax_kernels::kernel rows[2][std::size(staged_configs)];
+};
+extern const cuda_staged_kernels cuda_staged_f32, cuda_staged_f16, cuda_staged_bf16;
 
 /// With 8-bit results; what is fused is in all of them.
 struct cuda_softmax_code_kernels {

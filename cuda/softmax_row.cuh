@@ -219,6 +219,22 @@ SIGMAX_DEVICE exact_total total_of(const numerator_sum& sum, numerator_form form
                                            : sum.total(count, count, count);
 }
 
+/// The total of a row from what each thread has of it; `first`, for one thread, adds the sink.
+template <class Group>
+SIGMAX_DEVICE exact_total total_of(const softmax_arguments& a, const softmax_row& r, const row_scale& s, Group& group,
+                                   exact_total mine, bool nan, bool first) {
+  if (first && a.data[operand_sinks] != nullptr) {
+    numerator_sum sum;
+    const float sink[1] = {r.sink};
+    float e[1];
+    numerators(s, s.form, sink, e);
+    add(sum, s.form, e);
+    mine.add(total_of(sum, s.form, 1));
+    nan = nan || r.sink != r.sink;
+  }
+  return group.add(mine, nan);
+}
+
 /// What the last pass multiplies by or subtracts.
 struct row_result {
   factors factor;

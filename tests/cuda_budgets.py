@@ -109,13 +109,9 @@ def staged_length(code, slots, estimates, kept):
 
 def form_and_name(symbol):
     """As cuda_resources.sh has them; of a kernel for rows its configuration."""
-    if "softmax_staged" in symbol:
-        name = "bf16" if "bfloat16E" in symbol else "f16" if "float16E" in symbol else "f32"
-        fused = "fused_" if "Lb1E" in symbol else ""
-        return f"{fused}staged_{name}_" + symbol.split("Li")[-1].split("E")[0], ""
     if "softmax" in symbol:
-        fused = "fused_" if "Lb1E" in symbol else ""
-        return fused + "rows_" + symbol.split("ILi")[-1].split("E")[0], ""
+        kind = ("fused_" if "Lb1E" in symbol else "") + ("staged_" if "softmax_staged" in symbol else "rows_")
+        return kind + symbol.split("Li")[-1].split("E")[0], ""
     form = "gradient" if "gradient" in symbol else "fast" if "accuracyE1" in symbol else "forward"
     return form, re.search(r"I[A-Z0-9_]*?[0-9]+_?[0-9]*?([a-z][a-z0-9_]*?)_(op|gate)E", symbol)[1]
 

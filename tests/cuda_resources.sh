@@ -41,12 +41,11 @@ measure() {
   }' "$scratch/$name.kernels"
 }
 
-# The kernels for rows: "file form kernel registers stack instructions".
+# measure_rows TABLE FILE DEFINITIONS...: "table form kernel registers stack instructions" for each kernel for rows
 measure_rows() {
-  code "$1" "$1"
+  code "$@"
   awk -v table="$1" '{
     match($1, /softmax_(gradient_)?(long_rows|rows|columns|staged)|gate_rows/); kernel = substr($1, RSTART, RLENGTH)
-    if (kernel ~ /staged/) kernel = kernel ($1 ~ /bfloat16E/ ? "_bf16" : $1 ~ /float16E/ ? "_f16" : "_f32")
     if (match($1, /Li[0-9]+E/)) kernel = kernel "_" substr($1, RSTART + 2, RLENGTH - 3)
     print table, $1 ~ /Lb1E/ ? "fused" : "plain", kernel, $2, $3, $4
   }' "$scratch/$1.kernels"
@@ -56,7 +55,12 @@ for table in f32\ float f16\ float16 bf16\ bfloat16 strided\ void 'f32 float gat
   # shellcheck disable=SC2086  # words
   measure $table
 done >"$scratch/unsorted"
-for file in softmax softmax_quantised softmax_gradient gating; do measure_rows $file; done >>"$scratch/unsorted"
+{
+  for file in softmax softmax_quantised softmax_gradient gating; do measure_rows $file $file; done
+  for type in f32=float f16=float16 bf16=bfloat16; do
+    measure_rows "softmax_staged_${type%=*}" softmax_staged "-DSIGMAX_CUDA_TABLE=${type%=*}" "-DSIGMAX_CUDA_ELEMENT=${type#*=}"
+  done
+} >>"$scratch/unsorted"
 sort "$scratch/unsorted" >"$scratch/found"
 
 if [[ $write == yes ]]; then
