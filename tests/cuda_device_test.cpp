@@ -9,7 +9,7 @@
 namespace sigmax_test {
 namespace {
 
-constexpr std::int64_t chunk = std::int64_t{1} << 27;
+constexpr std::int64_t chunk = std::int64_t{1} << 24;  // small devices run many of these tests at once
 
 view on_device(void* data, dtype t, std::int64_t n) {
   view v(data, t, {n});
@@ -25,8 +25,10 @@ std::vector<float> read(const device_memory& m, std::size_t n) {
   EXPECT_EQ(cudaMemcpy(x.data(), m.data(), 4 * n, cudaMemcpyDefault), cudaSuccess);
   return x;
 }
+/// Waits, as device_memory's own copies do.
 void write(const device_memory& m, const std::vector<float>& x) {
   ASSERT_EQ(cudaMemcpy(m.data(), x.data(), 4 * x.size(), cudaMemcpyDefault), cudaSuccess);
+  ASSERT_EQ(cudaDeviceSynchronize(), cudaSuccess);
 }
 
 /// The hash of tests/golden.cpp over all 2^32 inputs.
