@@ -124,6 +124,19 @@ namespace {
 status done(const char* what, cudaError_t error) noexcept {
   return error == cudaSuccess ? status{} : refused(what, error);
 }
+/// While it lives, this thread may allocate, free and wait though another one captures a graph. Else CUDA refuses that
+/// in its default mode, and gives up the other's capture, of which none of this is a part.
+class apart_from_captures {
+ public:
+  apart_from_captures() noexcept { exchange(); }
+  ~apart_from_captures() { exchange(); }
+  apart_from_captures(const apart_from_captures&) = delete;
+  apart_from_captures& operator=(const apart_from_captures&) = delete;
+
+ private:
+  void exchange() noexcept { static_cast<void>(cudaThreadExchangeStreamCaptureMode(&mode_)); }
+  cudaStreamCaptureMode mode_ = cudaStreamCaptureModeRelaxed;
+};
 cudaStream_t stream_of(void* stream) noexcept { return static_cast<cudaStream_t>(stream); }
 std::size_t size(std::int64_t bytes) noexcept { return static_cast<std::size_t>(bytes); }
 
@@ -132,20 +145,30 @@ std::size_t size(std::int64_t bytes) noexcept { return static_cast<std::size_t>(
 status current_device(int& device) noexcept { return done("CUDA device", cudaGetDevice(&device)); }
 
 status allocate_pinned(std::int64_t bytes, void*& memory) noexcept {
+  const apart_from_captures mode;
   return done("CUDA pinned memory", cudaHostAlloc(&memory, size(bytes), cudaHostAllocDefault));
 }
 status allocate_on_device(std::int64_t bytes, void*& memory) noexcept {
+  const apart_from_captures mode;
   return done("CUDA memory", cudaMalloc(&memory, size(bytes)));
 }
 status create_stream(void*& stream) noexcept {
+  const apart_from_captures mode;
   cudaStream_t made = nullptr;
   const cudaError_t error = cudaStreamCreateWithFlags(&made, cudaStreamNonBlocking);
   stream = made;
   return done("CUDA stream", error);
 }
-status free_pinned(void* memory) noexcept { return done("CUDA pinned memory", cudaFreeHost(memory)); }
-status free_on_device(void* memory) noexcept { return done("CUDA memory", cudaFree(memory)); }
+status free_pinned(void* memory) noexcept {
+  const apart_from_captures mode;
+  return done("CUDA pinned memory", cudaFreeHost(memory));
+}
+status free_on_device(void* memory) noexcept {
+  const apart_from_captures mode;
+  return done("CUDA memory", cudaFree(memory));
+}
 status destroy_stream(void* stream) noexcept {
+  const apart_from_captures mode;
   return stream == nullptr ? status{} : done("CUDA stream", cudaStreamDestroy(stream_of(stream)));
 }
 
@@ -157,7 +180,10 @@ status copy_from_device(void* to, const void* from, std::int64_t bytes, void* st
   return done("CUDA copy from the device",
               cudaMemcpyAsync(to, from, size(bytes), cudaMemcpyDeviceToHost, stream_of(stream)));
 }
-status wait_for(void* stream) noexcept { return done("work on the device", cudaStreamSynchronize(stream_of(stream))); }
+status wait_for(void* stream) noexcept {
+  const apart_from_captures mode;
+  return done("work on the device", cudaStreamSynchronize(stream_of(stream)));
+}
 void settle(void* stream) noexcept {
   if (cudaStreamSynchronize(stream_of(stream)) != cudaSuccess) static_cast<void>(cudaGetLastError());
 }

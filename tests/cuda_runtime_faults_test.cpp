@@ -6,6 +6,7 @@
 #include <cstring>
 #include <functional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "../cuda/launch.hpp"
@@ -17,15 +18,26 @@ namespace {
 int calls = 0, fails_at = -1, launches = 0;
 cudaError_t last = cudaSuccess;  // what cudaGetLastError would find
 int capability[2] = {90, 90};    // of each device
+cudaStreamCaptureMode mode = cudaStreamCaptureModeGlobal;
+int refusable = 0;  // calls that another thread's capture would not survive
 
 cudaError_t next() {
   if (calls++ != fails_at) return cudaSuccess;
   return last = cudaErrorMemoryAllocation;
 }
 
+cudaError_t next_unsafe() {
+  refusable += mode != cudaStreamCaptureModeRelaxed;
+  return next();
+}
+
 }  // namespace
 
 extern "C" {
+cudaError_t cudaThreadExchangeStreamCaptureMode(cudaStreamCaptureMode* other) {
+  std::swap(mode, *other);
+  return cudaSuccess;
+}
 cudaError_t cudaGetLastError() {
   const cudaError_t was = last;
   last = cudaSuccess;
@@ -47,14 +59,14 @@ cudaError_t cudaFuncGetAttributes(cudaFuncAttributes* attributes, const void*) {
 }
 cudaError_t cudaFuncSetAttribute(const void*, cudaFuncAttribute, int) { return next(); }
 cudaError_t cudaLaunchKernelExC(const cudaLaunchConfig_t*, const void*, void**) { return ++launches, next(); }
-cudaError_t cudaHostAlloc(void**, size_t, unsigned) { return next(); }
-cudaError_t cudaMalloc(void**, size_t) { return next(); }
-cudaError_t cudaFreeHost(void*) { return next(); }
-cudaError_t cudaFree(void*) { return next(); }
-cudaError_t cudaStreamCreateWithFlags(cudaStream_t*, unsigned) { return next(); }
-cudaError_t cudaStreamDestroy(cudaStream_t) { return next(); }
+cudaError_t cudaHostAlloc(void**, size_t, unsigned) { return next_unsafe(); }
+cudaError_t cudaMalloc(void**, size_t) { return next_unsafe(); }
+cudaError_t cudaFreeHost(void*) { return next_unsafe(); }
+cudaError_t cudaFree(void*) { return next_unsafe(); }
+cudaError_t cudaStreamCreateWithFlags(cudaStream_t*, unsigned) { return next_unsafe(); }
+cudaError_t cudaStreamDestroy(cudaStream_t) { return next_unsafe(); }
 cudaError_t cudaMemcpyAsync(void*, const void*, size_t, cudaMemcpyKind, cudaStream_t) { return next(); }
-cudaError_t cudaStreamSynchronize(cudaStream_t) { return next(); }
+cudaError_t cudaStreamSynchronize(cudaStream_t) { return next_unsafe(); }
 }
 
 namespace sigmax_test {
@@ -105,6 +117,8 @@ TEST(cuda_runtime, every_call_that_fails_is_told_and_leaves_no_error) {
       EXPECT_EQ(s.ok(), at < 0) << one.name << ", call " << at;
       EXPECT_EQ(calls, at < 0 ? one.calls : at + 1) << one.name << ": none comes after one that failed";
       EXPECT_EQ(last, cudaSuccess) << one.name << ", call " << at;
+      EXPECT_EQ(refusable, 0) << one.name << ": not while another thread captures a graph";
+      EXPECT_EQ(mode, cudaStreamCaptureModeGlobal) << one.name << ": the thread's mode is the caller's again";
       if (at < 0) continue;
       EXPECT_EQ(s.code, status_code::backend_error) << one.name;
       EXPECT_NE(std::strstr(s.message, "out of memory (cudaErrorMemoryAllocation)"), nullptr) << s.message;
