@@ -208,10 +208,10 @@ void add_accuracy(CLI::App& app, int& result) {
   list("--dtype", w->dtypes, "f32,f16,bf16; f32 if not given");
   list("--isa", w->isas, "ISAs of 'sigmax-bench info', all, best; all if not given");
   list("--vs", w->vs, "f32: the same for onednn,xnnpack,sleef,eigen,libmvec,libm, all; see 'info'");
-  command->add_option("--stride", w->stride, "f32: every n-th bit pattern of the 2^32")
-      ->check(CLI::Range(std::uint64_t{1}, std::uint64_t{1} << 31))
-      ->capture_default_str();
-  command->add_flag("--exhaustive", w->exhaustive, "f32: all 2^32 inputs, about a minute an op and core");
+  CLI::Option* stride = command->add_option("--stride", w->stride, "f32: every n-th bit pattern of the 2^32");
+  stride->check(CLI::Range(std::uint64_t{1}, std::uint64_t{1} << 31))->capture_default_str();
+  command->add_flag("--exhaustive", w->exhaustive, "f32: all 2^32 inputs, about a minute an op and core")
+      ->excludes(stride);
   command->add_option("--threads", w->threads, "a number, or all")->capture_default_str();
   command->add_option("--from", w->from, "show these stored results (JSON) and measure nothing");
   command->add_option("--output", w->output, "md, csv, json, or readme for the README's tables")

@@ -141,7 +141,7 @@ void add_cuda(CLI::App& app, int& result) {
   command->add_flag("--misaligned", a->misaligned, "tensors begin one element past their alignment");
   command->add_flag("--plan", a->plan, "name each case, its bytes and its goal, measure nothing; needs no device");
   command->add_option("--min-time", a->min_time, "seconds of each case on the device")
-      ->check(CLI::Range(1e-6, 3600.0))
+      ->check(within(1e-6, 3600))
       ->capture_default_str();
   command->add_option("--json,--out", a->json_file, "write the results to this file, too, after every case");
   command->footer(

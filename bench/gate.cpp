@@ -154,7 +154,7 @@ void add_gate(CLI::App& app, int& result) {
       ->check(CLI::IsMember({"time", "instructions", "both"}))
       ->capture_default_str();
   command->add_option("--threshold", w->settings.rules.threshold, "changes up to this share never count")
-      ->check(CLI::Range(0.001, 10.0))
+      ->check(within(0.001, 10))
       ->capture_default_str();
   command->add_option("--blocks", w->settings.blocks, "paired samples a case at first")
       ->check(CLI::Range(5, 1000))

@@ -34,6 +34,12 @@ void require_in_place(const operation& op) {
   if (!op.writes_elements()) throw usage_error(fmt::format("'{}' has no output that could be in place", op.name()));
 }
 
+void require_size(const operation& op, extent size) {
+  constexpr std::int64_t most = 1024;  // as sigmax.hpp tells
+  if (op.kind == op_kind::top_k_gating && size.cols > most)
+    throw usage_error(fmt::format("top_k_gating takes at most {} experts, not {}", most, size.cols));
+}
+
 /// Host tensors, which the library copies there and back.
 void require_backend(sigmax::backend where, const std::vector<operation>& ops) {
   if (where != sigmax::backend::cuda) return;
@@ -58,6 +64,7 @@ std::vector<bench_case> expand(const request& wanted) {
         for (const extent size : wanted.sizes) {
           for (const operation op : wanted.ops) {
             if (wanted.in_place) require_in_place(op);
+            require_size(op, fitted(size, op));
             for (const std::string& isa : on_cpu ? wanted.isas : std::vector<std::string>{""}) {
               for (const bool cold : wanted.cold) {
                 const bench_case c{op, type, fitted(size, op), where, isa, threads, wanted.in_place, cold};

@@ -5,7 +5,9 @@
 #include <fmt/core.h>
 
 #include <filesystem>
+#include <initializer_list>
 #include <memory>
+#include <string>
 
 namespace sigmax_bench {
 namespace {
@@ -56,7 +58,17 @@ void draw_all(const std::vector<figure>& all, const std::string& out) {
   fmt::print("{} figures in {}\n", all.size(), out);
 }
 
-void plot(const plot_wishes& w) {
+/// Options that ask for what this figure does not tell.
+void require_of(const CLI::App& command, const std::string& what, const std::string& figure,
+                std::initializer_list<const char*> options) {
+  for (const char* name : options)
+    if (what != figure && command.count(name) > 0)
+      throw usage_error(fmt::format("{} is an option of 'plot {}'", name, figure));
+}
+
+void plot(const CLI::App& command, const plot_wishes& w) {
+  require_of(command, w.what, "error", {"--op", "--isa", "--vs"});
+  require_of(command, w.what, "compare", {"--by", "--reference"});
   std::vector<figure> all = figures_of(w);
   if (w.what == "functions" || w.what == "error") all = matching_name(std::move(all), w.filter);
   if (w.format == "csv") return write_text(w.out, figures_csv(all));
@@ -100,7 +112,7 @@ void add_plot(CLI::App& app, int& /*result*/) {
       "  sigmax-bench plot error --op gelu,tanh --isa all --vs libm --out errors\n"
       "  sigmax-bench run --op relu,gelu --size 1Ki:64Mi*2 --out sweep.json && sigmax-bench plot sweep sweep.json\n"
       "  sigmax-bench plot compare old.json new.json --out ratio.svg");
-  command->callback([w] { plot(*w); });
+  command->callback([command, w] { plot(*command, *w); });
 }
 
 }  // namespace sigmax_bench

@@ -208,7 +208,7 @@ void add_roofs(CLI::App& app, int& result) {
       ->allow_extra_args(false)
       ->take_all();
   command->add_option("--min-time", w->timing.min_time, "seconds a repetition")
-      ->check(CLI::Range(1e-6, 3600.0))
+      ->check(within(1e-6, 3600))
       ->capture_default_str();
   command->add_option("--repetitions", w->timing.repetitions, "samples a case")
       ->check(CLI::Range(1, 10000))

@@ -13,7 +13,9 @@
 #include <fmt/core.h>
 
 #include <algorithm>
+#include <cmath>
 #include <cstdio>
+#include <cstdlib>
 #include <fstream>
 #include <memory>
 #include <string>
@@ -45,6 +47,9 @@ void take_benchmark_flags(run_wishes& w, const std::vector<std::string>& extras)
     const auto value_of = [&](std::string_view name) -> const char* {
       return flag.starts_with(name) ? flag.c_str() + name.size() : nullptr;
     };
+    if (const char* time = value_of("--benchmark_min_time=");
+        time != nullptr && !std::isfinite(std::strtod(time, nullptr)))
+      throw usage_error(fmt::format("'{}' would never end", flag));
     if (const char* pattern = value_of("--benchmark_filter=")) {
       w.cases.filter = pattern;
     } else if (const char* file = value_of("--benchmark_out=")) {
@@ -101,9 +106,19 @@ std::vector<bench_case> cases_of(const case_wishes& w) {
   return cases;
 }
 
-int run(run_wishes& w, const std::vector<std::string>& extras) {
-  take_benchmark_flags(w, extras);
+// What --calibrate measures is fixed.
+void require_nothing_else(const CLI::App& command) {
+  for (const CLI::Option* o : command.get_options([](const CLI::Option* given) { return given->count() > 0; })) {
+    const std::string name = o->get_name();
+    if (name != "--calibrate" && name != "--out" && name != "--cpus" && name != "--quiet")
+      throw usage_error(fmt::format("--calibrate takes no {}", name));
+  }
+}
+
+int run(const CLI::App& command, run_wishes& w) {
+  take_benchmark_flags(w, command.remaining());
   if (w.calibrate) {
+    require_nothing_else(command);
     if (!w.cpus.empty()) pin_to(w.cpus);
     watch_interrupt();
     calibrate(w.out.empty() ? calibration_path() : w.out, w.quiet);
@@ -162,7 +177,7 @@ void add_run(CLI::App& app, int& result) {
       ->allow_extra_args(false)
       ->take_all();
   command->add_option("--min-time", w->timing.min_time, "seconds a repetition")
-      ->check(CLI::Range(1e-6, 3600.0))
+      ->check(within(1e-6, 3600))
       ->capture_default_str();
   command->add_option("--repetitions", w->timing.repetitions, "samples a case")
       ->check(CLI::Range(1, 10000))
@@ -185,7 +200,7 @@ void add_run(CLI::App& app, int& result) {
       "  sigmax-bench run --op softmax --shape 64x1024,4096x32000 --cache hot,cold --cpus 2\n"
       "  sigmax-bench run --batch cases.txt --out cases.json\n"
       "  sigmax-bench run --calibrate");
-  command->callback([command, w, &result] { result = run(*w, command->remaining()); });
+  command->callback([command, w, &result] { result = run(*command, *w); });
 }
 
 }  // namespace sigmax_bench

@@ -156,10 +156,10 @@ void add_sample(CLI::App& app, int& /*result*/) {
   command->add_option("--batch", w->batch, "a file with one case a line")->required();
   command->add_option("--cpus", w->cpus, "run on these only: 0-3,8");
   command->add_option("--batches", w->batches, "timed batches a case");
-  command->add_option("--batch-time", w->batch_time, "seconds of one")->check(CLI::Range(1e-6, 60.0));
+  command->add_option("--batch-time", w->batch_time, "seconds of one")->check(within(1e-6, 60));
   command->add_option("--order", w->order, "seed of the order of cases");
   command->add_option("--calls", w->calls, "calls before all else, for a program that counts from outside");
-  command->add_option("--slower", w->slower, "do this share of the work twice")->check(CLI::Range(0.0, 1.0));
+  command->add_option("--slower", w->slower, "do this share of the work twice")->check(within(0, 1));
   command->add_flag("--verify", w->verify, "check the results first");
   command->add_flag("--instructions", w->instructions, "count instructions, if the system allows it");
   command->add_flag("--machine", w->machine, "tell the machine and build");

@@ -56,6 +56,19 @@ is 2 "$bench" compare "$work/bare.json"
 complains "bare.json' is not a result of 'run': it has no 'context'"
 is 2 "$bench" run --op gelu+causal --size 1Ki
 is 2 "$bench" run --op swiglu+scale --size 1Ki
+for time in nan inf; do
+  is 2 "$bench" run --op relu --size 1Ki --min-time "$time"
+  is 2 "$bench" run --op relu --size 1Ki "--benchmark_min_time=$time"
+  is 2 "$bench" roofs --min-time "$time"
+done
+is 2 "$bench" gate --base "$bench" --threshold nan
+is 2 "$bench" run --op top_k_gating --shape 4x2000
+complains 'at most 1024 experts, not 2000'
+is 2 "$bench" run --calibrate --op relu
+complains '--calibrate takes no --op'
+is 2 "$bench" accuracy --op relu --exhaustive --stride 7
+is 2 "$bench" plot functions --op gelu
+complains "--op is an option of 'plot error'"
 is 2 "$bench" run --op top_k_gating+scale --shape 4x4
 complains 'takes no options'
 is 2 "$bench" run --size 1Mi:1Ki
