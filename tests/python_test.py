@@ -55,6 +55,13 @@ class Interface(unittest.TestCase):
             sigmax.softmax([1.0, 2.0], out=x)
         with self.assertRaises(ValueError):
             sigmax.activation("no such")
+        for wrong in ({"accuracy": "foo"}, {"where": "gpu"}):
+            with self.assertRaisesRegex(ValueError, "is none of"):
+                sigmax.activate("relu", x, out=x, **wrong)
+        for refused in (lambda: sigmax.cross_entropy(x, x, 3, y), lambda: sigmax.top_k_gating(x, 1, 3, y, y)):
+            with self.assertRaises(sigmax.Error) as caught:
+                refused()
+            self.assertEqual(caught.exception.status, "invalid_argument")
 
     def test_facts(self):
         self.assertIn("gelu", sigmax.activations())
@@ -64,7 +71,9 @@ class Interface(unittest.TestCase):
         self.assertTrue(any(row["usable"] for row in sigmax.cpu_isas()))
         self.assertRegex(sigmax.__version__, r"^\d+\.\d+\.\d+$")
         x = CArray([1, 2, 3])
-        self.assertEqual(sigmax.explain("relu", x, x)["where"], "cpu")
+        told = sigmax.explain("relu", x, x, dependent_launch=True)
+        self.assertEqual((told["where"], told["cpu_ns"], told["cuda_ns"]), ("cpu", 0, 0))
+        sigmax.activate(sigmax.activation("relu"), x, out=x)
         self.assertEqual(sigmax.explain_gated("reglu", x, x, x)["kernel"], "contiguous")
         self.assertEqual(sigmax.explain_softmax(x, x)["kernel"], "rows")
         self.assertEqual(sigmax.merge((1, 2), (1, 3)), (1, 5))

@@ -1,9 +1,9 @@
 """sigmax from Python: activation functions and softmax on arrays, in place or into `out`, without copies.
 
 Arrays are what has __array_interface__ (NumPy), __cuda_array_interface__ (CuPy) or __dlpack__ (PyTorch, JAX ...). Every
-function takes the options of the library as keywords: accuracy="high" | "fast", isa="avx2" ..., threads is not offered:
-call from your own threads with slice=i, slices=n; the interpreter's lock is released meanwhile. Without `out` one is
-made: PyTorch's or CuPy's as the input, else NumPy's.
+function takes the options of the library as keywords: accuracy="high" | "fast", isa="avx2" ...; only threads is not
+offered: call from your own threads with slice=i, slices=n; the interpreter's lock is released meanwhile. Without `out`
+one is made: PyTorch's or CuPy's as the input, else NumPy's.
 """
 
 import sys
@@ -33,7 +33,8 @@ _backend_names = list(_backends)
 
 
 class Error(ValueError):
-    """A call that the library refused; nothing was written. `status` is the name of the status."""
+    """A call that the library refused. `status` is the name of the status; unless it is backend_error nothing was
+    written."""
 
     def __init__(self, code):
         self.status = library.sigmax_status_string(code).decode()
@@ -45,16 +46,32 @@ def _check(code):
         raise Error(code)
 
 
-def _options(parameters=(), accuracy="high", where="automatic", isa=None, stream=None, slice=0, slices=1):
+def _number_of(word, words):
+    if word not in words:
+        raise ValueError(f"{word!r} is none of {', '.join(words)}")
+    return words[word]
+
+
+def _options(
+    parameters=(),
+    accuracy="high",
+    where="automatic",
+    isa=None,
+    stream=None,
+    slice=0,
+    slices=1,
+    dependent_launch=False,
+):
     options = Options()
     if len(parameters) > 2:
         raise ValueError(f"{len(parameters)} parameters; no activation or gate has more than 2")
     options.parameters[: len(parameters)] = parameters
-    options.accuracy = _accuracies[accuracy]
-    options.where = _backends[where]
+    options.accuracy = _number_of(accuracy, _accuracies)
+    options.where = _number_of(where, _backends)
     options.isa = None if isa is None else isa.encode()
     options.stream = stream
     options.slice, options.slices = slice, slices
+    options.dependent_launch = dependent_launch
     return options
 
 
@@ -89,15 +106,18 @@ def _like(array, out, shape=None, dtype=None):
     return module.empty(tuple(shape), dtype=getattr(module, dtype) if dtype else array.dtype, **place)
 
 
-def _rows(x, axis):
-    """The shape of one value a row."""
+def _rows(x, axis, extent=1):
+    """The shape of one value a row, or of so many. An axis that x has not is the library's to refuse."""
     shape = list(x.shape)
-    shape[axis] = 1
+    if -len(shape) <= axis < len(shape):
+        shape[axis] = extent
     return shape
 
 
 def activation(name):
-    """The number of an activation."""
+    """The number of an activation; of a number itself."""
+    if isinstance(name, int):
+        return name
     number = library.sigmax_find_activation(name.encode())
     if number < 0:
         raise ValueError(f"there is no activation {name!r}")
@@ -110,7 +130,9 @@ def activations():
 
 
 def gate(name):
-    """The number of a gate."""
+    """The same of a gate."""
+    if isinstance(name, int):
+        return name
     number = library.sigmax_find_gate(name.encode())
     if number < 0:
         raise ValueError(f"there is no gate {name!r}")
@@ -144,14 +166,12 @@ def _describe(number, tell, tell_parameter):
 
 def describe(op):
     """Name, formula, source, parameters and error bounds of an activation."""
-    number = op if isinstance(op, int) else activation(op)
-    return _describe(number, library.sigmax_describe, library.sigmax_describe_parameter)
+    return _describe(activation(op), library.sigmax_describe, library.sigmax_describe_parameter)
 
 
 def describe_gate(op):
     """The same of a gate."""
-    number = op if isinstance(op, int) else gate(op)
-    return _describe(number, library.sigmax_describe_gate, library.sigmax_describe_gate_parameter)
+    return _describe(gate(op), library.sigmax_describe_gate, library.sigmax_describe_gate_parameter)
 
 
 def activate(op, x, *parameters, out=None, **options):
@@ -296,8 +316,7 @@ def top_k_gating(
 ):
     """(weights, experts) of the k largest scores of each row."""
     view, form = _Arrays(), GatingForm()
-    shape = _rows(x, axis)
-    shape[axis] = k
+    shape = _rows(x, axis, k)
     weights, experts = _like(x, weights, shape), _like(x, experts, shape, "int32")
     form.sigmoid, form.renormalise, form.scale, form.bias = sigmoid, renormalise, scale, view.pointer(bias)
     how = _options(**options)
@@ -361,7 +380,7 @@ def cool_down():
 def set_calibration(cpu_ns_per_element=(), **figures):
     """Lets where="automatic" choose by estimates; the figures are those of the struct sigmax_calibration."""
     calibration = Calibration()
-    if cpu_ns_per_element:
+    if len(cpu_ns_per_element) > 0:
         calibration.cpu_ns_per_element = (c_float * len(cpu_ns_per_element))(*cpu_ns_per_element)
         calibration.activations = len(cpu_ns_per_element)
     known = {name for name, _ in Calibration._fields_[3:]}
@@ -380,6 +399,8 @@ def _told(why):
         "accuracy": "fast" if why.accuracy else "high",
         "streaming": bool(why.streaming),
         "tasks": why.tasks,
+        "cpu_ns": why.cpu_ns,
+        "cuda_ns": why.cuda_ns,
         "reason": why.reason.decode(),
     }
 

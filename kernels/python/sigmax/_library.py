@@ -131,6 +131,8 @@ class Explanation(Versioned):
         ("isa", c_char_p),
         ("kernel", c_char_p),
         ("reason", c_char * 256),
+        ("cpu_ns", c_double),
+        ("cuda_ns", c_double),
     ]
 
 
