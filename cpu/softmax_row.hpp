@@ -265,9 +265,15 @@ factors factors_of(const softmax_plan& plan, row_state& row, double sum) noexcep
   return two_parts(scale / total * (row.tiny ? 1.0 : static_cast<double>(numerator_down)));
 }
 
-/// What stands for what is masked by its position.
-float rest_of_row(const softmax_plan& plan, double total) noexcept {
-  return total != total ? static_cast<float>(total) : plan.logarithm ? no_score : 0.0f;
+/// What stands for what is masked by its position: what a score of -inf among the others becomes. A numerator of 0 may
+/// become either zero where the output scale is negative.
+float rest_of_row(const softmax_plan& plan, double total, float high, float low) noexcept {
+  if (total != total) return static_cast<float>(total);
+  if (plan.logarithm) return no_score;
+  float rest = 0;
+  if (plan.form != nullptr && std::signbit(plan.form->output_scale))
+    plan.steps->scale(&rest, &rest, 1, high, low, false);
+  return rest;
 }
 
 /// The share that label smoothing gives to every class.

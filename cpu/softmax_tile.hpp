@@ -183,8 +183,20 @@ struct row_tile {
     for (int r = 0; r < rows; ++r) {
       if (sum[r].begun) total[r] = plan.table->row_total(sum[r]) * static_cast<double>(numerator_down);
       out[r].exponentials += total[r];
-      if (scores_too) out[r].scores += plan.table->row_total(scores_sum[r]);
+      if (!scores_too) continue;
+      const double scores = plan.table->row_total(scores_sum[r]);
+      out[r].scores += std::isfinite(scores) ? scores : plain_sum(r, from);
     }
+  }
+  /// The same of scores alone, without the low parts that -inf or an overflow makes NaN.
+  double plain_sum(int r, std::int64_t from) noexcept {
+    double total = 0;
+    pieces(from, from + smallest_chunk, [&](std::int64_t start, std::int64_t count) {
+      if (!whole) fetch(start, count);
+      const float* const scores = scores_of(r, start, count);
+      for (std::int64_t i = 0; i < count; ++i) total += static_cast<double>(scores[i]);
+    });
+    return total;
   }
 
   /// The sums of all columns are known.
@@ -269,7 +281,7 @@ struct row_tile {
   /// What is masked by its position.
   void fill(std::int64_t from, std::int64_t to) noexcept {
     for (int r = 0; r < rows && from < to; ++r) {
-      const float v = rest_of_row(plan, state[r].sum.exponentials);
+      const float v = rest_of_row(plan, state[r].sum.exponentials, state[r].last.high, state[r].last.low);
       if (plan.direct_output) {
         std::fill_n(reinterpret_cast<float*>(y_at(r, from)), to - from, v);
         continue;

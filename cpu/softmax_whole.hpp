@@ -21,7 +21,7 @@ void stream_out(const softmax_plan& plan, outgoing_rows& before) noexcept {
                         plan.scored && plan.direct ? before.terms + r : nullptr, before.streaming);
     else
       plan.steps->scale(from, y, n, before.high[r], before.low[r], before.streaming && from != y);
-    if (before.after > 0) plan.table->row_fill(y + n, before.after, before.rest, before.streaming);
+    if (before.after > 0) plan.table->row_fill(y + n, before.after, before.rest[r], before.streaming);
   }
   before.rows = 0;
 }
@@ -263,7 +263,8 @@ struct whole_tile {
                               scored != nullptr ? scored + r : nullptr, plan.streaming);
     }
     for (int r = 0; r < rows && n < plan.columns; ++r)
-      plan.table->row_fill(y + r * y_step + n, plan.columns - n, rest_of_row(plan, total[r]), plan.streaming);
+      plan.table->row_fill(y + r * y_step + n, plan.columns - n, rest_of_row(plan, total[r], high[r], low[r]),
+                           plan.streaming);
     if (!plan.direct_output)
       write_rows(*plan.table, y, y_step, block_of(plan, cursor, operand_y, plan.y_stride, rows), plan.columns);
   }
@@ -285,9 +286,10 @@ struct whole_tile {
     before.rows = rows;
     before.from = keep ? e : x, before.from_stride = keep ? e_step : x_step;
     before.y = y, before.y_stride = y_step;
-    before.columns = n, before.after = plan.columns - n, before.rest = rest_of_row(plan, total[0]);
+    before.columns = n, before.after = plan.columns - n;
     for (int r = 0; r < rows; ++r) {
       before.max[r] = max[r], before.high[r] = high[r], before.low[r] = low[r];
+      if (before.after > 0) before.rest[r] = rest_of_row(plan, total[r], high[r], low[r]);
       if (scored != nullptr) before.terms[r] = terms[r];
     }
   }

@@ -55,8 +55,7 @@ struct outgoing_rows {
   float* y;
   std::int64_t y_stride;
   std::int64_t columns, after;  ///< of each row; behind its columns come so many times `rest`
-  float rest;
-  float max[side_by_side], high[side_by_side], low[side_by_side];
+  float rest[side_by_side], max[side_by_side], high[side_by_side], low[side_by_side];
   score_terms terms[side_by_side];  ///< if there are any
   coming_rows coming;               ///< looked at meanwhile
 };

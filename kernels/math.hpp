@@ -19,6 +19,9 @@ inline constexpr float up = 0x1p64f, down = 0x1p-64f;
 
 /// Beyond this e^-a is below half of the smallest subnormal even when multiplied by any a in play.
 inline constexpr float decayed = 110.0f;
+/// The same of a e^-a and e^-a divided by smallest_factor (parameter.hpp): where an argument is multiplied by a
+/// parameter, and what it is multiplied by is not.
+inline constexpr float decayed_enlarged = 123.0f;
 
 /// e^r - 1 for |r| <= 0.34667, which is ln(2)/2 and what the reduction may add, as r + r^2 P(r) of degree 6;
 /// fit/exp.sollya; relative error below 0.235 * 2^-24.
@@ -50,7 +53,7 @@ struct exponential {
   V m;
 };
 
-/// e^-a * 2^64 for a in [0, 110]; e^-a itself would be subnormal beyond 87.
+/// e^-a * 2^64 for a in [0, 131]; e^-a itself would be subnormal beyond 87.
 inline constexpr float decay_bias = to_integer + 64 + 127;
 template <class V>
 SIGMAX_FN exponential<V> decay(V a) {

@@ -32,7 +32,7 @@ status run_softmax_on(const choice& c, softmax_pass pass, bool logarithm, const 
 
 status softmax_options(const options& how) noexcept {
   if (how.parameters.first == how.parameters.first || how.parameters.second == how.parameters.second)
-    return failure(status_code::invalid_argument, "softmax takes no parameters");
+    return failure(status_code::invalid_argument, "this call takes no parameters");
   return validate_options(how);
 }
 
@@ -191,7 +191,7 @@ softmax_state merge(softmax_state a, softmax_state b) noexcept {
   constexpr float nan = std::numeric_limits<float>::quiet_NaN();
   if (a.max != a.max || b.max != b.max) return {nan, nan};
   if (b.max > a.max) std::swap(a, b);
-  if (b.max == a.max) return {a.max, a.sum + b.sum};  // both may be -inf
+  if (b.max == a.max) return {a.max + 0.0f, a.sum + b.sum};  // both may be -inf, or zeros of either sign
   // One step of Newton's on the logarithm takes e^d from 24 bits to more than 40. It is 0 where d may be infinite.
   const double below = static_cast<double>(b.max) - static_cast<double>(a.max);
   auto share = static_cast<double>(math::exp(static_cast<float>(below)));

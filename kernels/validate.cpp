@@ -168,7 +168,7 @@ status validate_views(const named_view* views, int n, extent_of_call& extent, in
 }
 
 status resolve_axis(const const_view& x, int& axis) noexcept {
-  if (x.rank == 0) return failure(status_code::invalid_argument, "axis %d: x has rank 0, and so no axis", axis);
+  if (x.rank == 0) return failure(status_code::invalid_argument, "axis %d: a tensor of rank 0 has no axis", axis);
   if (axis < -x.rank || axis >= x.rank)
     return failure(status_code::invalid_argument, "axis %d is not in [%d, %d)", axis, -x.rank, x.rank);
   if (axis < 0) axis += x.rank;

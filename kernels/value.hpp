@@ -59,7 +59,7 @@ __device__ __forceinline__ float reciprocal_by_newton(float d) {
 }
 #endif
 /// 1 / d, correctly rounded, for d in [2^-126, 2^126). sm_120's code goes along as PTX, for devices that nobody has
-/// seen.
+/// seen. (They get the recipe from a build whose last PTX is older: of a toolkit before 12.8, or by its list.)
 SIGMAX_FN float reciprocal(float d) {
 #if defined(__CUDA_ARCH__) && (defined(SIGMAX_CUDA_NEWTON) || __CUDA_ARCH__ < 1200)
   return reciprocal_by_newton(d);

@@ -506,6 +506,30 @@ TEST(cross_entropy, ignored_rows_are_not_read_and_special_values_show) {
   EXPECT_EQ(loss[4], 0);
 }
 
+// The mean of scores of which one is -inf is that, and no NaN; nor does a sum of large ones overflow.
+TEST(cross_entropy, smoothing_over_scores_at_the_ends_of_the_range) {
+  for (const isa_info& row : usable_isas())
+    for (std::int64_t n : {3, 40, 1000, 20000}) {
+      const std::int64_t shape[] = {3, n}, one_each[] = {3, 1};
+      const auto columns = static_cast<std::size_t>(n);
+      std::vector<float> x(3 * columns, 1.0f);
+      x[1] = -INFINITY;
+      for (std::size_t i = 0; i < columns; ++i) x[columns + i] = 3e38f;
+      for (std::size_t i = 1; i < columns; ++i) x[2 * columns + i] = -3e38f;
+      const std::int32_t targets[] = {0, 0, 0};
+      float loss[3];
+      const cross_entropy_form form{.label_smoothing = 0.1f};
+      ASSERT_TRUE(cross_entropy(const_view(x.data(), dtype::f32, shape), const_view(targets, dtype::i32, one_each),
+                                view(loss, dtype::f32, one_each), 1, form, on(row))
+                      .ok());
+      const double size = static_cast<double>(n), smoothing = static_cast<double>(0.1f);
+      EXPECT_EQ(loss[0], INFINITY) << row.name << " " << n;
+      EXPECT_NEAR(loss[1], std::log(size), 1e-5) << row.name << " " << n;
+      const double far = smoothing * (1 - 1 / size) * static_cast<double>(3e38f);
+      EXPECT_NEAR(loss[2] / far, 1, 1e-6) << row.name << " " << n;
+    }
+}
+
 TEST(cross_entropy, an_ignored_row_may_lie_in_forbidden_memory) {
   const auto page = static_cast<std::int64_t>(sysconf(_SC_PAGESIZE));
   for (dtype t : {dtype::f32, dtype::bf16}) {

@@ -351,6 +351,52 @@ TEST(softmax_form, output_scales_down_to_the_smallest) {
       }
 }
 
+// What a row does not look at is a zero whose sign the output scale decides, and the row alone: not who its neighbours
+// are, nor where the results go.
+TEST(softmax_form, zeros_have_their_signs_whatever_is_beside_them) {
+  for (const isa_info& row : usable_isas())
+    for (accuracy tier : {accuracy::high, accuracy::fast})
+      for (std::int64_t n : {8, 20, 40, 100, 600, 1024, 5000})
+        for (dtype type : {dtype::f32, dtype::bf16})
+          for (float scale : {-1.0f, -0.3f, -0.0f, 0.3f})
+            for (std::int64_t window : {std::int64_t{0}, n / 4}) {
+              constexpr std::int64_t rows = 19;
+              const std::int64_t offset = n / 2 - 5, shape[] = {rows, n};
+              std::vector<float> x = logits(static_cast<std::size_t>(rows * n), 3, 1);
+              x[static_cast<std::size_t>(3 * n)] = NAN;
+              softmax_form form{.output_scale = scale};
+              form.causal = true, form.offset = offset, form.window = window;
+              std::vector<std::uint32_t> all(x.size()), in_place(x.size()), alone(static_cast<std::size_t>(n));
+              std::memcpy(in_place.data(), x.data(), 4 * x.size());
+              const options how = on(row, tier);
+              ASSERT_TRUE(
+                  softmax_fused(const_view(x.data(), dtype::f32, shape), view(all.data(), type, shape), 1, form, how)
+                      .ok());
+              if (type == dtype::f32) {
+                const view y(in_place.data(), dtype::f32, shape);
+                ASSERT_TRUE(softmax_fused(y, y, 1, form, how).ok());
+                for (std::size_t i = 0; i < x.size(); ++i)
+                  ASSERT_TRUE(all[i] == in_place[i] || std::isnan(std::bit_cast<float>(all[i])))
+                      << row.name << " n " << n << " scale " << scale << " window " << window << " in place " << i;
+              }
+              const std::size_t bytes = static_cast<std::size_t>(n) * (type == dtype::f32 ? 4 : 2);
+              for (std::int64_t r = 0; r < rows; ++r) {
+                if (r == 3) continue;
+                const std::int64_t one[] = {1, n};
+                form.offset = offset + r;
+                ASSERT_TRUE(softmax_fused(const_view(x.data() + r * n, dtype::f32, one), view(alone.data(), type, one),
+                                          1, form, how)
+                                .ok());
+                ASSERT_EQ(
+                    std::memcmp(reinterpret_cast<const std::byte*>(all.data()) + static_cast<std::size_t>(r) * bytes,
+                                alone.data(), bytes),
+                    0)
+                    << row.name << " n " << n << " type " << static_cast<int>(type) << " scale " << scale << " window "
+                    << window << " row " << r;
+              }
+            }
+}
+
 TEST(softmax_form, masked_rows_are_zeros_or_nan) {
   for (const isa_info& row : usable_isas())
     for (std::int64_t n : {1, 70, 9000})
@@ -462,7 +508,7 @@ TEST(softmax_form, what_is_wrong_is_said_before_a_byte_is_written) {
   form = {};
   form.max = no_rows, form.sum = no_rows;
   EXPECT_TRUE(softmax_partial(none, 1, form).ok() && softmax_finish(none, none, 1, form).ok());
-  expect(invalid_argument, "rank 0, and so no axis", softmax_partial(const_view(x.data.data(), dtype::f32, {}), 0, {}));
+  expect(invalid_argument, "a tensor of rank 0 has no axis", softmax_partial(const_view(x.data.data(), dtype::f32, {}), 0, {}));
   form = {};
   form.max = rows, form.sum = rows;
   form.lse = rows;

@@ -151,6 +151,7 @@ TEST(softmax_parts, merge) {
   }
   EXPECT_EQ(merge(empty, empty).max, -inf);
   EXPECT_EQ(merge(empty, empty).sum, 0);
+  EXPECT_TRUE(same_bits(merge({-0.0f, 1}, {0.0f, 2}).max, 0.0f) && same_bits(merge({0.0f, 1}, {-0.0f, 2}).max, 0.0f));
   EXPECT_TRUE(std::isnan(merge(a, nan).sum) && std::isnan(merge(nan, empty).sum) && std::isnan(merge(b, nan).sum));
   // The smaller maximum, of which the difference is rounded, may belong to the larger share.
   std::mt19937 random(1);

@@ -78,6 +78,37 @@ TEST(special_values, edges_are_as_documented) {
   }
 }
 
+// However small the factor is that x is multiplied by: where it ends, a tail is below all numbers.
+TEST(special_values, tails_end_at_zero_for_any_parameter) {
+  for (const isa_info& row : usable_isas())
+    for (activation op : {activation::silu, activation::quick_gelu, activation::softplus})
+      for (float factor : {0x1p-20f, 1e-5f, 0.01f, 0.7f, 1.0f, 1000.0f})
+        for (float end : {108.0f, 111.0f, 117.0f, 121.0f, 124.0f, 1e6f, inf}) {
+          const float x = -end / factor;
+          options how = on(row);
+          how.parameters.first = factor;
+          const float y = run(op, std::vector<float>(3, x), how)[2];
+          const long double exact = std::isinf(x) ? -0.0L : sigmax_reference::activation(op, x, factor, 0.0f);
+          // softplus divides by its factor what has been rounded to a subnormal number.
+          const long double unit = 0x1p-148L * (op == activation::softplus ? std::fmax(1.0L, 1 / factor) : 1.0L);
+          EXPECT_LE(std::fabs(y - exact), unit) << describe(op).name << " on " << row.name << " of " << x;
+          EXPECT_EQ(std::signbit(y), op != activation::softplus) << describe(op).name << " on " << row.name;
+          if (end > 123) EXPECT_EQ(y, 0.0f) << describe(op).name << " on " << row.name << " of " << x;
+        }
+}
+
+TEST(special_values, a_slope_near_the_largest_number_has_a_derivative) {
+  for (const isa_info& row : usable_isas())
+    for (activation op : {activation::hard_swish, activation::hard_sigmoid}) {
+      options how = on(row);
+      how.parameters.first = 3e38f;
+      const std::vector<float> got = run_derivative(op, {0.0f, 1.0f, -1.0f, inf, -inf, 2e38f}, how);
+      EXPECT_EQ(got[0], op == activation::hard_swish ? 0.5f : 3e38f) << row.name;
+      for (int i : {1, 3, 5}) EXPECT_EQ(got[static_cast<std::size_t>(i)], op == activation::hard_swish ? 1.0f : 0.0f);
+      for (int i : {2, 4}) EXPECT_EQ(got[static_cast<std::size_t>(i)], 0.0f) << row.name;
+    }
+}
+
 TEST(special_values, nan_stays_nan_in_value_and_derivative) {
   for (const isa_info& row : usable_isas())
     for (activation op : all_activations())

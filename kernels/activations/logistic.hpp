@@ -69,7 +69,7 @@ struct silu_op {
   }
   template <class V>
   SIGMAX_FN V clamped(V x) const {
-    return at_most(abs(x), V(math::decayed / beta));
+    return at_most(abs(x), V(math::decayed_enlarged / beta));
   }
   template <class V>
   SIGMAX_FN V operator()(V x) const {

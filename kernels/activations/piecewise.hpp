@@ -216,7 +216,7 @@ struct hard_swish_op {
   }
   template <class V>
   SIGMAX_FN V derivative(V x) const {
-    V inside = fma_exact(V(2 * alpha), x, V(beta));
+    V inside = fma_exact(V(alpha), x + x, V(beta));  // 2 alpha may be infinite
     return nan_like(x, hard_sigmoid_op{alpha, beta}.by_piece(x, V(0.0f), inside, V(1.0f)));
   }
 };
