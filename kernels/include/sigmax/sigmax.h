@@ -1,4 +1,4 @@
-/* sigmax in C11: the calls of sigmax.hpp under the same names with the prefix sigmax_. Formulas, shapes, special values
+/* sigmax in C99: the calls of sigmax.hpp under the same names with the prefix sigmax_. Formulas, shapes, special values
  * and error bounds stand in sigmax.hpp, beside the function of the same name; this header tells what is special to C.
  *
  * Promises of every call: it validates all it is given before it writes a byte, returns a status, and neither throws,

@@ -210,17 +210,19 @@ struct options {
   backend where = backend::automatic;
   /// The CPU ISA by name ("sse2", "avx2", "avx512", "neon64" ...); null: SIGMAX_ISA if set, else the best there is.
   const char* isa = nullptr;
-  /// cudaStream_t of the current device. CUDA calls are asynchronous on it, can be captured in a graph, and report only
-  /// what goes wrong before and at the launch. Host tensors on CUDA do not use it: see `warm_up`.
+  /// cudaStream_t of the current device. CUDA calls are asynchronous on it, can be captured in a graph (make one like
+  /// it before, for CUDA loads a kernel at its first call), and report only what goes wrong before and at the launch.
+  /// Host tensors on CUDA do not use it: see `warm_up`.
   void* stream = nullptr;
   parallel_for threads{};
   /// Does only this part of the work, for callers that run one call on each of their own threads: slice i of n
   /// covers a contiguous part of the elements (of the rows for softmax); all n slices together do everything.
   std::int32_t slice = 0;
   std::int32_t slices = 1;
-  /// CUDA, sm_90 and later: the kernel may be brought onto the device while the one before it on the stream still ends
-  /// (programmatic dependent launch); it waits for that one's results before it reads. That one must do the same if it
-  /// was launched so, as every kernel of sigmax does: else what ran before it may not have ended. Saves microseconds in
+  /// CUDA, sm_90 and later: this kernel, C, may be brought onto the device while the one before it on the stream, B,
+  /// still ends (programmatic dependent launch). C waits for B's results before it reads. Set it if B is a kernel of
+  /// sigmax, or one that was launched without the attribute, or one that waits for its own predecessor A (by
+  /// griddepcontrol.wait) before it ends: of another B's end does not say that A has ended. Saves microseconds in
   /// chains of short kernels.
   bool dependent_launch = false;
 };
@@ -230,8 +232,8 @@ struct options {
 [[nodiscard]] SIGMAX_API status activate(activation op, const const_view& x, const view& y,
                                          const options& how = {}) noexcept;
 
-/// dx[i] = dy[i] * op'(x[i]): the backward pass of `activate`. At a kink the derivative is that of the flat side
-/// (relu'(0) = 0); NaN in x gives NaN. dx may be identical with dy or with x; any other overlap is refused.
+/// dx[i] = dy[i] * op'(x[i]): the backward pass of `activate`. At a kink the derivative is that of the flat
+/// side (relu'(0) = 0), where there is none that of x < 0; NaN in x gives NaN. dx may be identical with dy or with x; any other overlap is refused.
 [[nodiscard]] SIGMAX_API status activation_gradient(activation op, const const_view& dy, const const_view& x,
                                                     const view& dx, const options& how = {}) noexcept;
 
@@ -308,13 +310,25 @@ template <class Pointer>
 /// From the elements x of a row come its scores t, each step rounded once to f32, in this order:
 ///   t = x (scale row_scale)                the factor rounded to f32 first
 ///   t = softcap tanh(t / softcap)          as activation::softcap
-///   t = t + slope (j - q)                  ALiBi; one rounding, |j - q| below 2^24
+///   t = t + slope (j - q)                  ALiBi; one rounding; j - q itself is rounded beyond 2^24
 ///   t = t + mask[j]                        -inf if mask[j] is -inf or false, whatever t is
 ///   t = -inf for j > q                     if causal; also for j <= q - window if there is a window
 /// j is the index along the axis; q = offset + the index along the dimension before it (offset alone if the axis is the
 /// first one). What is masked by position is not read. So the results are those of `softmax` on a tensor of these
 /// scores, to the bit.
 /// `mask` has the shape of x; the views of rows have it with an extent of 1 along the axis. Zero strides broadcast.
+///
+/// Rows without a score above -inf, the sink's included:
+///
+/// | of which call | y, with `logarithm` | max | sum | lse |
+/// |---|---|---|---|---|
+/// | `softmax_fused`, `softmax_finish` with a mask, `causal` or sinks | 0, -inf | -inf | 0 | -inf |
+/// | the same without all three | NaN | -inf | NaN | NaN |
+/// | `softmax_partial` | - | -inf | 0 | -inf |
+/// | any of them with `nan_if_masked` | NaN | -inf | NaN | NaN |
+/// | any of them, of no columns | - | -inf | 0 | -inf |
+///
+/// A row with a NaN, or whose largest score is +inf, has NaN in y, sum and lse.
 struct softmax_form {
   bool logarithm = false;  ///< log_softmax
   float scale = 1;         ///< finite; -1 makes softmax softmin
@@ -323,18 +337,16 @@ struct softmax_form {
   const_view slopes{};     ///< one a head, broadcast; Press et al., arXiv:2108.12409
   const_view mask{};       ///< f32, f16, bf16: added; boolean: true takes part
   bool causal = false;
-  std::int64_t offset = 0;  ///< queries start behind so many keys
-  std::int64_t window = 0;  ///< 0: none; needs `causal`
+  std::int64_t offset = 0;  ///< queries start behind so many keys; as 2^40 does what is beyond +-2^40
+  std::int64_t window = 0;  ///< 0: none; needs `causal`; as 2^40 does what is beyond
   /// A further score that takes part in maximum and sum but has no column (attention sinks, arXiv:2309.17453).
   const_view sinks{};
-  /// Rows without a score above -inf: zeros (-inf for the logarithm) if there is a mask, causal or sinks; else, and
-  /// always if this is set, NaN.
-  bool nan_if_masked = false;
-  float output_scale = 1;  ///< y = output_scale * softmax; finite, must be 1 with `logarithm`
+  bool nan_if_masked = false;  ///< see the table above
+  float output_scale = 1;      ///< y = output_scale * softmax; finite, must be 1 with `logarithm`
 
   view max{};  ///< out: the largest score that is not NaN, the sink's included, never -0; -inf if there is none
   view sum{};  ///< out: sum of exp(t - max), within 2 ULP, under accuracy::fast 5
-  view lse{};  ///< out: max + log(sum), within 0.51 ULP and 2^-23, under accuracy::fast 2^-21; -inf for an empty row
+  view lse{};  ///< out: max + log(sum), within 0.51 ULP and 2^-23, under accuracy::fast 2^-21
 };
 
 /// softmax or log_softmax of a row's scores, with what `form` asks for. Error as in `softmax`, counted from the scores.
@@ -343,12 +355,13 @@ struct softmax_form {
                                               const options& how = {}) noexcept;
 
 /// Only `form.max`, `form.sum` and `form.lse`: logsumexp, or one part of rows that are cut into several. At least one
-/// must be given. Rows without a score above -inf have max -inf, sum 0 and lse -inf, with `nan_if_masked` NaN.
+/// must be given. `nan_if_masked` belongs in `softmax_finish` alone: a part without a score is no row without one.
 [[nodiscard]] SIGMAX_API status softmax_partial(const const_view& x, int axis, const softmax_form& form,
                                                 const options& how = {}) noexcept;
 
 /// y from x and the state of the whole row, which is read from `form.max` and `form.sum` (f32): the second half of
-/// `softmax_partial`. `form.sinks` must be off, they are in the state, and so must `form.lse`.
+/// `softmax_partial`. `form.sinks` must be off, they are in the state, and so must `form.lse`. So a row of -inf alone,
+/// its sink, too, counts as plain here unless the form has a mask or is causal.
 [[nodiscard]] SIGMAX_API status softmax_finish(const const_view& x, const view& y, int axis, const softmax_form& form,
                                                const options& how = {}) noexcept;
 
@@ -357,8 +370,8 @@ struct softmax_state {
   float max = -std::numeric_limits<float>::infinity();
   float sum = 0;
 };
-/// The state of two parts together. Commutative to the bit; sums within 0.51 ULP whatever the maxima, so n merges stay
-/// within n. A NaN in either makes the sum NaN.
+/// The state of two parts together. Commutative to the bit (of finite sums); sums within 0.51 ULP whatever the maxima,
+/// so n merges stay within n. A NaN in either makes the sum NaN.
 [[nodiscard]] SIGMAX_API softmax_state merge(softmax_state a, softmax_state b) noexcept;
 
 /// dx = scale y (dy - sum(dy y)) along `axis`: the backward pass of y = softmax(scale x). Within 2.5 ULP of that and
@@ -394,8 +407,9 @@ struct cross_entropy_form {
 
 /// dx = dloss scale (softmax(t) - (1 - e) [j = target] - e / n): `dloss` has one value a row, for the mean over m rows
 /// 1 / m broadcast by zero strides. Within 3 ULP of the larger term, where softmax(t) - 1 counts as one, and
-/// |dloss scale| 2^-48. With `form.lse` (f32) as `cross_entropy` left it x is read once and no sum is formed; but its
-/// rounding costs up to |lse| 2^-24 of a probability. dx may be identical with x and overlap nothing else.
+/// |dloss scale| 2^-48. With `form.lse` (f32) as `cross_entropy` left it x is read once and no sum is formed, which is
+/// faster; but what lse was rounded by makes each probability wrong by up to |lse| 2^-24 of it. dx may be identical
+/// with x and overlap nothing else.
 [[nodiscard]] SIGMAX_API status cross_entropy_gradient(const const_view& dloss, const const_view& x,
                                                        const const_view& targets, const view& dx, int axis = -1,
                                                        const cross_entropy_form& form = {},
@@ -437,8 +451,9 @@ struct quantisation {
 };
 
 /// `activate` and `activate_gated` with quantised results. y is f8_e4m3, f8_e5m2 or i8; no output may overlap anything.
-/// `axis` is that of the rows; it does not matter without row_scales and amax. Inputs are read once, but a row of more
-/// than 16384 columns, of which row_scales wants the largest first, twice. Rows are not shared by threads or blocks.
+/// `axis` is that of the rows, one of x's, though nothing depends on it without row_scales and amax. Inputs are read
+/// once, but a row of more than 16384 columns, of which row_scales wants the largest first, twice. Rows are not shared
+/// by threads or blocks.
 [[nodiscard]] SIGMAX_API status activate_quantised(activation op, const const_view& x, const view& y, int axis,
                                                    const quantisation& codes, const options& how = {}) noexcept;
 [[nodiscard]] SIGMAX_API status activate_gated_quantised(gate op, const const_view& a, const const_view& b,
@@ -488,6 +503,7 @@ struct activation_info {
   /// The same under `accuracy::fast`, in ULP of max(|result|, 2^-20 min(1, |x|)); none: one form serves both tiers.
   std::optional<float> bound_fast;
 };
+/// Of a number that is no activation: one that is called "unknown", without parameters.
 [[nodiscard]] SIGMAX_API const activation_info& describe(activation op) noexcept;
 [[nodiscard]] SIGMAX_API std::span<const activation> all_activations() noexcept;
 [[nodiscard]] SIGMAX_API std::optional<activation> find_activation(std::string_view name) noexcept;
