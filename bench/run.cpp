@@ -108,6 +108,7 @@ std::vector<bench_case> cases_of(const case_wishes& w) {
 
 // What --calibrate measures is fixed.
 void require_nothing_else(const CLI::App& command) {
+  if (!command.remaining().empty()) throw usage_error(fmt::format("--calibrate takes no {}", command.remaining()[0]));
   for (const CLI::Option* o : command.get_options([](const CLI::Option* given) { return given->count() > 0; })) {
     const std::string name = o->get_name();
     if (name != "--calibrate" && name != "--out" && name != "--cpus" && name != "--quiet")

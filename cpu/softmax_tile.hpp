@@ -185,16 +185,17 @@ struct row_tile {
       out[r].exponentials += total[r];
       if (!scores_too) continue;
       const double scores = plan.table->row_total(scores_sum[r]);
-      out[r].scores += std::isfinite(scores) ? scores : plain_sum(r, from);
+      out[r].scores += std::isfinite(scores) || state[r].ignored ? scores : plain_sum(r, from);
     }
   }
-  /// The same of scores alone, without the low parts that -inf or an overflow makes NaN.
+  /// The same of scores alone, without the low parts that -inf or an overflow makes NaN. After -inf nothing counts.
   double plain_sum(int r, std::int64_t from) noexcept {
     double total = 0;
     pieces(from, from + smallest_chunk, [&](std::int64_t start, std::int64_t count) {
+      if (!std::isfinite(total)) return;
       if (!whole) fetch(start, count);
       const float* const scores = scores_of(r, start, count);
-      for (std::int64_t i = 0; i < count; ++i) total += static_cast<double>(scores[i]);
+      for (std::int64_t i = 0; i < count && std::isfinite(total); ++i) total += static_cast<double>(scores[i]);
     });
     return total;
   }

@@ -185,6 +185,7 @@ status wait_for(void* stream) noexcept {
   return done("work on the device", cudaStreamSynchronize(stream_of(stream)));
 }
 void settle(void* stream) noexcept {
+  const apart_from_captures mode;
   if (cudaStreamSynchronize(stream_of(stream)) != cudaSuccess) static_cast<void>(cudaGetLastError());
 }
 

@@ -19,8 +19,7 @@ inline constexpr float up = 0x1p64f, down = 0x1p-64f;
 
 /// Beyond this e^-a is below half of the smallest subnormal even when multiplied by any a in play.
 inline constexpr float decayed = 110.0f;
-/// The same of a e^-a and e^-a divided by smallest_factor (parameter.hpp): where an argument is multiplied by a
-/// parameter, and what it is multiplied by is not.
+/// The same of a e^-a divided by smallest_factor (parameter.hpp): of x e^-a, where a is a parameter times |x|.
 inline constexpr float decayed_enlarged = 123.0f;
 
 /// e^r - 1 for |r| <= 0.34667, which is ln(2)/2 and what the reduction may add, as r + r^2 P(r) of degree 6;

@@ -132,6 +132,7 @@ TEST(cuda_runtime, settling_is_silent) {
     calls = 0, fails_at = at;
     settle(nullptr);
     EXPECT_EQ(calls, 1);
+    EXPECT_EQ(refusable, 0);
     EXPECT_EQ(last, cudaSuccess);
   }
 }

@@ -95,7 +95,7 @@ struct softplus_op {
   float beta = params[0].default_value;
   template <class V>
   SIGMAX_FN V operator()(V x) const {  // max(x, 0) + log1p(e^-|beta x|) / beta
-    V c = at_most(abs(x), V(math::decayed_enlarged / beta));
+    V c = at_most(abs(x), V(math::decayed / beta));
     auto e = math::decay_product(c, V(beta));
     return fma(math::log1p_unit(fma(e.scale, e.m, e.scale) * V(math::down)), V(1.0f / beta), at_least(x, V(0.0f)));
   }

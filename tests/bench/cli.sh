@@ -66,6 +66,7 @@ is 2 "$bench" run --op top_k_gating --shape 4x2000
 complains 'at most 1024 experts, not 2000'
 is 2 "$bench" run --calibrate --op relu
 complains '--calibrate takes no --op'
+is 2 "$bench" run --calibrate --benchmark_filter=relu
 is 2 "$bench" accuracy --op relu --exhaustive --stride 7
 is 2 "$bench" plot functions --op gelu
 complains "--op is an option of 'plot error'"

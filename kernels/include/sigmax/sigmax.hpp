@@ -232,8 +232,9 @@ struct options {
 [[nodiscard]] SIGMAX_API status activate(activation op, const const_view& x, const view& y,
                                          const options& how = {}) noexcept;
 
-/// dx[i] = dy[i] * op'(x[i]): the backward pass of `activate`. At a kink the derivative is that of the flat
-/// side (relu'(0) = 0), where there is none that of x < 0; NaN in x gives NaN. dx may be identical with dy or with x; any other overlap is refused.
+/// dx[i] = dy[i] * op'(x[i]): the backward pass of `activate`. At a kink the derivative is that of one of its sides:
+/// relu'(0) = 0, leaky_relu'(0) its slope. NaN in x gives NaN. dx may be identical with dy or with x; any other overlap
+/// is refused.
 [[nodiscard]] SIGMAX_API status activation_gradient(activation op, const const_view& dy, const const_view& x,
                                                     const view& dx, const options& how = {}) noexcept;
 
@@ -322,8 +323,9 @@ template <class Pointer>
 ///
 /// | of which call | y, with `logarithm` | max | sum | lse |
 /// |---|---|---|---|---|
-/// | `softmax_fused`, `softmax_finish` with a mask, `causal` or sinks | 0, -inf | -inf | 0 | -inf |
-/// | the same without all three | NaN | -inf | NaN | NaN |
+/// | `softmax_fused` with a mask, `causal` or sinks | 0, -inf | -inf | 0 | -inf |
+/// | `softmax_finish` with a mask or `causal` | 0, -inf | - | - | - |
+/// | both without | NaN | -inf | NaN | NaN |
 /// | `softmax_partial` | - | -inf | 0 | -inf |
 /// | any of them with `nan_if_masked` | NaN | -inf | NaN | NaN |
 /// | any of them, of no columns | - | -inf | 0 | -inf |

@@ -6,6 +6,7 @@ offered: call from your own threads with slice=i, slices=n; the interpreter's lo
 one is made: PyTorch's or CuPy's as the input, else NumPy's.
 """
 
+import operator
 import sys
 from ctypes import byref, c_float, pointer
 
@@ -116,8 +117,8 @@ def _rows(x, axis, extent=1):
 
 def activation(name):
     """The number of an activation; of a number itself."""
-    if isinstance(name, int):
-        return name
+    if not isinstance(name, str):
+        return operator.index(name)
     number = library.sigmax_find_activation(name.encode())
     if number < 0:
         raise ValueError(f"there is no activation {name!r}")
@@ -131,8 +132,8 @@ def activations():
 
 def gate(name):
     """The same of a gate."""
-    if isinstance(name, int):
-        return name
+    if not isinstance(name, str):
+        return operator.index(name)
     number = library.sigmax_find_gate(name.encode())
     if number < 0:
         raise ValueError(f"there is no gate {name!r}")
