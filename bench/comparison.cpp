@@ -148,7 +148,7 @@ class group_run {
   void add_peers(outcome& o, progress& shown) {
     const bench_case& c = o.what;
     if (c.type != sigmax::dtype::f32 || c.where != sigmax::backend::cpu || c.threads != 1 || c.in_place) return;
-    if (const outcome* other = same_elsewhere(c)) {
+    if (const outcome* other = same_elsewhere(c); other != nullptr && other->what.where == c.where) {
       o.peers = other->peers;
       return;
     }

@@ -157,10 +157,10 @@ void add_gate(CLI::App& app, int& result) {
       ->check(within(0.001, 10))
       ->capture_default_str();
   command->add_option("--blocks", w->settings.blocks, "paired samples a case at first")
-      ->check(CLI::Range(5, 1000))
+      ->check(CLI::Range(6, 1000))
       ->capture_default_str();
   command->add_option("--max-blocks", w->settings.max_blocks, "at most, while undecided")
-      ->check(CLI::Range(5, 1000))
+      ->check(CLI::Range(6, 1000))
       ->capture_default_str();
   command->add_option("--cpus", w->settings.how.cpus, "run on these only (0-3,8); one thread: the last one");
   command->add_flag("--no-pin", w->no_pin, "let the scheduler choose the CPU");

@@ -146,7 +146,7 @@ std::string gate_junit(const gate_result& r) {
       ++skipped, with("skipped", c.problem);
     } else if (v == gate_verdict::regressed && r.exit_code() == exit_regression) {
       ++failures, with("failure", change);
-    } else if (v == gate_verdict::undecided || r.exit_code() == exit_unfit) {
+    } else if (v == gate_verdict::regressed || v == gate_verdict::undecided || r.exit_code() == exit_unfit) {
       ++skipped, with("skipped", r.exit_code() == exit_unfit ? "environment unfit: " + r.unfit : change);
     } else {
       body += open + "/>\n";

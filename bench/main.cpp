@@ -61,7 +61,7 @@ int main(int argc, char** argv) {
     return sigmax_bench::exit_skipped;
   } catch (const std::exception& error) {
     complain(error.what());
-    return 1;
+    return sigmax_bench::exit_failed;
   }
   return result;
 }

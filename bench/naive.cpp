@@ -6,6 +6,7 @@
 
 #include <cmath>
 #include <limits>
+#include <type_traits>
 
 namespace sigmax_bench {
 namespace {
@@ -15,6 +16,7 @@ using sigmax::gate;
 
 constexpr float pi = 3.14159265358979f;
 
+float clamped(float x, float low, float high) { return x < low ? low : x > high ? high : x; }
 float sigmoid(float x) { return 1.0f / (1.0f + std::exp(-x)); }
 float softplus(float x) { return std::log(1.0f + std::exp(x)); }
 float cdf(float x) { return 0.5f * (1.0f + std::erf(x / std::sqrt(2.0f))); }
@@ -42,9 +44,8 @@ bool forward(activation op, float a, float b, Each each) {
     case activation::gelu_tanh: return each([](float x) { return 0.5f * x * (1 + gelu_tanh_t(x)); });
     case activation::quick_gelu: return each([=](float x) { return x * sigmoid(a * x); });
     case activation::silu: return each([=](float x) { return x * sigmoid(a * x); });
-    case activation::hard_sigmoid: return each([=](float x) { return std::fmin(std::fmax(a * x + b, 0.0f), 1.0f); });
-    case activation::hard_swish:
-      return each([](float x) { return x * std::fmin(std::fmax(x / 6 + 0.5f, 0.0f), 1.0f); });
+    case activation::hard_sigmoid: return each([=](float x) { return clamped(a * x + b, 0, 1); });
+    case activation::hard_swish: return each([](float x) { return x * clamped(x / 6 + 0.5f, 0, 1); });
     case activation::sigmoid: return each(sigmoid);
     case activation::log_sigmoid: return each([](float x) { return -softplus(-x); });
     case activation::tanh: return each([](float x) { return std::tanh(x); });
@@ -88,7 +89,11 @@ bool derivative(activation op, float a, float b, Each each) {
     case activation::silu: return each([=](float x) { return swish(x, a); });
     case activation::hard_sigmoid: return each([=](float x) { return a * x + b > 0 && a * x + b < 1 ? a : 0.0f; });
     case activation::hard_swish: return each([](float x) { return x <= -3 ? 0.0f : x >= 3 ? 1.0f : x / 3 + 0.5f; });
-    case activation::sigmoid: return each([](float x) { return sigmoid(x) * (1 - sigmoid(x)); });
+    case activation::sigmoid:
+      return each([](float x) {
+        const float s = sigmoid(x);
+        return s * (1 - s);
+      });
     case activation::log_sigmoid: return each([](float x) { return sigmoid(-x); });
     case activation::tanh: return each([](float x) { return 1 - std::tanh(x) * std::tanh(x); });
     case activation::softcap: return each([=](float x) { return 1 - std::tanh(x / a) * std::tanh(x / a); });
@@ -119,7 +124,7 @@ bool gated(gate op, float p, float limit, Each each) {
     case gate::reglu: return each([](float a, float b) { return a > 0 ? a * b : 0.0f; });
     case gate::swiglu_oai:
       return each([=](float a, float b) {
-        const float g = std::fmin(a, limit), u = std::fmin(std::fmax(b, -limit), limit);
+        const float g = a < limit ? a : limit, u = clamped(b, -limit, limit);
         return (u + 1) * g * sigmoid(p * g);
       });
     case gate::fatrelu_and_mul: return each([=](float a, float b) { return a > p ? a * b : 0.0f; });
@@ -130,13 +135,18 @@ bool gated(gate op, float p, float limit, Each each) {
 template <class T>
 void softmax_row(bool logarithm, const T* x, T* y, std::int64_t cols) {
   float max = -std::numeric_limits<float>::infinity();
-  for (std::int64_t i = 0; i < cols; ++i) max = std::fmax(max, load(x[i]));
+  for (std::int64_t i = 0; i < cols; ++i) max = load(x[i]) > max ? load(x[i]) : max;
+  constexpr bool keeps = std::is_same_v<T, float>;  // 16 bits would round what is kept
   float sum = 0;
-  for (std::int64_t i = 0; i < cols; ++i) sum += std::exp(load(x[i]) - max);
+  for (std::int64_t i = 0; i < cols; ++i) {
+    const float e = std::exp(load(x[i]) - max);
+    if (keeps && !logarithm) y[i] = store<T>(e);
+    sum += e;
+  }
   const float log_sum = std::log(sum);
   for (std::int64_t i = 0; i < cols; ++i) {
-    const float shifted = load(x[i]) - max;
-    y[i] = store<T>(logarithm ? shifted - log_sum : std::exp(shifted) / sum);
+    const float shifted = logarithm || !keeps ? load(x[i]) - max : 0;
+    y[i] = store<T>(logarithm ? shifted - log_sum : (keeps ? load(y[i]) : std::exp(shifted)) / sum);
   }
 }
 

@@ -8,6 +8,7 @@
 #include <cmath>
 #include <limits>
 #include <numeric>
+#include <type_traits>
 #include <vector>
 
 namespace sigmax_bench {
@@ -42,26 +43,43 @@ void apply_options(const operation& op, const row_operands& rows, const row_posi
 struct sums {
   float max, sum;
 };
-sums sums_of(const operation& op, const row_position& row, const float* t) {
+/// keep(j, e) gets every exponential.
+template <class Keep>
+sums sums_of(const operation& op, const row_position& row, const float* t, Keep keep) {
   sums s{op.has(row_option::sinks) ? option_sink : -infinity, 0};
-  for (std::int64_t j = row.seen.begin; j < row.seen.end; ++j) s.max = std::fmax(s.max, t[j]);
+  for (std::int64_t j = row.seen.begin; j < row.seen.end; ++j) s.max = t[j] > s.max ? t[j] : s.max;
   if (op.has(row_option::sinks)) s.sum = std::exp(option_sink - s.max);
-  for (std::int64_t j = row.seen.begin; j < row.seen.end; ++j) s.sum += std::exp(t[j] - s.max);
+  for (std::int64_t j = row.seen.begin; j < row.seen.end; ++j) {
+    const float e = std::exp(t[j] - s.max);
+    keep(j, e);
+    s.sum += e;
+  }
   return s;
+}
+sums sums_of(const operation& op, const row_position& row, const float* t) {
+  return sums_of(op, row, t, [](std::int64_t, float) {});
 }
 
 template <class T>
 void softmax_row(const bench_case& c, row_operands& rows, const row_position& row, const float* t, T* y) {
-  const sums s = sums_of(c.op, row, t);
+  const bool logarithm = c.op.kind == op_kind::log_softmax,
+             keeps = std::is_same_v<T, float> && c.op.kind == op_kind::softmax;  // 16 bits would round what is kept
+  const sums s = sums_of(c.op, row, t, [&](std::int64_t j, float e) {
+    if (keeps) y[j] = store<T>(e);
+  });
   const float log_sum = std::log(s.sum);
   if (!rows.lse.empty()) rows.lse[static_cast<std::size_t>(row.number)] = s.max + log_sum;
   if (c.op.kind == op_kind::logsumexp) return;
-  const bool logarithm = c.op.kind == op_kind::log_softmax, empty = s.max == -infinity;
+  const bool empty = s.max == -infinity;
   const T nothing = store<T>(logarithm ? -infinity : 0.0f);
   std::fill(y, y + row.seen.begin, nothing);
   for (std::int64_t j = row.seen.begin; j < row.seen.end; ++j) {
-    const float shifted = t[j] - s.max;
-    y[j] = empty ? nothing : store<T>(logarithm ? shifted - log_sum : std::exp(shifted) / s.sum);
+    if (empty)
+      y[j] = nothing;
+    else if (keeps)
+      y[j] = store<T>(load(y[j]) / s.sum);
+    else
+      y[j] = store<T>(logarithm ? t[j] - s.max - log_sum : std::exp(t[j] - s.max) / s.sum);
   }
   std::fill(y + row.seen.end, y + c.size.cols, nothing);
 }

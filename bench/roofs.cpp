@@ -165,6 +165,7 @@ int roofs(roofs_wishes& w) {
   if (form != "md" && form != "csv" && form != "json")
     throw usage_error(fmt::format("unknown output '{}' (there are md, csv and json)", form));
   require_writable(w.out);
+  if (!w.cpus.empty()) pin_to(w.cpus);  // before "all" is counted
   if (w.threads.empty()) w.threads = {"1", "all"};
   std::vector<int> threads;
   for (const std::string& word : w.threads) {
@@ -172,7 +173,6 @@ int roofs(roofs_wishes& w) {
     if (count > 1 && !has_threads) throw usage_error("this build has no OpenMP: only --threads 1");
     if (std::find(threads.begin(), threads.end(), count) == threads.end()) threads.push_back(count);
   }
-  if (!w.cpus.empty()) pin_to(w.cpus);
   const std::vector<level> all = levels();
   const int most = *std::max_element(threads.begin(), threads.end());
   std::int64_t largest = std::int64_t{16384} * most;  // what exp takes

@@ -47,6 +47,12 @@ void take_benchmark_flags(run_wishes& w, const std::vector<std::string>& extras)
     const auto value_of = [&](std::string_view name) -> const char* {
       return flag.starts_with(name) ? flag.c_str() + name.size() : nullptr;
     };
+    // Every sample counts here, and the table has the medians.
+    if (flag.starts_with("--benchmark_report_aggregates_only") ||
+        flag.starts_with("--benchmark_display_aggregates_only"))
+      continue;
+    if (const char* count = value_of("--benchmark_repetitions="); count != nullptr && std::atoi(count) < 1)
+      throw usage_error(fmt::format("'{}' would measure nothing", flag));
     if (const char* time = value_of("--benchmark_min_time=");
         time != nullptr && !std::isfinite(std::strtod(time, nullptr)))
       throw usage_error(fmt::format("'{}' would never end", flag));
@@ -126,6 +132,7 @@ int run(const CLI::App& command, run_wishes& w) {
     return exit_ok;
   }
   use_stored_calibration();
+  if (!w.cpus.empty()) pin_to(w.cpus);  // before OpenMP starts its threads, and "--threads all" is counted
   const std::vector<bench_case> cases = cases_of(w.cases);
   if (w.names_only) {
     for (const bench_case& c : cases) fmt::print("{}\n", c.name());
@@ -133,7 +140,6 @@ int run(const CLI::App& command, run_wishes& w) {
   }
   const std::vector<peer> others = peers_of(w);
   require_memory(cases);
-  if (!w.cpus.empty()) pin_to(w.cpus);  // before OpenMP starts its threads
   start_measuring(w.timing);
   std::ofstream file;
   if (!w.out.empty()) {

@@ -62,6 +62,14 @@ for time in nan inf; do
   is 2 "$bench" roofs --min-time "$time"
 done
 is 2 "$bench" gate --base "$bench" --threshold nan
+is 2 "$bench" gate --base "$bench" --blocks 5
+is 2 "$bench" run --op relu --size 1Ki --benchmark_repetitions=0
+is 0 "$bench" run --op relu --size 1Ki --min-time 0.0001 --benchmark_report_aggregates_only=true --output csv
+says 'relu,f32'
+if [ -c /dev/full ]; then
+  ln -s /dev/full "$work/full.md"
+  is 70 "$bench" gate --base "$bench" --op relu --size 1Ki --blocks 6 --max-blocks 6 --threshold 10 --force --out "$work/full.md"
+fi
 is 2 "$bench" run --op top_k_gating --shape 4x2000
 complains 'at most 1024 experts, not 2000'
 is 2 "$bench" run --calibrate --op relu
@@ -206,10 +214,10 @@ sed 's/"machine_id": "m"/"machine_id": "other"/' "$work/g.json" >"$work/other.js
 is 4 "$bench" gate --baseline "$work/other.json" --candidate "$work/base"
 is 0 "$bench" gate --baseline "$work/other.json" --candidate "$work/base" --force
 # the real program once; a threshold that no noise reaches
-is 0 "$bench" gate --base "$bench" --op relu,softmax --size 1Ki --blocks 5 --max-blocks 5 --threshold 10 --force
+is 0 "$bench" gate --base "$bench" --op relu,softmax --size 1Ki --blocks 6 --max-blocks 6 --threshold 10 --force
 
 # a self-test, cut off after its first gate and resumed; its verdict is the machine's
-few() { "$bench" gate --self-test --trials 1 --slow-trials 1 --blocks 5 --max-blocks 5 --threshold 5 --force "$@"; }
+few() { "$bench" gate --self-test --trials 1 --slow-trials 1 --blocks 6 --max-blocks 6 --threshold 5 --force "$@"; }
 few --out "$work/s.json" >"$work/out"
 says 'found: '
 sed 's/"slow_trials": 1/"slow_trials": 2/' "$work/s.json" >"$work/s2.json"
