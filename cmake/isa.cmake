@@ -19,24 +19,28 @@ function(sigmax_isa name architecture condition)
   target_compile_definitions(${target} PRIVATE SIGMAX_ISA=${name} "SIGMAX_ARCH=${architecture}")
   # -fschedule-insns: the vectors of a turn are worth more if their instructions alternate (cpu/README.md).
   # -O3 in every configuration: unoptimised, the compiler emits shared copies of inline functions, and the linker may
-  # keep one row's copy for all of them. -Wno-*uninitialized: g++ 12 warns inside its own AVX-512 intrinsics.
-  target_compile_options(${target} PRIVATE ${ARGN} -O3 -fno-exceptions -fno-rtti
+  # keep one row's copy for all of them, as it may where rows are optimised at link time or compiled as one file.
+  # -Wno-*uninitialized: g++ 12 warns inside its own AVX-512 intrinsics.
+  target_compile_options(${target} PRIVATE ${ARGN} -O3 -fno-lto -fno-exceptions -fno-rtti
     $<$<CXX_COMPILER_ID:GNU>:-fschedule-insns -fsched-pressure -Wno-maybe-uninitialized -Wno-uninitialized>)
   if(SIGMAX_SANITIZE MATCHES "address|undefined")
     # Without these checks g++ 12 takes a minute a row, with them more than five, and 3 GB. Nothing in a row outlives its
     # scope but through the compiler's fault, and the address sanitizer sees what the others would.
     target_compile_options(${target} PRIVATE -fno-sanitize-address-use-after-scope -fno-sanitize=null,alignment,object-size)
   endif()
-  set_target_properties(${target} PROPERTIES POSITION_INDEPENDENT_CODE ON CXX_VISIBILITY_PRESET hidden)
+  set_target_properties(${target} PROPERTIES POSITION_INDEPENDENT_CODE ON CXX_VISIBILITY_PRESET hidden UNITY_BUILD OFF
+    COMPILE_WARNING_AS_ERROR OFF)
   target_sources(sigmax PRIVATE $<TARGET_OBJECTS:${target}>)
   set(SIGMAX_ISA_ROWS "${SIGMAX_ISA_ROWS}SIGMAX_ISA_ROW(${name}, ${condition})\n" PARENT_SCOPE)
 endfunction()
 
 if(CMAKE_SYSTEM_PROCESSOR MATCHES "^(x86_64|AMD64|amd64)$")
+  # -march=x86-64 and the -mno-* take back what the flags of a whole project may have allowed, such as -march=native.
   sigmax_isa(avx512 xsimd::avx512bw "cpu.avx512f() && cpu.avx512cd() && cpu.avx512dq() && cpu.avx512bw()"
-    -mavx512f -mavx512cd -mavx512dq -mavx512bw -mfma -mf16c)
-  sigmax_isa(avx2 xsimd::fma3<xsimd::avx2> "cpu.avx2() && cpu.fma3() && cpu.f16c()" -mavx2 -mfma -mf16c)
-  sigmax_isa(sse2 xsimd::sse2 "true")
+    -march=x86-64 -mavx512f -mavx512cd -mavx512dq -mavx512bw -mfma -mf16c)
+  sigmax_isa(avx2 xsimd::fma3<xsimd::avx2> "cpu.avx2() && cpu.fma3() && cpu.f16c()"
+    -march=x86-64 -mno-avx512f -mavx2 -mfma -mf16c)
+  sigmax_isa(sse2 xsimd::sse2 "true" -march=x86-64 -mno-avx -mno-fma -mno-f16c)
   # Outside of the rows: g++ would clear and copy views and plans by string instructions, which begin slowly: a fifth of
   # a short call (cpu/README.md).
   target_compile_options(sigmax PRIVATE $<$<COMPILE_LANG_AND_ID:CXX,GNU>:-mstringop-strategy=libcall>)
