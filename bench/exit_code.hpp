@@ -13,7 +13,7 @@ enum exit_code : int {
   exit_undecided = 3,
   exit_unfit = 4,  // the machine was too busy or too unsteady to say anything
   exit_wrong_result = 5,
-  exit_failed = 70,    // something went wrong that is none of these: a full disk, no memory
+  exit_failed = 70,   // something went wrong that is none of these: a full disk, no memory
   exit_skipped = 77,  // nothing here that could be measured
   exit_interrupted = 130
 };
