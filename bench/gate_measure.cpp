@@ -181,7 +181,8 @@ gate_result against_baseline(const std::string& candidate, const std::string& ba
   gate_run(result, limited, shown).time(samples, {-1, 0, 1, 0});
   if (!samples.calibration()[0].empty() && !stored.calibration.empty()) {
     const double change = median(samples.calibration()[0]) / median(stored.calibration) - 1;
-    if (result.unfit.empty() && std::fabs(change) > 0.05)
+    // More would pass for a regression of all.
+    if (result.unfit.empty() && std::fabs(change) > std::min(0.05, settings.rules.threshold))
       result.unfit = fmt::format("the machine's own speed changed by {:+.1f} % since the baseline", -100 * change);
   }
   if (result.unfit.empty()) result.unfit = foreign;

@@ -7,6 +7,7 @@
 #include "cpu_list.hpp"
 #include "interrupt.hpp"
 #include "operands.hpp"
+#include "output_file.hpp"
 #include "peer.hpp"
 #include "plan.hpp"
 
@@ -141,11 +142,7 @@ int run(const CLI::App& command, run_wishes& w) {
   const std::vector<peer> others = peers_of(w);
   require_memory(cases);
   start_measuring(w.timing);
-  std::ofstream file;
-  if (!w.out.empty()) {
-    file.open(w.out);  // now: a wrong path must not cost the measurement
-    if (!file) throw usage_error(fmt::format("cannot write '{}'", w.out));
-  }
+  require_writable(w.out);  // now: a wrong path must not cost the measurement
 
   watch_interrupt();
   const comparison result = [&] {
@@ -155,11 +152,8 @@ int run(const CLI::App& command, run_wishes& w) {
     return compare_cases(cases, others, w.timing, shown);
   }();
   // With --out the terminal still gets the table.
-  fmt::print("{}", text_of(result, w.out.empty() ? w.output : "md"));
-  if (!w.out.empty()) {
-    file << text_of(result, w.output);
-    if (!file.flush()) throw std::runtime_error(fmt::format("writing '{}' failed", w.out));
-  }
+  write_text("", text_of(result, w.out.empty() ? w.output : "md"));
+  if (!w.out.empty()) write_text(w.out, text_of(result, w.output));
   if (const int noisy = result.noisy(); noisy > 0) {
     fmt::print(
         stderr,

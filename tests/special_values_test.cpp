@@ -93,7 +93,9 @@ TEST(special_values, tails_end_at_zero_for_any_parameter) {
           const long double unit = 0x1p-148L * (op == activation::softplus ? std::fmax(1.0L, 1 / factor) : 1.0L);
           EXPECT_LE(std::fabs(y - exact), unit) << describe(op).name << " on " << row.name << " of " << x;
           EXPECT_EQ(std::signbit(y), op != activation::softplus) << describe(op).name << " on " << row.name;
-          if (end > 123) EXPECT_EQ(y, 0.0f) << describe(op).name << " on " << row.name << " of " << x;
+          if (end > 123) {
+            EXPECT_EQ(y, 0.0f) << describe(op).name << " on " << row.name << " of " << x;
+          }
         }
 }
 
