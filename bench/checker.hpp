@@ -12,26 +12,31 @@ namespace sigmax_bench {
 
 float element(sigmax::dtype type, const void* data, std::int64_t i);
 
+/// The unit in the last place of an f32 of this size.
+long double f32_ulp(long double size);
+
+/// How many times larger the bounds of an op are on ISAs without FMA, where products of residuals are rounded twice.
+inline int without_fma(const operation& op) { return op.fast() ? 4 : 2; }
+
+/// Errors that are allowed are absolute, those of f32 results with FMA; without it they grow as `without_fma` tells.
 class checker {
  public:
   explicit checker(const bench_case& c);
 
-  /// Element i of the output. `slack` is an absolute error that the formula's own f32 arithmetic cannot avoid.
-  void check(std::int64_t i, float x, float got, long double want, long double slack);
-  /// An f32 of row r, a loss or a sum, within `ulps` and `slack`.
-  void check_of_row(std::int64_t r, const char* what, float got, long double want, long double ulps, long double slack);
-  /// Slack that is not a matter of one rounding grows like the tolerance where there is no FMA.
-  long double without_fma() const { return fma_ ? 1 : 4; }
+  /// Element i of the output. A 16-bit one is the f32 result rounded once more.
+  void check(std::int64_t i, float x, float got, long double want, long double error);
+  /// An f32 of row r, a loss or a sum.
+  void check_of_row(std::int64_t r, const char* what, float got, long double want, long double error);
+  /// 2 or 4 without FMA, else 1.
+  int growth() const { return growth_; }
 
   verdict result;
 
  private:
-  bool good(sigmax::dtype type, float got, long double want, long double scale, long double tolerance,
-            long double slack);
+  bool good(sigmax::dtype type, float got, long double want, long double scale, long double error);
 
   const bench_case& case_;
-  bool fma_;
-  long double tolerance_;
+  int growth_;
   double last_error_ = 0;
 };
 
