@@ -20,18 +20,18 @@ std::byte* at(void* base, dtype t, std::int64_t element) noexcept {
 
 /// The kernel over contiguous memory, `type` an index into its table; the last two inputs may alternate.
 void call(const elementwise_plan& plan, const void* const* in, void* const* out, std::int64_t n, std::size_t type,
-          bool alternate, bool streaming) noexcept {
+          bool alternate, bool from_memory) noexcept {
   const std::size_t op = plan.f.index, tier = static_cast<std::size_t>(plan.tier);
   const parameters& p = plan.f.p;
   const auto f32 = [&](int v) { return static_cast<const float*>(in[v]); };
   const auto to = [&](int v) { return static_cast<float*>(out[v]); };
   switch (plan.f.form) {
-    case elementwise_form::forward: return plan.table->forward[tier][op][type](in[0], out[0], n, p, streaming);
-    case elementwise_form::gradient: return plan.table->gradient[op](f32(0), f32(1), to(0), n, p, streaming);
+    case elementwise_form::forward: return plan.table->forward[tier][op][type](in[0], out[0], n, p, from_memory);
+    case elementwise_form::gradient: return plan.table->gradient[op](f32(0), f32(1), to(0), n, p, from_memory);
     case elementwise_form::gated:
-      return plan.table->gates->forward[tier][op][type](in[0], in[1], alternate, out[0], n, p, streaming);
+      return plan.table->gates->forward[tier][op][type](in[0], in[1], alternate, out[0], n, p, from_memory);
     case elementwise_form::gated_gradient:
-      return plan.table->gates->gradient[op](f32(0), f32(1), f32(2), to(0), to(1), n, p, streaming);
+      return plan.table->gates->gradient[op](f32(0), f32(1), f32(2), to(0), to(1), n, p, from_memory);
   }
 }
 
@@ -40,7 +40,7 @@ void call_at(const elementwise_plan& plan, const nest_cursor& place, std::int64_
   void* out[2] = {};
   for (int v = 0; v < plan.inputs; ++v) in[v] = at(plan.in[v], plan.in_type[v], place.offset(v));
   for (int v = 0; v < plan.outputs; ++v) out[v] = at(plan.out[v], plan.out_type[v], place.offset(plan.inputs + v));
-  call(plan, in, out, n, static_cast<std::size_t>(plan.out_type[0]), plan.alternating_inputs, plan.streaming);
+  call(plan, in, out, n, static_cast<std::size_t>(plan.out_type[0]), plan.alternating_inputs, plan.from_memory);
 }
 
 void gather(const elementwise_plan& plan, const nest_cursor& source, std::int64_t n, float (*to)[block],
@@ -150,13 +150,12 @@ elementwise_plan plan_elementwise(const kernel_table& table, const elementwise_f
   plan.alternating_inputs = f.of_gate() && alternate(views, plan.nest, inputs - 2);
   plan.alternating_outputs = outputs == 2 && alternate(views, plan.nest, inputs);
   plan.direct = !f.backward() || output.type == dtype::f32;  // gradients are compiled for f32 alone
-  // Past the caches when the output cannot stay in them anyway. Not in place: there the line is in the cache already,
-  // and a store past it would first have to throw it out.
-  plan.streaming = extent.count > cache_share_bytes() / size_of(output.type);
+  plan.from_memory = extent.count > cache_share_bytes() / size_of(output.type);
+  bool in_place = false;
   for (int v = 0; v < inputs; ++v) {
     plan.in[v] = views[v]->data;
     plan.in_type[v] = views[v]->type;
-    for (int o = inputs; o < all; ++o) plan.streaming = plan.streaming && views[v]->data != views[o]->data;
+    for (int o = inputs; o < all; ++o) in_place = in_place || views[v]->data == views[o]->data;
   }
   for (int o = 0; o < outputs; ++o) plan.out_type[o] = views[inputs + o]->type;
   const int last = plan.nest.rank - 1;
@@ -166,12 +165,15 @@ elementwise_plan plan_elementwise(const kernel_table& table, const elementwise_f
                   (plan.nest.stride[v][last] == 1 || plan.nest.extent[last] == 1 || read_as_pair);
   }
   plan.direct = plan.direct && (last == 0 || plan.nest.extent[last] >= shortest_direct);
-  plan.streaming = plan.streaming && (plan.direct || !plan.alternating_outputs);
+  plan.from_memory = plan.from_memory && (plan.direct || !plan.alternating_outputs);
   for (int o = inputs; o < all; ++o) {
     const bool contiguous = plan.nest.stride[o][last] == 1 || plan.nest.extent[last] == 1;
-    plan.streaming = plan.streaming && (plan.direct || contiguous);
-    if (f.of_gate() || !plan.direct) plan.streaming = plan.streaming && rows_aligned(views, plan.nest, o);
+    plan.from_memory = plan.from_memory && (plan.direct || contiguous);
+    if (f.of_gate() || !plan.direct) plan.from_memory = plan.from_memory && rows_aligned(views, plan.nest, o);
   }
+  // Past the caches when the output cannot stay in them anyway. Not in place: there the line is in the cache already,
+  // and a store past it would first have to throw it out.
+  plan.streaming = plan.from_memory && !in_place;
   plan.work = split_work(extent.count, grain, smallest_task, how);
   return plan;
 }

@@ -10,31 +10,32 @@
 namespace sigmax {
 namespace {
 
-/// How far ahead of the loads a streaming loop asks for its input, in bytes. See cpu/README.md.
-inline constexpr std::size_t prefetch_distance = 4096;
-
-template <class T>
-SIGMAX_FN void prefetch(const T* p, std::int64_t count) {
-  for (std::int64_t i = 0; i < count; i += 64 / static_cast<std::int64_t>(sizeof(T)))
-    __builtin_prefetch(reinterpret_cast<const std::byte*>(p + i) + prefetch_distance);
+template <class V, class T>
+SIGMAX_FN void store(T* p, V v, bool streamed) {
+  if (streamed)
+    store<true>(p, v);
+  else
+    store<false>(p, v);
 }
 
-template <bool streamed, class V, class T, class To, class F>
-SIGMAX_FN std::int64_t map_turns(const T* x, To* y, std::int64_t i, std::int64_t end, F f) {
+template <bool from_memory, class V, class T, class To, class F>
+SIGMAX_FN std::int64_t map_turns(const T* x, To* y, std::int64_t i, std::int64_t end, bool in_place, F f) {
   for (; i + V::size <= end; i += V::size) {
-    if constexpr (streamed) prefetch(x + i, V::size);
-    store<streamed>(y + i, f(i, load_turn<V>(x + i, V::size), V::size));
+    if constexpr (from_memory) prefetch(x + i, V::size);
+    store(y + i, f(i, load_turn<V>(x + i, V::size), V::size), from_memory && !in_place);
   }
   return i;
 }
 /// y[i] = f(x[i]), as f(i, V from there on, how many of it count), which are all but at the end, where V is a pair.
-/// `streaming`, where x is not y, from where y is aligned on: a line that was also stored to through the caches would
-/// come from memory first. finish_streaming() is the caller's: a fence for each of many short rows would take most of
-/// the time.
+/// `from_memory`: x is asked for early and y streamed, unless y is x or what else f reads, from where it is aligned on:
+/// a line that was also stored to through the caches would come from memory first. finish_streaming() is the caller's:
+/// a fence for each of many short rows would take most of the time.
 template <class V = pair, class T, class To, class F>
-SIGMAX_FN void map(const T* x, To* y, std::int64_t n, bool streaming, F f) {
-  std::int64_t end = streaming && static_cast<const void*>(x) != y ? elements_to_alignment(y, n) : n;
-  for (std::int64_t i = map_turns<false, V>(x, y, 0, end, f);; i = map_turns<true, V>(x, y, end, n, f), end = n) {
+SIGMAX_FN void map(const T* x, To* y, std::int64_t n, bool from_memory, F f, const void* read_too = nullptr) {
+  const bool in_place = static_cast<const void*>(x) == y || read_too == y;
+  std::int64_t end = !from_memory ? n : in_place ? 0 : elements_to_alignment(y, n);
+  for (std::int64_t i = map_turns<false, V>(x, y, 0, end, in_place, f);;
+       i = map_turns<true, V>(x, y, end, n, in_place, f), end = n) {
     while (i < end) {
       const std::int64_t count = V::size > pair_size && end - i > pair_size ? pair_size : end - i;
       const auto v = f(i, load_turn<pair>(x + i, count), count);
@@ -63,25 +64,28 @@ template <class Op, class T, bool once_more, accuracy tier>
 using turn_of = std::conditional_t<lanes == 8 && !is_crowded<Op, T, once_more, tier>, two<pair>, pair>;
 
 template <class Op, class T, bool once_more, accuracy tier>
-void forward(const void* x, void* y, std::int64_t n, const parameters& p, bool streaming) noexcept {
+void forward(const void* x, void* y, std::int64_t n, const parameters& p, bool from_memory) noexcept {
   const Op op = make<Op>(p);
   map<turn_of<Op, T, once_more, tier>>(
       static_cast<const T*>(x), static_cast<T*>(y), n,
-      streaming, [op](std::int64_t, auto v, std::int64_t) __attribute__((always_inline)) {
+      from_memory, [op](std::int64_t, auto v, std::int64_t) __attribute__((always_inline)) {
         return evaluate<T, once_more, tier>(op, v);
       });
-  if (streaming) finish_streaming();
+  if (from_memory) finish_streaming();
 }
 
 template <class Op>
 void gradient(const float* dy, const float* x, float* dx, std::int64_t n, const parameters& p,
-              bool streaming) noexcept {
+              bool from_memory) noexcept {
   const Op op = make<Op>(p);
   map<turn_of<Op, float, false, accuracy::high>>(
-      x, dx, n, streaming, [ op, dy ](std::int64_t i, auto v, std::int64_t count) __attribute__((always_inline)) {
+      x, dx, n, from_memory,
+      [=](std::int64_t i, auto v, std::int64_t count) __attribute__((always_inline)) {
+        if (from_memory) prefetch(dy + i, decltype(v)::size);
         return load_turn<decltype(v)>(dy + i, count) * op.derivative(v);
-      });
-  if (streaming) finish_streaming();
+      },
+      dy);
+  if (from_memory) finish_streaming();
 }
 
 /// 16 bits to f32, or f16 back, by vectors.

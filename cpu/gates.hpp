@@ -41,14 +41,6 @@ SIGMAX_FN void each_run(const T* const (&x)[inputs], std::int64_t width, T* cons
   }
 }
 
-template <class V, class T>
-SIGMAX_FN void store(T* p, V v, bool streamed) {
-  if (streamed)
-    store<true>(p, v);
-  else
-    store<false>(p, v);
-}
-
 /// In these loops, which branch on layout and stores, neither gelu's accurate form gains by more than a pair
 /// (cpu/README.md).
 template <class Gate, class T, accuracy tier, bool once_more = !std::is_same_v<T, float>>
@@ -58,21 +50,21 @@ using gate_turn_of = std::conditional_t<(std::is_base_of_v<gelu_op, Gate> ||
 
 template <class Gate, class T, accuracy tier>
 void gated(const void* a, const void* b, bool alternate, void* y, std::int64_t n, const parameters& p,
-           bool streaming) noexcept {
+           bool from_memory) noexcept {
   using V = gate_turn_of<Gate, T, tier>;
   const Gate gate = make<Gate>(p);
   const std::int64_t width = alternate ? 2 : 1;
   const T* const inputs[] = {static_cast<const T*>(a), static_cast<const T*>(alternate ? a : b)};
   each_run<V>(
-      inputs, width, {static_cast<T*>(y)}, n, streaming,
+      inputs, width, {static_cast<T*>(y)}, n, from_memory && y != a && y != b,
       [=](const T* const(&from)[2], T* const(&to)[1], std::int64_t count, bool streamed)
           __attribute__((always_inline)) {
             for (std::int64_t i = 0; i < count; i += V::size) {
               const alternating<V> v =
                   alternate ? load_alternating<V>(from[0] + 2 * i)
                             : alternating<V>{load_turn<V>(from[0] + i, V::size), load_turn<V>(from[1] + i, V::size)};
-              if (streamed) prefetch(from[0] + width * i, width * V::size);
-              if (streamed && !alternate) prefetch(from[1] + i, V::size);
+              if (from_memory) prefetch(from[0] + width * i, width * V::size);
+              if (from_memory && !alternate) prefetch(from[1] + i, V::size);
               store(to[0] + i, evaluate<T, !std::is_same_v<T, float>, tier>(gate, v.a, v.b), streamed);
             }
           });
@@ -80,18 +72,19 @@ void gated(const void* a, const void* b, bool alternate, void* y, std::int64_t n
 
 template <class Gate>
 void gated_gradient(const float* dy, const float* a, const float* b, float* da, float* db, std::int64_t n,
-                    const parameters& p, bool streaming) noexcept {
+                    const parameters& p, bool from_memory) noexcept {
   using V = gate_turn_of<Gate, float, accuracy::high>;
   const Gate gate = make<Gate>(p);
+  const bool in_place = da == dy || da == a || da == b || db == dy || db == a || db == b;
   each_run<V>(
-      {dy, a, b}, 1, {da, db}, n, streaming,
+      {dy, a, b}, 1, {da, db}, n, from_memory && !in_place,
       [=](const float* const(&from)[3], float* const(&to)[2], std::int64_t count, bool streamed)
           __attribute__((always_inline)) {
             const bool aligned = reinterpret_cast<std::uintptr_t>(to[1]) % 64 == 0;
             for (std::int64_t i = 0; i < count; i += V::size) {
               const V g = load_turn<V>(from[0] + i, V::size), x = load_turn<V>(from[1] + i, V::size),
                       z = load_turn<V>(from[2] + i, V::size);
-              if (streamed)
+              if (from_memory)
                 for (const float* stream : from) prefetch(stream + i, V::size);
               const partials<V> d = gate.derivative(x, z);
               store(to[0] + i, g * d.a, streamed);

@@ -19,6 +19,22 @@ namespace {
 
 inline constexpr int pair_size = pair::size;
 
+/// How near what is asked for comes, as __builtin_prefetch counts.
+enum nearness { to_l2 = 2, to_l1 = 3 };
+
+/// Asks for what loads will want soon: far ahead of them, from memory into the L2 cache, and nearer, from there into
+/// L1. Distances in bytes, see cpu/README.md.
+inline constexpr std::size_t far_ahead = 8192, near_ahead = 4096;
+
+template <class T>
+SIGMAX_FN void prefetch(const T* p, std::int64_t count) {
+  for (std::int64_t i = 0; i < count; i += 64 / static_cast<std::int64_t>(sizeof(T))) {
+    const auto* const at = reinterpret_cast<const std::byte*>(p + i);
+    __builtin_prefetch(at + far_ahead, 0, to_l2);
+    __builtin_prefetch(at + near_ahead, 0, to_l1);
+  }
+}
+
 SIGMAX_FN pair load(const float* p) { return {vec::load_unaligned(p), vec::load_unaligned(p + lanes)}; }
 template <bool streaming>
 SIGMAX_FN void store(float* p, pair v) {

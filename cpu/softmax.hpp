@@ -68,10 +68,8 @@ SIGMAX_FN vec scaled(vec x, vec high, vec low) {
   return tier == accuracy::fast ? x * high : fma(x, high, x * low);
 }
 
-/// How near what will be read soon comes: short rows to the L1 cache, long ones to L2, for in L1 they would drive out
+/// `next`: what will be read soon, of short rows to the L1 cache, of long ones to L2, for in L1 they would drive out
 /// what is being read.
-enum nearness { to_l2 = 2, to_l1 = 3 };
-
 template <nearness soon, class Score, class F, class G>
 SIGMAX_FN void exp_sum(const float* x, float* y, const float* next, std::int64_t n, float max, Score score,
                        F numerator_of, softmax_sum& sum, const float* begin, G& meanwhile) {
@@ -348,6 +346,7 @@ void row_gradient(const float* dy, const float* y, float* dx, std::int64_t n, fl
   const gradient_step<logarithm> one{vec(scale), vec(high), vec(low)};
   map(
       y, dx, n, streaming, [=](std::int64_t i, pair v, std::int64_t count) __attribute__((always_inline)) {
+        if (streaming) prefetch(dy + i, pair_size);  // of the rows that come
         const pair g = count == pair_size ? load(dy + i) : load_partial(dy + i, count);
         return pair{one(g.first, v.first), one(g.second, v.second)};
       });

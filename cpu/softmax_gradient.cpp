@@ -1,6 +1,6 @@
 // The backward passes of softmax and log_softmax on the CPU, from dy and y: a sum over the row, then the row.
-// Contiguous f32 is read where it lies; anything else is gathered, a tile of rows at a time when neighbours share cache
-// lines.
+// Contiguous f32 is read where it lies, and so are rows that lie across; short rows are put side by side, and all else
+// is gathered, a tile of rows at a time when neighbours share cache lines.
 #include <limits>
 
 #include "softmax_rows.hpp"
@@ -60,7 +60,7 @@ struct gradient_tile {
       pieces(from, from + smallest_chunk, !plan.direct, [&](std::int64_t start, std::int64_t count) {
         for (int r = 0; r < rows; ++r)
           plan.table->row_dot(row(gradient_dy, r, start), plan.logarithm ? nullptr : row(gradient_y, r, start), count,
-                              sum[r]);
+                              sum[r], plan.streaming && plan.direct);
       });
       for (int r = 0; r < rows; ++r) out[r] += plan.table->row_total(sum[r]);
     }

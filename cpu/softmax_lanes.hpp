@@ -145,9 +145,10 @@ SIGMAX_FN double lanes_total(const float* high, const float* low, float start) {
 
 double row_total(const softmax_sum& sum) noexcept { return lanes_total<softmax_lanes>(sum.high, sum.low, sum.start); }
 
-/// With b null, of a alone. What the products lose to rounding is added, too.
-void row_dot(const float* a, const float* b, std::int64_t n, softmax_sum& sum) noexcept {
+template <bool from_memory>
+void dot(const float* a, const float* b, std::int64_t n, softmax_sum& sum) noexcept {
   const auto part = [](const float* p, std::int64_t count) __attribute__((always_inline)) {
+    if (from_memory) prefetch(p, pair_size);
     return count == pair_size ? load(p) : load_partial(p, count);
   };
   sum_row<false, false>(
@@ -160,6 +161,10 @@ void row_dot(const float* a, const float* b, std::int64_t n, softmax_sum& sum) n
         add_pair({fma_exact(u.first, v.first, negate(product.first)),
                   fma_exact(u.second, v.second, negate(product.second))});
       });
+}
+/// With b null, of a alone. What the products lose to rounding is added, too.
+void row_dot(const float* a, const float* b, std::int64_t n, softmax_sum& sum, bool from_memory) noexcept {
+  (from_memory ? dot<true> : dot<false>)(a, b, n, sum);
 }
 
 }  // namespace

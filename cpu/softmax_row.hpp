@@ -159,7 +159,7 @@ void score(const softmax_plan& plan, row_state& row, const float* x, float* t, s
     } else if (row.mask != nullptr) {
       terms.mask = reinterpret_cast<const float*>(row.mask) + from;
     }
-    terms.distance = static_cast<float>(from - row.query);
+    terms.distance = from - row.query;
     row.max = plan.steps->scores(x, t, count, terms, row.max);
   }
 }
@@ -183,7 +183,7 @@ bool zeros_without_scores(const softmax_plan& plan) noexcept {
 void settle_max(const softmax_plan& plan, row_state& row) noexcept {
   const bool zeros = zeros_without_scores(plan);
   if (row.sink > row.max) row.max = row.sink;
-  row.shift = row.max == no_score && (zeros || row.ignored) ? 0.0f : row.max;
+  row.shift = row.ignored || (row.max == no_score && zeros) ? 0.0f : row.max;
 }
 
 /// What one score of each row adds to its sum.

@@ -90,8 +90,6 @@ SIGMAX_FN void with_score(const score_terms* terms, F loop) {
 /// Scores of a row, and the largest of them and bound. One loop for each choice of terms.
 template <accuracy tier, bool capped, bool sloped, bool masked>
 float row_scores(const float* x, float* t, std::int64_t n, const score_terms& terms, float bound) noexcept {
-  alignas(64) float numbers[pair_size];
-  for (int l = 0; l < pair_size; ++l) numbers[l] = static_cast<float>(l);
   const vec scale(terms.scale), slope(terms.slope);
   const softcap_op cap{terms.softcap};
   const auto score = [&](vec v, vec distance, vec mask) __attribute__((always_inline)) {
@@ -101,8 +99,14 @@ float row_scores(const float* x, float* t, std::int64_t n, const score_terms& te
     if constexpr (masked) v = masked_score(v, mask);
     return v;
   };
-  pair distance = load(numbers);  // exact as long as it is below 2^24
-  distance = {distance.first + vec(terms.distance), distance.second + vec(terms.distance)};
+  alignas(64) float distances[pair_size];
+  const auto distances_from = [&](std::int64_t first) __attribute__((always_inline)) {
+    for (int l = 0; l < pair_size; ++l) distances[l] = static_cast<float>(first + l);
+    return load(distances);
+  };
+  // Sums of floats are exact below 2^24; farther away each integer is rounded by itself.
+  const bool near = std::abs(terms.distance) + n < (std::int64_t{1} << 24);
+  pair distance = distances_from(terms.distance);
   const auto scores = [&](pair v, pair mask) __attribute__((always_inline)) {
     return pair{score(v.first, distance.first, mask.first), score(v.second, distance.second, mask.second)};
   };
@@ -111,7 +115,8 @@ float row_scores(const float* x, float* t, std::int64_t n, const score_terms& te
   for (; i + pair_size <= n; i += pair_size) {
     const pair v = scores(load(x + i), masked ? load(terms.mask + i) : pair{});
     store<false>(t + i, v);
-    if constexpr (sloped) distance = {distance.first + vec(pair_size), distance.second + vec(pair_size)};
+    if (sloped && near) distance = {distance.first + vec(pair_size), distance.second + vec(pair_size)};
+    if (sloped && !near) distance = distances_from(terms.distance + i + pair_size);
     a = larger(a, v.first);
     b = larger(b, v.second);
   }

@@ -171,7 +171,7 @@ struct row_tile {
       if (!whole) fetch(start, count);
       for (int r = 0; r < rows; ++r) {
         const float* const scores = scores_of(r, start, count);
-        if (scores_too) plan.table->row_dot(scores, nullptr, count, scores_sum[r]);
+        if (scores_too) plan.table->row_dot(scores, nullptr, count, scores_sum[r], false);
         float* const to = kept(r, start, count);
         if (short_row())
           plan.steps->exp_sum_rows(scores, 0, to, 0, soon(r, start, scores), 1, count, &state[r].shift, nullptr,

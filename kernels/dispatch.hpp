@@ -1,5 +1,5 @@
-// From a validated call to the code that runs it: the choice of backend and ISA, and the plan that `explain` shows and
-// the CPU drivers follow.
+// From a validated call to the code that runs it: what a call is for either backend, how it is cut, and the plans that
+// the CPU follows.
 #pragma once
 
 #include "cuda_backend.hpp"
@@ -86,7 +86,7 @@ struct elementwise_plan {
   bool alternating_inputs;   ///< the last two inputs alternate in memory, the first of them first
   bool alternating_outputs;  ///< both outputs do
   bool direct;  ///< the kernel reads and writes the views' memory itself where their innermost loop is contiguous
-  bool streaming;
+  bool from_memory, streaming;
   work_split work;
 };
 /// `views`: inputs, then outputs.

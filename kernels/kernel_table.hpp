@@ -28,10 +28,10 @@ inline constexpr std::int64_t most_experts = 1024;  ///< of a gate: they are kep
 /// How the scores of a row come from its elements: softmax_form tells the formula and its order.
 struct score_terms {
   float scale;
-  float softcap;      ///< 0: none
-  float slope;        ///< 0: none
-  float distance;     ///< j - q of the first element
-  const float* mask;  ///< null: none
+  float softcap;          ///< 0: none
+  float slope;            ///< 0: none
+  std::int64_t distance;  ///< j - q of the first element
+  const float* mask;      ///< null: none
 };
 
 /// Rows whose largest scores are looked for: those after the ones whose numerators are formed meanwhile.
@@ -124,13 +124,13 @@ struct softmax_steps {
 /// The gates of a row, filled by cpu/gate_kernels.cpp.
 struct gate_table {
   /// y[i] = gate(a[i], b[i]), all of the same dtype, y contiguous, a and b either contiguous, and possibly identical
-  /// with y, or `alternate`: a[0] b[0] a[1] b[1] ... from a on. Who asks for streaming orders the stores afterwards.
+  /// with y, or `alternate`: a[0] b[0] a[1] b[1] ... from a on. Who asks `from_memory` orders the stores afterwards.
   using forward_fn = void (*)(const void* a, const void* b, bool alternate, void* y, std::int64_t n,
-                              const parameters& p, bool streaming) noexcept;
+                              const parameters& p, bool from_memory) noexcept;
   forward_fn forward[accuracy_count][gate_count][dtype_count];
   /// da[i] and db[i] = dy[i] times the derivatives, all contiguous; each of them may be identical with any input.
   using gradient_fn = void (*)(const float* dy, const float* a, const float* b, float* da, float* db, std::int64_t n,
-                               const parameters& p, bool streaming) noexcept;
+                               const parameters& p, bool from_memory) noexcept;
   gradient_fn gradient[gate_count];
   /// a[i] = x[2 i], b[i] = x[2 i + 1] as f32, and back with rounding to nearest even.
   using separate_fn = void (*)(const void* x, std::int64_t n, float* a, float* b) noexcept;
@@ -144,14 +144,15 @@ struct kernel_table {
   std::int32_t lanes;
   bool fma;
 
-  /// y[i] = op(x[i]), x and y contiguous and of the same dtype, possibly identical. `streaming`: non-temporal stores.
-  /// The last of the four is for f32 values that will be stored in 16 bits: where that matters it rounds to odd.
-  using forward_fn = void (*)(const void* x, void* y, std::int64_t n, const parameters& p, bool streaming) noexcept;
+  /// y[i] = op(x[i]), x and y contiguous and of the same dtype, possibly identical. `from_memory`: what is read is
+  /// asked for early, and results are stored past the caches where they are not identical with it. The last of the four
+  /// is for f32 values that will be stored in 16 bits: where that matters it rounds to odd.
+  using forward_fn = void (*)(const void* x, void* y, std::int64_t n, const parameters& p, bool from_memory) noexcept;
   forward_fn forward[accuracy_count][activation_count][dtype_count + 1];
 
   /// dx[i] = dy[i] op'(x[i]), all contiguous; dx may be identical with dy or x.
   using gradient_fn = void (*)(const float* dy, const float* x, float* dx, std::int64_t n, const parameters& p,
-                               bool streaming) noexcept;
+                               bool from_memory) noexcept;
   gradient_fn gradient[activation_count];
 
   /// out[i] = x[i stride] as f32, and back with rounding to nearest even.
@@ -192,7 +193,7 @@ struct kernel_table {
   void (*logarithms)(const double* total, float* high, float* low) noexcept;
   void (*quotients)(double numerator, const double* total, float* high, float* low) noexcept;
   /// Adds all a[i] b[i], or all a[i] if b is null, to sum; n as for exp_sum.
-  void (*row_dot)(const float* a, const float* b, std::int64_t n, softmax_sum& sum) noexcept;
+  void (*row_dot)(const float* a, const float* b, std::int64_t n, softmax_sum& sum, bool from_memory) noexcept;
   /// dx[i] = scale y[i] (dy[i] - (high + low)), and for log_softmax dx[i] = scale (dy[i] - e^y[i] (high + low)).
   void (*softmax_gradient[2])(const float* dy, const float* y, float* dx, std::int64_t n, float scale, float high,
                               float low, bool streaming) noexcept;
