@@ -23,7 +23,7 @@ void sigmoid(const gating_plan& plan, accuracy tier, float* t, std::int64_t coun
                      [static_cast<std::size_t>(dtype::f32)](t, t, count, {}, false);
 }
 
-/// e^(w - max) in place, and their total.
+/// e^w / R in place (softmax_steps says what R is), and their total: a weight is a quotient of two of these.
 void exponentials(const gating_plan& plan, float* w, std::int64_t n, const float* max, double* total) noexcept {
   plan.steps->exp_sum_columns(w, w, n, max, total);
   float down[side_by_side], nothing[side_by_side] = {};
@@ -50,6 +50,7 @@ void add_bias(const gating_plan& plan, const nest_cursor& cursor, int rows, cons
 /// near where they are small, which their quotients would show.
 void weigh(const gating_plan& plan, const row_terms& terms, float* w) noexcept {
   const std::int64_t k = plan.chosen, count = k * side_by_side;
+  const bool biased = plan.data[gating_bias] != nullptr;
   row_terms chosen;
   if (!plan.form.renormalise) {
     for (double& total : chosen.total) total = 1;
@@ -82,6 +83,9 @@ void weigh(const gating_plan& plan, const row_terms& terms, float* w) noexcept {
     for (std::int64_t i = 0; i < count; ++i) chosen.total[i % side_by_side] += static_cast<double>(w[i]);
   } else {
     exponentials(plan, w, k, chosen.max, chosen.total);
+    // With a bias, what makes the row NaN need not be chosen.
+    for (int r = 0; r < side_by_side && biased; ++r)
+      if (std::isnan(terms.total[r])) chosen.total[r] = terms.total[r];
   }
   scale_columns(*plan.table, *plan.steps, w, k, static_cast<double>(plan.form.scale), chosen.total);
 }

@@ -1,7 +1,5 @@
-// Softmax rows on the CPU. A contiguous f32 row is read where it lies; any other is gathered, a tile of rows at a time
-// when neighbouring rows share cache lines. Rows that are fewer than the threads are shared by them. Exponentials are
-// kept where the last pass finds them in a cache; elsewhere it computes them again, which is bit-identical. All
-// additions follow kernels/softmax_state.hpp.
+// Softmax rows on the CPU: which of the ways of cpu/README.md a call takes, tiles of neighbouring rows, and rows that
+// are fewer than the threads and shared by them. All additions follow kernels/softmax_state.hpp.
 #include "softmax_whole.hpp"
 #include "softmax_narrow.hpp"
 #include "softmax_tile.hpp"
@@ -97,7 +95,8 @@ softmax_plan plan_softmax(const kernel_table& table, softmax_pass pass, bool log
   softmax_plan plan;  // filled below: clearing its loop nest would take longer than a short row
   describe_softmax(plan, pass, logarithm, form, loss, x, y, axis, codes);
   plan.table = &table;
-  plan.steps = &table.softmax[static_cast<std::size_t>(how.accuracy)];
+  // A loss next to 0 is what the fast form's sums leave out.
+  plan.steps = &table.softmax[static_cast<std::size_t>(loss != nullptr ? accuracy::high : how.accuracy)];
   plan.direct_input = x.type == dtype::f32 && (plan.x_stride == 1 || plan.columns == 1);
   plan.direct_output = y.type == dtype::f32 && (plan.y_stride == 1 || plan.columns == 1);
   std::int64_t rows = 1;

@@ -63,7 +63,8 @@ inline row_split split_rows(std::int64_t rows, std::int64_t columns, const optio
   const std::int64_t threads = how.threads.run != nullptr ? how.threads.concurrency : 1;
   // All threads wait for each other after every pass: not for less than two chunks each.
   const std::int64_t parts = std::min(threads, split.chunks / 2);
-  if (split.rows.end - split.rows.begin < threads && parts > split.rows.tasks) split.parts = parts;
+  const std::int64_t mine = split.rows.end - split.rows.begin;
+  if (mine > 0 && mine < threads && parts > split.rows.tasks) split.parts = parts;
   return split;
 }
 

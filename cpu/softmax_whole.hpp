@@ -187,6 +187,9 @@ struct whole_tile {
       if (!causal || after.end < n) return;
     }
     if (scored != nullptr) form_terms(rows, coming.terms);
+    // The largest element then does not tell the largest score: infinity times 0 is none.
+    for (int r = 0; r < rows && scored != nullptr; ++r)
+      if (coming.terms[r].scale == 0) return;
     if (scored != nullptr && terms[0].mask == nullptr && coming.terms[0].mask != nullptr) return;  // of another kind
     coming.x = x + rows * x_step, coming.rows = rows, coming.columns = n, coming.stride = x_step;
   }

@@ -149,7 +149,7 @@ __global__ void __launch_bounds__(128, gating_configs[config].blocks) gate_rows(
     });
     double total = row_total;
     if (a.renormalise) {
-      nan = nan || (!sigmoids && (reference == infinity || reference == no_score));
+      nan = nan || row_total != row_total || (!sigmoids && (reference == infinity || reference == no_score));
       exact_total t = group.add(sum.total(added, added, added), nan);
       nan = t.low >= poison;
       t.carry();

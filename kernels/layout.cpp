@@ -82,10 +82,42 @@ bool identical(const const_view& a, const const_view& b) noexcept {
   return true;
 }
 
+namespace {
+
+/// The bytes of v modulo `period`, a window that may wrap around: what lies that far apart falls together.
+struct residues {
+  std::uintptr_t first, width;
+  residues(const const_view& v, std::uintptr_t period) noexcept
+      : first(reinterpret_cast<std::uintptr_t>(v.data)), width(static_cast<std::uintptr_t>(size_of(v.type))) {
+    for (int i = 0; i < v.rank; ++i) {
+      const std::int64_t stride = v.strides[i] * size_of(v.type);
+      const auto distance = static_cast<std::uintptr_t>(std::abs(stride));
+      if (v.shape[i] <= 1 || distance % period == 0) continue;
+      const std::uintptr_t span = static_cast<std::uintptr_t>(v.shape[i] - 1) * distance;
+      if (stride < 0) first -= span;
+      width += span;
+    }
+    first %= period;
+  }
+};
+/// Whether each lies in gaps of the other, as columns of one workspace or a row's scale behind its codes.
+bool interleaved(const const_view& a, const const_view& b) noexcept {
+  for (int i = 0; i < a.rank; ++i) {
+    const auto period = static_cast<std::uintptr_t>(std::abs(a.strides[i] * size_of(a.type)));
+    if (a.shape[i] <= 1 || period == 0) continue;
+    const residues p(a, period), q(b, period);
+    const std::uintptr_t ahead = (q.first + period - p.first) % period;
+    if (p.width <= ahead && q.width <= period - ahead) return true;
+  }
+  return false;
+}
+
+}  // namespace
+
 bool may_overlap(const const_view& a, const const_view& b) noexcept {
   byte_range p, q;
   if (!byte_range_of(a, p) || !byte_range_of(b, q)) return true;
-  if (p.last < q.first || q.last < p.first) return false;
+  if (p.last < q.first || q.last < p.first || interleaved(a, b)) return false;
   if (a.type != b.type || a.rank != b.rank || !elements_distinct(b)) return true;
   for (int i = 0; i < a.rank; ++i)
     if (a.shape[i] != b.shape[i] || (a.shape[i] > 1 && a.strides[i] != b.strides[i])) return true;

@@ -37,8 +37,8 @@ bool byte_range_of(const const_view& v, byte_range& range) noexcept;
 /// Whether all elements of v lie in distinct memory. Conservative: exotic interleaved strides count as overlapping.
 bool elements_distinct(const const_view& v) noexcept;
 
-/// Whether an element of a may share memory with one of b. Exact for disjoint ranges and for views of equal dtype
-/// and strides (such as two column ranges of one matrix), conservative otherwise.
+/// Whether an element of a may share memory with one of b. Exact for disjoint ranges, for views that lie side by side
+/// in rows of one workspace, and for views of equal dtype and strides; conservative otherwise.
 bool may_overlap(const const_view& a, const const_view& b) noexcept;
 
 /// Same memory, same meaning: the one overlap that is allowed.

@@ -134,6 +134,56 @@ TEST_F(bad_input, overlap) {
                   .ok());
 }
 
+// Rows of one workspace that hold several tensors: no byte in common is no overlap, whatever the dtypes.
+TEST_F(bad_input, tensors_side_by_side_do_not_overlap) {
+  alignas(8) std::byte workspace[512];
+  std::mt19937 random(5);
+  int apart = 0, refused = 0;
+  for (int i = 0; i < 20000; ++i) {
+    const auto period = static_cast<std::int64_t>(16 + 4 * (random() % 8));
+    struct place {
+      dtype type;
+      std::int64_t size, first, strides[2], shape[2];
+    } a{}, b{};
+    a.shape[0] = b.shape[0] = 1 + static_cast<std::int64_t>(random() % 5);
+    a.shape[1] = b.shape[1] = 1 + static_cast<std::int64_t>(random() % 6);
+    std::vector<bool> taken(sizeof workspace);
+    bool shared = false;
+    for (place* p : {&a, &b}) {
+      p->type = random() % 2 != 0 ? dtype::f32 : dtype::f16;
+      p->size = p->type == dtype::f32 ? 4 : 2;
+      p->first = static_cast<std::int64_t>(random() % static_cast<std::size_t>(period / 4)) * 4;
+      p->strides[0] = period / p->size, p->strides[1] = random() % 4 != 0 ? 1 : 2;
+      if (random() % 4 == 0) {  // from the last row and column on
+        p->first += (p->shape[0] - 1) * period + (p->shape[1] - 1) * p->strides[1] * p->size;
+        p->strides[0] = -p->strides[0], p->strides[1] = -p->strides[1];
+      }
+      for (std::int64_t r = 0; r < p->shape[0]; ++r)
+        for (std::int64_t c = 0; c < p->shape[1]; ++c)
+          for (std::int64_t byte = 0; byte < p->size; ++byte) {
+            const auto at =
+                static_cast<std::size_t>(p->first + (r * p->strides[0] + c * p->strides[1]) * p->size + byte);
+            shared = shared || (p == &b && taken[at]);
+            if (p == &a) taken[at] = true;
+          }
+    }
+    if (a.first == b.first && a.type == b.type) continue;
+    const status s = activate(activation::relu, const_view(workspace + a.first, a.type, a.shape, a.strides),
+                              view(workspace + b.first, b.type, b.shape, b.strides));
+    if (shared) {
+      EXPECT_EQ(s.code, overlap);
+    }
+    apart += !shared, refused += !shared && s.code == overlap;
+    // Where neither reaches into the next row and columns are not interleaved, nothing is refused.
+    if (!shared && s.code == overlap) {
+      const bool dense = std::abs(a.strides[1]) == 1 && std::abs(b.strides[1]) == 1;
+      EXPECT_FALSE(dense && a.shape[1] * a.size <= period && b.shape[1] * b.size <= period) << s.message;
+    }
+  }
+  EXPECT_GT(apart, 5000);
+  EXPECT_LT(refused, apart / 4);
+}
+
 TEST_F(bad_input, accuracy) {
   options how;
   how.accuracy = static_cast<sigmax::accuracy>(2);

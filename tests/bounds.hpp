@@ -21,9 +21,10 @@ inline real unit(real size) { return sigmax_reference::unit_of(std::fmax(std::fa
 inline std::vector<float> row_of_any_kind(std::int64_t n, std::mt19937& random) {
   const auto between = [&](double a, double b) { return std::uniform_real_distribution<double>(a, b)(random); };
   std::normal_distribution<double> normal;
-  const auto kind = random() % 11;
+  const auto kind = random() % 12;
   const double deviation = std::exp2(between(-14, 7));
   const double offset = random() % 3 == 0 ? between(-1, 1) * std::exp2(between(0, 24)) : 0;
+  const double level = between(-20, 0);
   std::vector<float> x;
   for (std::int64_t i = 0; i < n; ++i) {
     double v = 0;  // as it stays in one kind
@@ -38,6 +39,7 @@ inline std::vector<float> row_of_any_kind(std::int64_t n, std::mt19937& random) 
       case 7: v = std::floor(between(-64, 64)) / 8; break;
       case 8: v = random() % 3 == 0 ? -INFINITY : normal(random) * deviation; break;
       case 9: v = i < n / 2 ? between(-2, 0) : between(-20, -10); break;
+      case 10: v = i == 0 ? 0 : level; break;
       default: break;
     }
     x.push_back(static_cast<float>(v + offset));
@@ -87,6 +89,12 @@ struct exact_row {
   }
 };
 
+/// What the sum of n columns may be off by, relatively: r(n) of sigmax.hpp.
+inline real sum_error(std::int64_t n) {
+  const auto columns = static_cast<real>(n);
+  return 0x1p-45L + (n < 16384 ? columns * columns * 0x1p-54L : columns * 0x1p-40L);
+}
+
 /// How near errors come to their bounds.
 struct bound {
   const char* name;
@@ -121,18 +129,21 @@ void expect_softmax_bounds(Place& place) {
       for (std::int64_t r = 0; r < in.rows; ++r) {
         const exact_row exact(&in.x[static_cast<std::size_t>(r * in.n)], in.n);
         if (!std::isfinite(exact.max)) continue;
-        sum_bound.take(std::fabs(sum[static_cast<std::size_t>(r)] - exact.sum), (high ? 2 : 5) * unit(exact.sum));
+        sum_bound.take(std::fabs(sum[static_cast<std::size_t>(r)] - exact.sum),
+                       (high ? 2 : 5) * unit(exact.sum) + sum_error(in.n) * exact.sum);
         const real l = exact.max + exact.log_sum;
-        lse_bound.take(std::fabs(lse[static_cast<std::size_t>(r)] - l), 0.51L * unit(l) + (high ? 0x1p-23L : 0x1p-21L));
+        lse_bound.take(std::fabs(lse[static_cast<std::size_t>(r)] - l),
+                       0.51L * unit(l) + (high ? 0x1p-23L + sum_error(in.n) : 0x1p-21L));
         for (std::int64_t i = 0; i < in.n; ++i) {
           const auto j = static_cast<std::size_t>(r * in.n + i);
           const real below = exact.t[static_cast<std::size_t>(i)] - exact.max, p = std::exp(below) / exact.sum,
                      log_p = below - exact.log_sum;
-          if (p >= 0x1p-126L) y_bound.take(std::fabs(y[j] - p), (high ? 3 : 5 - below / 16) * unit(p));
+          if (p >= 0x1p-126L)
+            y_bound.take(std::fabs(y[j] - p), (high ? 3.5L : 6 - below / 16) * unit(p) + sum_error(in.n) * p);
           if (!std::isfinite(log_p)) continue;
           const real most = !high               ? std::fmax(2.5L * unit(log_p), 0x1p-22L)
-                            : log_p > -0x1p-22L ? 0x1p-45L
-                                                : (log_p > -0x1p-10L ? 3 : 2) * unit(log_p);
+                            : log_p > -0x1p-22L ? sum_error(in.n)
+                                                : (log_p > -0x1p-10L ? 3 : 2) * unit(log_p) + sum_error(in.n);
           log_bound.take(std::fabs(logarithm[j] - log_p), most);
         }
       }
@@ -166,21 +177,22 @@ void expect_gradient_bounds(Place& place) {
     place.fetch();
     for (std::int64_t r = 0; r < in.rows; ++r) {
       const auto begin = static_cast<std::size_t>(r * in.n), end = begin + static_cast<std::size_t>(in.n);
-      real dot = 0, sum = 0, largest = 0;
+      real dot = 0, sum = 0, largest = 0, magnitudes = 0;
       for (std::size_t i = begin; i < end; ++i) {
         dot += static_cast<real>(dy[i]) * y[i], sum += dy[i];
         largest = std::fmax(largest, std::fabs(static_cast<real>(dy[i])));
+        magnitudes += std::fabs(static_cast<real>(dy[i]));
       }
       if (!std::isfinite(dot)) continue;
       for (std::size_t i = begin; i < end; ++i) {
         const real p = static_cast<real>(scale) * y[i], exact = p * (dy[i] - dot);
         if (std::fabs(p) >= 0x1p-126L)
-          of_softmax.take(std::fabs(dx[i] - exact), 2.5L * unit(exact) + std::fabs(p) * largest * 0x1p-44L);
+          of_softmax.take(std::fabs(dx[i] - exact), 2.5L * unit(exact) + std::fabs(p) * largest * 2 * sum_error(in.n));
         const real e = std::exp(static_cast<real>(logarithm[i])), direct = static_cast<real>(scale) * dy[i],
                    all = direct - scale * e * sum;
         if (e >= 0x1p-126L)
           of_log.take(std::fabs(d_log[i] - all), 4 * unit(std::fmax(std::fabs(all), std::fabs(direct))) +
-                                                     std::fabs(scale * e) * largest * 0x1p-44L);
+                                                     std::fabs(scale * e) * magnitudes * 2 * sum_error(in.n));
       }
     }
   }
@@ -214,15 +226,15 @@ void expect_loss_bounds(Place& place) {
       const exact_row exact(&in.x[begin], in.n, form.scale);
       if (!std::isfinite(exact.max)) continue;
       const real e = form.label_smoothing, even = e / static_cast<real>(in.n);
-      real mean = 0;
-      for (const real t : exact.t) mean += t / static_cast<real>(in.n);
+      real mean = 0, largest = 0;
+      for (const real t : exact.t) mean += t / static_cast<real>(in.n), largest = std::fmax(largest, std::fabs(t));
       const real hit = exact.max - exact.t[static_cast<std::size_t>(target[r])] + exact.log_sum,
                  spread = exact.max - mean + exact.log_sum;
       if (e == 0 && std::isfinite(hit))
-        of_loss.take(std::fabs(loss[r] - hit), 2 * unit(hit) + 0x1p-44L * (1 + std::fabs(hit)));
+        of_loss.take(std::fabs(loss[r] - hit), 2 * unit(hit) + 2 * sum_error(in.n) * (1 + std::fabs(hit)));
       if (e > 0 && std::isfinite(mean))
         of_smoothed.take(std::fabs(loss[r] - ((1 - e) * hit + e * spread)),
-                         3 * unit(std::fmax((1 - e) * hit, e * spread)));
+                         3 * unit(std::fmax((1 - e) * hit, e * spread)) + 2 * sum_error(in.n) + 0x1p-50L * largest);
       const real f = static_cast<real>(dloss[r]) * form.scale;
       for (std::size_t i = 0; i < exact.t.size(); ++i) {
         const bool at_target = static_cast<std::int32_t>(i) == target[r];
@@ -234,7 +246,8 @@ void expect_loss_bounds(Place& place) {
                    second = at_target ? e - even : -even;
         const real term = std::fmax(std::fabs(f * first), std::fabs(f * second));
         if (term >= 0x1p-126L)
-          of_gradient.take(std::fabs(dx[begin + i] - f * (first + second)), 3 * unit(term) + std::fabs(f) * 0x1p-48L);
+          of_gradient.take(std::fabs(dx[begin + i] - f * (first + second)),
+                           3 * unit(term) + std::fabs(f) * sum_error(in.n));
       }
     }
   }
@@ -274,7 +287,7 @@ void expect_gating_bounds(Place& place) {
         for (std::int64_t i = 0; i < k && form.renormalise; ++i) total += score(i);
         for (std::int64_t i = 0; i < k; ++i) {
           const real weight = score(i) / total;
-          const real ulps = high || form.sigmoid ? 3 : 5 + exact.max - logit(i);
+          const real ulps = form.sigmoid ? (form.renormalise ? 5.5L : 3.5L) : high ? 3.5L : 6 + exact.max - logit(i);
           if (weight >= 0x1p-126L)
             (form.sigmoid ? of_sigmoid : of_softmax)
                 .take(std::fabs(weights[static_cast<std::size_t>(r * k + i)] - weight),

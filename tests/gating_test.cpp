@@ -102,7 +102,7 @@ TEST(gating, chooses_as_a_sort_does_and_weighs_as_the_formulas) {
                 }
               }
       printf("  %-7s %s %.3f ULP\n", row.name, tier == accuracy::fast ? "fast" : "high", worst);
-      EXPECT_LE(worst, (tier == accuracy::fast ? 5 : 3) * (row.fma ? 1 : 4)) << row.name;
+      EXPECT_LE(worst, (tier == accuracy::fast ? 6 : 3.5) * (row.fma ? 1 : 4)) << row.name;
     }
 }
 
@@ -124,6 +124,13 @@ TEST(gating, ties_nan_and_infinities) {
   for (const std::vector<float>& x : {std::vector<float>{1, NAN, 2}, {1, inf, 2}, {-inf, -inf, -inf}})
     for (bool renormalise : {false, true})
       for (float w : run_gate(x, 3, 2, {.renormalise = renormalise}).weights) EXPECT_TRUE(std::isnan(w));
+  // Also where a bias chooses others.
+  for (float worst : {inf, NAN}) {
+    const std::vector<float> x{0, 1, 2, worst, 3}, bias{0, 0, 0, -inf, -9};
+    const std::int64_t shape[] = {1, 5};
+    for (float w : run_gate(x, 5, 2, {.bias = const_view(bias.data(), dtype::f32, shape)}).weights)
+      EXPECT_TRUE(std::isnan(w));
+  }
   // Sigmoids so small that they are 0 still share a weight as their logits tell.
   const gated small = run_gate({-200, -201, -300}, 3, 2, {.sigmoid = true});
   EXPECT_NEAR(small.weights[0], 1 / (1 + std::exp(-1)), 1e-7);

@@ -293,6 +293,18 @@ TEST(cross_entropy, ignored_rows_are_not_read_and_special_values_show) {
   }
   EXPECT_EQ(loss[0], 0);
   EXPECT_EQ(lse[0], -inf);
+  // Whatever somebody else has made of an ignored row's logsumexp.
+  for (const float any : {NAN, inf, -inf}) {
+    form.lse = view(lse, dtype::f32, one_each), lse[0] = any;
+    ASSERT_TRUE(cross_entropy_gradient(const_view(dloss, dtype::f32, one_each), in, indices,
+                                       view(dx, dtype::f32, shape), 1, form)
+                    .ok());
+    for (int j = 0; j < 4; ++j) EXPECT_EQ(dx[j], 0) << any;
+    ASSERT_TRUE(cross_entropy_gradient(const_view(dloss, 1), const_view(x, 4), const_view(targets, dtype::i32, {1}),
+                                       view(dx, 4), 0, {.lse = view(lse, dtype::f32, {1})})
+                    .ok());
+    for (int j = 0; j < 4; ++j) EXPECT_EQ(dx[j], 0) << any;
+  }
   EXPECT_TRUE(std::isnan(loss[1]) && std::isnan(loss[2]));
   EXPECT_EQ(loss[3], inf);
   EXPECT_EQ(loss[4], 0);
@@ -320,6 +332,31 @@ TEST(cross_entropy, smoothing_over_scores_at_the_ends_of_the_range) {
       const double far = smoothing * (1 - 1 / size) * static_cast<double>(3e38f);
       EXPECT_NEAR(loss[2] / far, 1, 1e-6) << row.name << " " << n;
     }
+}
+
+// Next to a dominating maximum the fast form's sums would lose most of it.
+TEST(cross_entropy, is_as_exact_in_the_fast_tier) {
+  for (const isa_info& row : usable_isas()) {
+    std::vector<float> x(50, 0.37f), losses[2] = {{0}, {0}}, gradients[2] = {x, x};
+    x[0] = 14.1f;
+    const std::int64_t shape[] = {1, 50}, one[] = {1, 1};
+    const std::int32_t target = 0;
+    const float dloss = 1;
+    for (const accuracy tier : {accuracy::high, accuracy::fast}) {
+      options how = on(row);
+      how.accuracy = tier;
+      const auto t = static_cast<std::size_t>(tier);
+      const const_view scores(x.data(), dtype::f32, shape), targets(&target, dtype::i32, one);
+      ASSERT_TRUE(cross_entropy(scores, targets, view(losses[t].data(), dtype::f32, one), 1, {}, how).ok());
+      ASSERT_TRUE(cross_entropy_gradient(const_view(&dloss, dtype::f32, one), scores, targets,
+                                         view(gradients[t].data(), dtype::f32, shape), 1, {}, how)
+                      .ok());
+    }
+    const long double exact = std::log1p(49 * std::exp(static_cast<long double>(0.37f) - 14.1f));
+    EXPECT_NEAR(losses[1][0] / static_cast<double>(exact), 1, 1e-6) << row.name;
+    EXPECT_EQ(losses[0], losses[1]) << row.name;
+    EXPECT_EQ(gradients[0], gradients[1]) << row.name;
+  }
 }
 
 TEST(cross_entropy, an_ignored_row_may_lie_in_forbidden_memory) {

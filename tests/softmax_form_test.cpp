@@ -471,6 +471,30 @@ void check_poison(const isa_info& row, std::int64_t n, float poison, bool logari
     }
 }
 
+// Beyond 2^24 a float is not every integer: each distance is rounded by itself.
+TEST(softmax_form, slopes_of_far_keys) {
+  constexpr std::int64_t n = 100;
+  const std::int64_t shape[] = {1, n}, one[] = {1, 1};
+  const std::vector<float> zeros(n, 0.0f);
+  for (const isa_info& row : usable_isas())
+    for (const std::int64_t offset : {(std::int64_t{1} << 24) - 60, (std::int64_t{1} << 24) + 1,
+                                      (std::int64_t{1} << 24) + 2, (std::int64_t{1} << 30) + 5, std::int64_t{-1} << 25})
+      for (const float slope : {0.5f, -0.01f}) {
+        std::vector<float> scores(n), got(n), expected(n);
+        for (std::int64_t j = 0; j < n; ++j)
+          scores[static_cast<std::size_t>(j)] = slope * static_cast<float>(j - offset);
+        softmax_form form;
+        form.slopes = const_view(&slope, dtype::f32, one), form.offset = offset;
+        ASSERT_TRUE(softmax_fused(const_view(zeros.data(), dtype::f32, shape), view(got.data(), dtype::f32, shape), 1,
+                                  form, on(row))
+                        .ok());
+        ASSERT_TRUE(
+            softmax(const_view(scores.data(), dtype::f32, shape), view(expected.data(), dtype::f32, shape), 1, on(row))
+                .ok());
+        EXPECT_EQ(got, expected) << row.name << ' ' << offset << ' ' << slope;
+      }
+}
+
 TEST(softmax_form, poison_under_a_mask_stays_there) {
   for (const isa_info& row : usable_isas())
     for (float poison : {static_cast<float>(NAN), inf, -inf})

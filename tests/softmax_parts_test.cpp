@@ -189,5 +189,37 @@ TEST(softmax_parts, a_finish_with_a_huge_sum_has_the_bits_of_each_row_alone) {
   }
 }
 
+TEST(softmax_parts, no_rows_for_many_threads) {
+  const std::int64_t shape[] = {0, 100000}, one[] = {0, 1};
+  float x[1] = {1}, max[1] = {2};
+  options how;
+  how.threads.run = [](void*, std::int64_t n, void (*task)(void*, std::int64_t), void* argument) {
+    for (std::int64_t i = 0; i < n; ++i) task(argument, i);
+  };
+  how.threads.concurrency = 4;
+  softmax_form form;
+  form.max = view(max, dtype::f32, one);
+  for (const isa_info& row : usable_isas()) {
+    how.isa = row.name;
+    EXPECT_TRUE(softmax_partial(const_view(x, dtype::f32, shape), 1, form, how).ok());
+    EXPECT_TRUE(softmax_fused(const_view(x, dtype::f32, shape), view(x + 1, dtype::f32, shape), 1, form, how).ok());
+    EXPECT_EQ(max[0], 2);
+  }
+}
+
+TEST(softmax_parts, infinities_times_a_scale_of_0) {
+  for (const isa_info& row : usable_isas())
+    for (const std::int64_t n : {40, 300, 20000}) {
+      const std::int64_t shape[] = {40, n}, one[] = {40, 1};
+      const std::vector<float> x(static_cast<std::size_t>(40 * n), inf);
+      std::vector<float> max(40), sum(40);
+      softmax_form form;
+      form.scale = 0, form.max = view(max.data(), dtype::f32, one), form.sum = view(sum.data(), dtype::f32, one);
+      ASSERT_TRUE(softmax_partial(const_view(x.data(), dtype::f32, shape), 1, form, on(row)).ok());
+      for (const float v : max) EXPECT_EQ(v, -inf) << row.name << ' ' << n;
+      for (const float v : sum) EXPECT_TRUE(std::isnan(v)) << row.name << ' ' << n;
+    }
+}
+
 }  // namespace
 }  // namespace sigmax_test

@@ -111,6 +111,44 @@ TEST(special_values, a_slope_near_the_largest_number_has_a_derivative) {
     }
 }
 
+// A line that rounds to 1 is not there yet, where beta - 1 is no float.
+TEST(special_values, a_line_has_its_slope_up_to_1) {
+  struct piece {
+    float alpha, beta, x;
+    bool below_1;
+  };
+  const piece pieces[] = {{1, 0.1f, 0.899999976f, true},
+                          {1, 0.1f, 0.900000036f, false},
+                          {0.0144112259f, -88687376.0f, 6.154048e9f, true},
+                          {0.000777854f, -20649194.0f, 2.65463644e10f, false},
+                          {1.00000012f, 134217728.0f, -134217712.0f, true},
+                          {1, 0.1f, 0.5f, true},
+                          {1, 0.1f, 1.5f, false}};
+  for (const isa_info& row : usable_isas())
+    for (const piece& p : pieces) {
+      // Exact: 24 bits times 24 bits, and what they are added to is as large.
+      const long double line = static_cast<long double>(p.alpha) * p.x + p.beta;
+      ASSERT_EQ(line < 1, p.below_1);
+      options how = on(row);
+      how.parameters.first = p.alpha, how.parameters.second = p.beta;
+      EXPECT_EQ(run_derivative(activation::hard_sigmoid, {p.x}, how)[0], p.below_1 ? p.alpha : 0.0f)
+          << row.name << ' ' << p.x;
+      const float swish = run_derivative(activation::hard_swish, {p.x}, how)[0];
+      if (p.below_1)
+        EXPECT_NEAR(swish / static_cast<float>(2 * static_cast<long double>(p.alpha) * p.x + p.beta), 1, 1e-6)
+            << row.name << ' ' << p.x;
+      else
+        EXPECT_EQ(swish, 1.0f) << row.name << ' ' << p.x;
+    }
+}
+
+TEST(special_values, gelu_is_flat_where_it_is_0) {
+  for (const isa_info& row : usable_isas())
+    for (activation op : {activation::gelu, activation::gelu_tanh})
+      for (const float y : run_derivative(op, {-inf, -1e30f, -20.0f, -14.7f}, on(row)))
+        EXPECT_EQ(y, 0.0f) << describe(op).name << ' ' << row.name;
+}
+
 TEST(special_values, nan_stays_nan_in_value_and_derivative) {
   for (const isa_info& row : usable_isas())
     for (activation op : all_activations())

@@ -239,7 +239,6 @@ struct squareplus_op {
   }
 };
 
-// Two forms so close in speed that the rounding test costs more than the fast one saves.
 template <>
 inline constexpr bool fast_serves<exp_op, float16> = false;
 

@@ -12,7 +12,7 @@ struct gelu_op {
   static constexpr char source[] = "Hendrycks and Gimpel, arXiv:1606.08415";
   static constexpr no_parameters params{};
   static constexpr float bound = 2, bound_fast = 4;
-  static constexpr float clamp = 14.4f;  // a Phi(-a) < 2^-150 from there on
+  static constexpr float clamp = 14.6f;  // a Phi(-a) and its derivative are below 2^-150 from there on
 
   // For a = |x|, a Phi(-a) = e^(-a^2/2) g P(u) with g = a / (a + shift), u = g - 1/2, P(u) = (a + shift) e^(a^2/2)
   // Phi(-a). P falls smoothly from 1.3 to 0.48 over a in [0, 14.5], so its last Horner step dominates: fit/gelu.sollya,

@@ -26,7 +26,8 @@ inline constexpr accuracy fastest = has_fast_form<Op> ? accuracy::fast : accurac
 /// Whether results of the 16-bit type T may come from the fast form where both forms round to the same number. It has
 /// to hold its bound, in ULP of the result, from `fast_from()` up, or for every x if the op has no such function; from
 /// there on results are normal numbers whatever the parameters, for a gate multiplies what the last unit of a subnormal
-/// loses. An op whose fast form does not has a `fast_with_tail` in its place.
+/// loses. An op whose fast form does not has a `fast_with_tail` in its place. False also where both forms are so close
+/// in speed that the test whether the fast one rounds right costs more than it saves.
 template <class Op, class T>
 inline constexpr bool fast_serves = has_fast_form<Op>;
 

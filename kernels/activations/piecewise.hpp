@@ -181,11 +181,14 @@ struct hard_sigmoid_op {
     V inside = select(y < V(1.0f), math::line_residual(V(alpha), x, V(beta), y), V(0.0f));
     return select(y > V(0.0f), inside, V(0.0f));
   }
-  /// below, inside or above where the exact line is <= 0, between, or >= 1: a sum has the sign of the exact one.
+  /// below, inside or above where the exact line is <= 0, between, or >= 1: a sum has the sign of the exact one, and
+  /// where it rounds to 1 what is above that does, of which beta - 1 is two parts.
   template <class V>
   SIGMAX_FN V by_piece(V x, V below, V inside, V above) const {
-    V piece = select(fma_exact(V(alpha), x, V(beta - 1.0f)) < V(0.0f), inside, above);
-    return select(fma_exact(V(alpha), x, V(beta)) > V(0.0f), piece, below);
+    const float high = beta - 1.0f, part = high - beta, low = (beta - (high - part)) - (1.0f + part);
+    V line = fma_exact(V(alpha), x, V(beta)), over = fma_exact(V(alpha), x, V(high)) + V(low);
+    V piece = select(line < V(1.0f), inside, select(line > V(1.0f), above, select(over < V(0.0f), inside, above)));
+    return select(line > V(0.0f), piece, below);
   }
   template <class V>
   SIGMAX_FN V derivative(V x) const {

@@ -168,7 +168,7 @@ enum class status_code : std::int32_t {
   ok,
   invalid_argument,  ///< null data, unknown enum value, bad rank, axis, parameter or slice
   shape_mismatch,    ///< the views do not have the same shape
-  overlap,           ///< output overlaps itself, or an input it is not identical with
+  overlap,           ///< output overlaps itself or an input it is not identical with, as far as strides tell
   unsupported,       ///< valid, but not offered: a dtype or a memory kind by this backend
   unavailable,       ///< a backend or ISA that this machine or build does not have
   backend_error,     ///< the CUDA runtime refused; it may be the fault of earlier work on the device
@@ -296,14 +296,16 @@ template <class Pointer>
                                                const view& da, const view& db, const options& how = {}) noexcept;
 
 /// y = exp(x - max) / sum(exp(x - max)) along `axis` (negative: from the end). The same bits for every number of
-/// threads, batch, position and FMA-capable ISA; each f32 result within 3 ULP of the exact one, under accuracy::fast
-/// 5 + |x - max| / 16. A row that holds NaN or +inf, or only -inf, becomes NaN. In place as in
+/// threads, batch, position and FMA-capable ISA; each f32 result within 3.5 ULP and r(n) of the exact one, under
+/// accuracy::fast 6 + |x - max| / 16. A row that holds NaN or +inf, or only -inf, becomes NaN. In place as in
 /// `activate`. No parameters.
+/// r(n) here and below is what the sum of n columns is off by, relatively: 2^-45 and, where thousands of them are equal
+/// and round alike, up to n^2 2^-54, from 16384 on n 2^-40.
 [[nodiscard]] SIGMAX_API status softmax(const const_view& x, const view& y, int axis = -1,
                                         const options& how = {}) noexcept;
 
-/// y = (x - max) - log(sum(exp(x - max))) along `axis`, within 2 ULP, 3 where y > -2^-10, and 2^-45 where it is
-/// above -2^-22; under accuracy::fast within 2.5 ULP or 2^-22, whichever is more. Otherwise as `softmax`.
+/// y = (x - max) - log(sum(exp(x - max))) along `axis`, within r(n) and, below -2^-22, 2 ULP, 3 where
+/// y > -2^-10; under accuracy::fast within 2.5 ULP or 2^-22, whichever is more. Otherwise as `softmax`.
 [[nodiscard]] SIGMAX_API status log_softmax(const const_view& x, const view& y, int axis = -1,
                                             const options& how = {}) noexcept;
 
@@ -347,8 +349,8 @@ struct softmax_form {
   float output_scale = 1;      ///< y = output_scale * softmax; finite, must be 1 with `logarithm`
 
   view max{};  ///< out: the largest score that is not NaN, the sink's included, never -0; -inf if there is none
-  view sum{};  ///< out: sum of exp(t - max), within 2 ULP, under accuracy::fast 5
-  view lse{};  ///< out: max + log(sum), within 0.51 ULP and 2^-23, under accuracy::fast 2^-21
+  view sum{};  ///< out: sum of exp(t - max), within 2 ULP and r(n), under accuracy::fast 5
+  view lse{};  ///< out: max + log(sum), within 0.51 ULP, 2^-23 and r(n), under accuracy::fast 2^-21
 };
 
 /// softmax or log_softmax of a row's scores, with what `form` asks for. Error as in `softmax`, counted from the scores.
@@ -377,13 +379,13 @@ struct softmax_state {
 [[nodiscard]] SIGMAX_API softmax_state merge(softmax_state a, softmax_state b) noexcept;
 
 /// dx = scale y (dy - sum(dy y)) along `axis`: the backward pass of y = softmax(scale x). Within 2.5 ULP of that and
-/// |scale y| max|dy| 2^-44, unless |scale y| is below 2^-126. A row whose sum is not finite becomes NaN. dx may be
-/// identical with dy or with y; otherwise as `softmax`.
+/// |scale y| max|dy| 2 r(n), unless |scale y| is below 2^-126. Where the row's sum, or dy less that, is not finite, dx
+/// is NaN. dx may be identical with dy or with y; otherwise as `softmax`.
 [[nodiscard]] SIGMAX_API status softmax_gradient(const const_view& dy, const const_view& y, const view& dx,
                                                  int axis = -1, float scale = 1, const options& how = {}) noexcept;
 
 /// dx = scale (dy - exp(y) sum(dy)), from y = log_softmax(scale x); within 4 ULP of max(|dx|, |scale dy|) and
-/// |scale exp(y)| max|dy| 2^-44, unless exp(y) is below 2^-126. Otherwise as `softmax_gradient`.
+/// |scale exp(y)| sum|dy| 2 r(n), unless exp(y) is below 2^-126. Otherwise as `softmax_gradient`.
 [[nodiscard]] SIGMAX_API status log_softmax_gradient(const const_view& dy, const const_view& y, const view& dx,
                                                      int axis = -1, float scale = 1, const options& how = {}) noexcept;
 
@@ -396,22 +398,22 @@ struct cross_entropy_form {
   float scale = 1;                   ///< finite
   float label_smoothing = 0;         ///< in [0, 1]
   std::int64_t ignore_index = -100;  ///< PyTorch's default; need not be a class
-  view lse{};                        ///< a row's lse(t): written by `cross_entropy`, read by `cross_entropy_gradient`
+  view lse{};                        ///< a row's lse(t), as exact as softmax_form's; for the gradient's use
 };
 
 /// `targets` is i32 or i64, each in [0, n) or ignore_index (on CUDA nobody checks: another makes the loss NaN); it,
-/// `loss` and lse have the shape of x with an extent of 1 along the axis. |error| of the loss: 2 ULP + 2^-44 (1 + |lse
-/// - t[target]|), with smoothing 3 ULP of the larger of its two terms. NaN, +inf or nothing but -inf in a row makes
-/// NaN. No output may overlap anything.
+/// `loss` and lse have the shape of x with an extent of 1 along the axis. |error| of the loss: 2 ULP + 2 r(n) (1 +
+/// |lse - t[target]|), with smoothing 3 ULP of the larger of its two terms, 2 r(n) and 2^-50 max|t|; one form for both
+/// tiers. NaN, +inf or nothing but -inf in a row makes NaN. No output may overlap anything.
 [[nodiscard]] SIGMAX_API status cross_entropy(const const_view& x, const const_view& targets, const view& loss,
                                               int axis = -1, const cross_entropy_form& form = {},
                                               const options& how = {}) noexcept;
 
 /// dx = dloss scale (softmax(t) - (1 - e) [j = target] - e / n): `dloss` has one value a row, for the mean over m rows
 /// 1 / m broadcast by zero strides. Within 3 ULP of the larger term, where softmax(t) - 1 counts as one, and
-/// |dloss scale| 2^-48. With `form.lse` (f32) as `cross_entropy` left it x is read once and no sum is formed, which is
-/// faster; but what lse was rounded by makes each probability wrong by up to |lse| 2^-24 of it. dx may be identical
-/// with x and overlap nothing else.
+/// |dloss scale| r(n). With `form.lse` (f32) as `cross_entropy` left it x is read once and no sum is formed, which is
+/// faster; but what lse was rounded by makes each probability wrong by up to |lse| 2^-24 + 2^-23 of it, also where 1
+/// is taken off. dx may be identical with x and overlap nothing else.
 [[nodiscard]] SIGMAX_API status cross_entropy_gradient(const const_view& dloss, const const_view& x,
                                                        const const_view& targets, const view& dx, int axis = -1,
                                                        const cross_entropy_form& form = {},
@@ -430,10 +432,10 @@ struct gating_form {
 /// The experts with the k largest scores, falling, ties to the lower index, and their weights = scale score, divided by
 /// the sum of the row's chosen scores if they are renormalised. `weights` (f32, f16, bf16) and `experts` (i32, i64)
 /// have the shape of x, which is at most 1024 along the axis, with k there. Without a bias the choice is by x itself,
-/// so scores that round to the same number keep their order; NaN counts as the largest. Weights are within 3 ULP, of a
-/// softmax under accuracy::fast 5 + |x - max|; and 2^-121. NaN or +inf in a row, or only -inf, makes weights NaN as in
-/// `softmax`, unless sigmoids that are not renormalised keep them apart; experts are always k different ones. No output
-/// may overlap anything.
+/// so scores that round to the same number keep their order; NaN counts as the largest. Weights are within 3.5 ULP,
+/// of renormalised sigmoids 5.5, of a softmax under accuracy::fast 6 + |x - max|; and 2^-121. NaN or +inf in a row, or
+/// only -inf, makes weights NaN as in `softmax`; +inf is no such thing to sigmoids, and where they are not renormalised
+/// NaN stays where it is. Experts are always k different ones. No output may overlap anything.
 [[nodiscard]] SIGMAX_API status top_k_gating(const const_view& x, const view& weights, const view& experts,
                                              int axis = -1, const gating_form& form = {},
                                              const options& how = {}) noexcept;
@@ -473,8 +475,8 @@ struct quantisation {
 struct explanation {
   backend where = backend::cpu;
   const char* isa = "";  ///< the name of the ISA; "" where none applies
-  /// Which loop: "contiguous", "interleaved", "blocks" or, on CUDA, "strided" (any strides and dtypes); "rows",
-  /// "columns".
+  /// Which loop: "contiguous", "interleaved", "blocks" or, on CUDA, "strided" (any strides and dtypes). Softmax: on the
+  /// CPU "rows", or "columns" where x is strided; on CUDA a name for people.
   const char* kernel = "";
   sigmax::accuracy accuracy = sigmax::accuracy::high;  ///< `fast` where a second form runs
   bool streaming = false;                              ///< non-temporal stores
