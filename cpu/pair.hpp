@@ -32,7 +32,6 @@ SIGMAX_OPERATOR(&)
 SIGMAX_OPERATOR(<)
 SIGMAX_OPERATOR(>)
 SIGMAX_OPERATOR(<=)
-SIGMAX_OPERATOR(>=)
 SIGMAX_OPERATOR(==)
 #undef SIGMAX_OPERATOR
 #define SIGMAX_WORD(word)                                                     \

@@ -78,20 +78,9 @@ std::string documented(activation op) {
 
 /// Made of sums and products, the last of which is rounded to odd before it becomes 16 bits wide.
 bool is_piecewise(activation op) {
-  using enum activation;
-  switch (op) {
-    case linear:
-    case relu:
-    case relu6:
-    case clip:
-    case leaky_relu:
-    case thresholded_relu:
-    case squared_relu:
-    case shrink:
-    case hard_sigmoid:
-    case hard_swish: return true;
-    default: return false;
-  }
+  const std::string_view formula = describe(op).formula;
+  return std::ranges::none_of(std::initializer_list<std::string_view>{"/", "exp", "log", "tanh"},
+                              [&](std::string_view rounded) { return formula.find(rounded) != formula.npos; });
 }
 
 // An f32 result of a transcendental function can be in the middle between two f16 numbers, or on its wrong side.

@@ -1,5 +1,7 @@
-// The README's table of activations is what the library says of itself.
+// The README's table of activations is what the library says of itself; the folders' READMEs name their files.
+#include <filesystem>
 #include <fstream>
+#include <iterator>
 
 #include "harness.hpp"
 
@@ -36,6 +38,24 @@ TEST_P(readme, states_formula_parameters_and_bound) {
 }
 
 SIGMAX_FOR_EACH_ACTIVATION(readme);
+
+// By `name` or `name.suffix`: a header stands for the source beside it.
+TEST(folders, name_their_files) {
+  namespace fs = std::filesystem;
+  for (const char* folder : {"kernels", "cpu", "tests"}) {
+    const fs::path here = fs::path(SIGMAX_README).parent_path() / folder;
+    std::ifstream file(here / "README.md");
+    const std::string text{std::istreambuf_iterator<char>(file), {}};
+    ASSERT_FALSE(text.empty()) << here;
+    for (const fs::directory_entry& entry : fs::directory_iterator(here)) {
+      const std::string suffix = entry.path().extension(), start = "`" + entry.path().stem().string();
+      if (std::string(".cpp .hpp .cu .c .h .sh .py ").find(suffix + ' ') == std::string::npos || suffix.empty())
+        continue;
+      EXPECT_TRUE(text.find(start + '`') != text.npos || text.find(start + '.') != text.npos)
+          << folder << "/README.md lacks " << entry.path().filename();
+    }
+  }
+}
 
 }  // namespace
 }  // namespace sigmax_test
