@@ -204,6 +204,44 @@ TEST(layout, streaming_stores) {
   }
 }
 
+// As large, but in place, where stores go through the caches.
+TEST(layout, large_tensors_in_place) {
+  const std::size_t n = (std::size_t{9} << 20) + 13;
+  const std::vector<float> x = wave(n);
+  std::vector<float> dy(x.rbegin(), x.rend()), apart(n), in_place(n + 20, guard);
+  for (const isa_info& row : usable_isas())
+    for (const std::size_t offset : {0u, 3u, 12u}) {
+      const view out(in_place.data() + offset, std::ssize(x)), elsewhere(apart.data(), std::ssize(x));
+      const const_view in(x.data(), std::ssize(x)), g(dy.data(), std::ssize(x));
+      const auto expect_same = [&](const char* what) {
+        EXPECT_EQ(std::memcmp(in_place.data() + offset, apart.data(), n * sizeof(float)), 0) << what << row.name;
+        EXPECT_EQ(in_place[offset + n], guard);
+      };
+      const auto put = [&](const std::vector<float>& v) {
+        std::copy(v.begin(), v.end(), in_place.begin() + static_cast<std::ptrdiff_t>(offset));
+        in_place[offset + n] = guard;
+      };
+      explanation e;
+      ASSERT_TRUE(explain(activation::silu, out, out, on(row), e).ok());
+      EXPECT_FALSE(e.streaming);
+      put(x);
+      ASSERT_TRUE(activate(activation::silu, in, elsewhere, on(row)).ok());
+      ASSERT_TRUE(activate(activation::silu, out, out, on(row)).ok());
+      expect_same("silu ");
+      ASSERT_TRUE(activation_gradient(activation::silu, g, in, elsewhere, on(row)).ok());
+      put(x);
+      ASSERT_TRUE(activation_gradient(activation::silu, g, out, out, on(row)).ok());
+      expect_same("silu' over x ");
+      put(dy);
+      ASSERT_TRUE(activation_gradient(activation::silu, out, in, out, on(row)).ok());
+      expect_same("silu' over dy ");
+      ASSERT_TRUE(activate_gated(gate::swiglu, g, in, elsewhere, on(row)).ok());
+      put(x);
+      ASSERT_TRUE(activate_gated(gate::swiglu, g, out, out, on(row)).ok());
+      expect_same("swiglu over b ");
+    }
+}
+
 // The last of many slices, so that of much address space few pages are touched: dense, and of one element over and
 // over.
 TEST(layout, indices_beyond_2_to_the_31) {
