@@ -90,9 +90,10 @@ struct residues {
   residues(const const_view& v, std::uintptr_t period) noexcept
       : first(reinterpret_cast<std::uintptr_t>(v.data)), width(static_cast<std::uintptr_t>(size_of(v.type))) {
     for (int i = 0; i < v.rank; ++i) {
+      if (v.shape[i] <= 1) continue;  // whose stride may be anything
       const std::int64_t stride = v.strides[i] * size_of(v.type);
       const auto distance = static_cast<std::uintptr_t>(std::abs(stride));
-      if (v.shape[i] <= 1 || distance % period == 0) continue;
+      if (distance % period == 0) continue;
       const std::uintptr_t span = static_cast<std::uintptr_t>(v.shape[i] - 1) * distance;
       if (stride < 0) first -= span;
       width += span;
@@ -103,8 +104,8 @@ struct residues {
 /// Whether each lies in gaps of the other, as columns of one workspace or a row's scale behind its codes.
 bool interleaved(const const_view& a, const const_view& b) noexcept {
   for (int i = 0; i < a.rank; ++i) {
+    if (a.shape[i] <= 1 || a.strides[i] == 0) continue;
     const auto period = static_cast<std::uintptr_t>(std::abs(a.strides[i] * size_of(a.type)));
-    if (a.shape[i] <= 1 || period == 0) continue;
     const residues p(a, period), q(b, period);
     const std::uintptr_t ahead = (q.first + period - p.first) % period;
     if (p.width <= ahead && q.width <= period - ahead) return true;

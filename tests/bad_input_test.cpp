@@ -184,6 +184,14 @@ TEST_F(bad_input, tensors_side_by_side_do_not_overlap) {
   EXPECT_LT(refused, apart / 4);
 }
 
+TEST_F(bad_input, strides_of_one_element_may_be_anything) {
+  std::vector<float> memory(12, 1.0f);
+  const std::int64_t shape[] = {1, 4}, far[] = {INT64_MAX, 3}, farther[] = {INT64_MIN, 3};
+  EXPECT_TRUE(activate(activation::exp, const_view(memory.data(), dtype::f32, shape, far),
+                       view(memory.data() + 1, dtype::f32, shape, farther))
+                  .ok());
+}
+
 TEST_F(bad_input, accuracy) {
   options how;
   how.accuracy = static_cast<sigmax::accuracy>(2);
