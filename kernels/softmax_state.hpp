@@ -3,9 +3,10 @@
 // chunks, and these into parts of 16384; element i of a part goes to virtual lane i % 32, a lane adds its values in
 // order, and at the end lane l meets l + 16, l + 8, ... l + 1. Under accuracy::fast elements i and i + 32 of a turn of
 // 64 are added first. What each addition to a lane loses to rounding is kept in the lane's low part, so the sum is good
-// to about 2^-46: next to a dominating maximum log_softmax needs that. Of rows up to one turn each value is a lane of
-// its own (under accuracy::fast each sum of two), and they meet in double. The sums of a chunk's parts, and then those
-// of the chunks, are added in double, in order.
+// to about 2^-46, unless thousands of equal numbers round alike (sigmax.hpp, r(n)): next to a dominating maximum
+// log_softmax needs that. Of rows up to one turn each value is a lane of its own (under accuracy::fast each sum of
+// two), and they meet in double. The sums of a chunk's parts, and then those of the chunks, are added in double, in
+// order.
 #pragma once
 
 #include <cstdint>
