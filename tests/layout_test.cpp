@@ -205,7 +205,7 @@ TEST(layout, streaming_stores) {
 }
 
 // As large, but in place, where stores go through the caches.
-TEST(layout, large_tensors_in_place) {
+TEST(layout, streaming_stores_not_in_place) {
   const std::size_t n = (std::size_t{9} << 20) + 13;
   const std::vector<float> x = wave(n);
   std::vector<float> dy(x.rbegin(), x.rend()), apart(n), in_place(n + 20, guard);
