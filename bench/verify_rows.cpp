@@ -127,13 +127,15 @@ class row_checker {
     return (want > -0x1p-10L ? 3 : 2) * f32_ulp(want) + sum_error();
   }
 
+  void check_lse(const sums& s, long double absolute) {
+    into_.check_of_row(row_, "lse", of_row(rows_.lse), s.lse(), 0.51L * f32_ulp(s.lse()) + absolute);
+  }
+
   void check_softmax() {
     const std::vector<scored> t = scores();
     const sums s = sums_of(t);
-    if (op_.kind == op_kind::logsumexp || op_.has(row_option::lse)) {
-      const long double absolute = op_.fast() ? 0x1p-21L : 0x1p-23L + sum_error();
-      into_.check_of_row(row_, "lse", of_row(rows_.lse), s.lse(), 0.51L * f32_ulp(s.lse()) + absolute + s.error);
-    }
+    if (op_.kind == op_kind::logsumexp || op_.has(row_option::lse))
+      check_lse(s, (op_.fast() ? 0x1p-21L : 0x1p-23L + sum_error()) + s.error);
     if (op_.kind == op_kind::logsumexp) return;
     const bool logarithm = op_.kind == op_kind::log_softmax;
     sample(cols_, 512, [&](std::int64_t j) {
@@ -191,8 +193,7 @@ class row_checker {
     if (op_.kind == op_kind::cross_entropy) {
       const long double want = std::log(s.sum) + below_max;
       into_.check_of_row(row_, "loss", of_row(rows_.loss), want, 2 * f32_ulp(want) + 2 * sum_error() * (1 + want));
-      if (op_.has(row_option::lse))  // no bound is stated; next to 0, where max and log(sum) cancel, it is absolute
-        into_.check_of_row(row_, "lse", of_row(rows_.lse), s.lse(), 0.51L * f32_ulp(s.lse()) + 0x1p-25L + sum_error());
+      if (op_.has(row_option::lse)) check_lse(s, 0x1p-25L + sum_error());  // of plain scores
       return;
     }
     // A given lse is rounded to f32, which is an error in the exponent; and p - 1 is then no better than p.

@@ -192,7 +192,7 @@ struct kernel_table {
   /// For side_by_side rows: log(total) and numerator / total, each in two parts.
   void (*logarithms)(const double* total, float* high, float* low) noexcept;
   void (*quotients)(double numerator, const double* total, float* high, float* low) noexcept;
-  /// Adds all a[i] b[i], or all a[i] if b is null, to sum; n as for exp_sum.
+  /// Adds all a[i] b[i], or all a[i] if b is null, to sum; n as for exp_sum. `from_memory`: they are asked for early.
   void (*row_dot)(const float* a, const float* b, std::int64_t n, softmax_sum& sum, bool from_memory) noexcept;
   /// dx[i] = scale y[i] (dy[i] - (high + low)), and for log_softmax dx[i] = scale (dy[i] - e^y[i] (high + low)).
   void (*softmax_gradient[2])(const float* dy, const float* y, float* dx, std::int64_t n, float scale, float high,
