@@ -113,11 +113,10 @@ struct row_numerators {
   bool offset = false;
 
   __attribute__((noinline)) row_numerators(const float* max, int rows, bool is_short) {
-    alignas(64) float m[side_by_side];
-    for (int r = 0; r < side_by_side; ++r) m[r] = max[r < rows ? r : 0];
     for (int v = 0; v < rows; v += lanes) {
-      const auto row = math::reduce_maximum(vec::load_aligned(m + v));
-      if (!is_short) numerator<tier, true>(row).start(vec::load_aligned(m + v)).store_aligned(starts + v);
+      const vec m = vec::load_unaligned(max + v);
+      const auto row = math::reduce_maximum(m);
+      if (!is_short) numerator<tier, true>(row).start(m).store_aligned(starts + v);
       row.offset.store_aligned(terms[0] + v);
       row.bias.store_aligned(terms[1] + v);
       row.lowest.store_aligned(terms[2] + v);
@@ -164,32 +163,47 @@ SIGMAX_FN void exp_short(const float* x, float* y, std::int64_t n, float max, Sc
   }
 }
 
-/// lanes_total of rows whose lanes are `step` floats apart, times `factor`.
+/// The totals of rows whose lanes are `step` floats apart, times `factor`, stored as vectors, for so they are read next:
+/// a load of what was stored in parts waits until these are in the cache, behind all other stores (cpu/README.md).
 template <int used>
 __attribute__((noinline)) void rows_total(const float* high, const float* low, std::size_t step, int rows,
                                           const float* starts, float factor, double* total) noexcept {
-  for (int r = 0; r < rows; ++r) {
-    total[r] = lanes_total<used>(high, low, starts[r]) * static_cast<double>(factor);
-    high += step;
-    if (low != nullptr) low += step;
+  constexpr int width = lanes / 2;
+  for (int first = 0; first < rows; first += width) {
+    vec_double v[width];
+#pragma GCC unroll 8
+    for (int i = 0; i < width; ++i) {
+      v[i] = vec_double(1.0);
+      if (const int r = first + i; r < rows) {
+        const std::size_t at = static_cast<std::size_t>(r) * step;
+        v[i] = lanes_met<used>(high + at, low != nullptr ? low + at : nullptr, starts[r]);
+      }
+    }
+    // Those that are left meet in the same order, of two rows at a time.
+#pragma GCC unroll 3
+    for (int half = width / 2; half > 0; half /= 2)
+      for (int i = 0; i < half; ++i) v[i] = xsimd::zip_lo(v[i], v[i + half]) + xsimd::zip_hi(v[i], v[i + half]);
+    (v[0] * vec_double(static_cast<double>(factor))).store_unaligned(total + first);
   }
 }
 
-/// exp_sum of rows whose maxima are small in size, while those before leave and those that come are looked at.
+/// exp_sum of rows whose maxima are small in size, while those before leave and those that come are looked at. Sums
+/// that are yet to begin do so at `starts`, which are filled.
 template <accuracy tier, class Score>
 __attribute__((noinline)) void exp_sum_looking(const float* x, std::int64_t x_stride, float* y, std::int64_t y_stride,
                                                const float* next, int rows, std::int64_t n, const float* max,
-                                               const score_terms* terms, const row_numerators<tier>& numerators,
-                                               softmax_sum* sum, outgoing_rows& before) noexcept {
+                                               const score_terms* terms, float* starts, softmax_sum* sum,
+                                               outgoing_rows& before) noexcept {
   for (int r = 0; r < rows; ++r) {
     const float* const in = x + r * x_stride;
     float* const out = y != nullptr ? y + r * y_stride : nullptr;
     const Score score = score_of<Score>(terms, r);
-    const auto e = numerators.template of<false>(r);
+    const numerator<tier, false> e{vec(max[r])};
+    if (!sum[r].begun) starts[r] = e.start(vec(max[r])).get(0);
     with_drain<tier, true>(
         before, r, in, n, score, [&](auto& meanwhile) __attribute__((always_inline)) {
-          exp_sum<to_l2>(in, out, next + r * x_stride, n, max[r], score, e, sum[r],
-                         sum[r].begun ? nullptr : &numerators.starts[r], meanwhile);
+          exp_sum<to_l2>(in, out, next + r * x_stride, n, max[r], score, e, sum[r], sum[r].begun ? nullptr : starts + r,
+                         meanwhile);
         });
   }
 }
@@ -201,9 +215,8 @@ void row_exp_sum(const float* x, float* y, const float* next, std::int64_t n, fl
       terms, [&](auto score) __attribute__((always_inline)) {
         using Score = decltype(score);
         if (before != nullptr && is_small(max)) {
-          const row_numerators<tier> numerators(&max, 1, false);
-          if (!sum.begun) sum.begin(numerators.starts[0]);
-          return exp_sum_looking<tier, Score>(x, 0, y, 0, next, 1, n, &max, terms, numerators, &sum, *before);
+          if (!sum.begun) sum.begin(numerator<tier, false>(vec(max)).start(vec(max)).get(0));
+          return exp_sum_looking<tier, Score>(x, 0, y, 0, next, 1, n, &max, terms, nullptr, &sum, *before);
         }
         if (before != nullptr) drain_alone<tier, true>(*before, 0, x, n, score);  // rare: not worth a loop for both
         exp_sum_alone<tier>(x, y, next, n, max, score, sum);
@@ -218,6 +231,13 @@ __attribute__((noinline)) void exp_sum_rows_of(const float* x, std::int64_t x_st
                                                outgoing_rows* before) noexcept {
   constexpr int used = numerator<tier, false>::together ? softmax_lanes : softmax_turn;
   const bool is_short = n <= softmax_turn, looking = draining && n >= looking_columns;
+  constexpr std::size_t sum_step = sizeof(softmax_sum) / sizeof(float);
+  softmax_sum sum[side_by_side];
+  if (looking && all_small(max, rows)) {
+    float starts[side_by_side];
+    exp_sum_looking<tier, Score>(x, x_stride, y, y_stride, next, rows, n, max, terms, starts, sum, *before);
+    return rows_total<softmax_lanes>(sum[0].high, sum[0].low, sum_step, rows, starts, numerator_down, total);
+  }
   const row_numerators<tier> numerators(max, rows, is_short);
   if (draining && numerators.offset) {  // rare: not worth loops for both
     for (int r = 0; r < rows; ++r) {
@@ -229,11 +249,8 @@ __attribute__((noinline)) void exp_sum_rows_of(const float* x, std::int64_t x_st
     }
     return exp_sum_rows_of<tier, false, Score>(x, x_stride, y, y_stride, next, rows, n, max, terms, total, nullptr);
   }
-  softmax_sum sum[side_by_side];
   alignas(64) float lane[side_by_side][softmax_turn];  // of short rows
-  if (looking)
-    exp_sum_looking<tier, Score>(x, x_stride, y, y_stride, next, rows, n, max, terms, numerators, sum, *before);
-  for (int r = 0; r < rows && !looking; ++r) {
+  for (int r = 0; r < rows; ++r) {
     const float* const in = x + r * x_stride;
     float* const out = y != nullptr ? y + r * y_stride : nullptr;
     const float *const soon = next + r * x_stride, *const start = &numerators.starts[r];
@@ -262,8 +279,7 @@ __attribute__((noinline)) void exp_sum_rows_of(const float* x, std::int64_t x_st
   if (is_short)
     rows_total<used>(lane[0], nullptr, softmax_turn, rows, numerators.starts, numerator_down, total);
   else
-    rows_total<softmax_lanes>(sum[0].high, sum[0].low, sizeof(softmax_sum) / sizeof(float), rows, numerators.starts,
-                              numerator_down, total);
+    rows_total<softmax_lanes>(sum[0].high, sum[0].low, sum_step, rows, numerators.starts, numerator_down, total);
 }
 
 template <accuracy tier>
@@ -278,7 +294,7 @@ void exp_sum_rows(const float* x, std::int64_t x_stride, float* y, std::int64_t 
       });
 }
 
-/// The totals of side_by_side rows from the sums of their lanes, as lanes_total makes them; a row's lane is `step`
+/// The totals of side_by_side rows from the sums of their lanes, as rows_total makes them; a row's lane is `step`
 /// behind the one before it. `low` null: each of the `used` lanes is a value.
 __attribute__((noinline)) void totals_across(const float* high, const float* low, std::int64_t step, int used,
                                              const float* start, float unit, double* total) noexcept {

@@ -10,6 +10,8 @@ namespace {
 /// Longer rows that were looked at have left an L2 cache of 1 MiB until they are computed if others leave to memory
 /// meanwhile; accuracy::fast waits for them.
 constexpr std::int64_t remembered_columns = 65536;
+/// Numbers of rows that are computed, looked at and on their way out at a time: three times as many fit in an L1 cache.
+constexpr std::int64_t looking_piece = 2048;
 constexpr std::int64_t least_causal_columns = 512;  // below, rows together are faster than each to its own end
 
 /// Whether the scores of a form are formed from x each time that they are needed, and need no buffer. Those of a
@@ -143,13 +145,13 @@ softmax_plan plan_softmax(const kernel_table& table, softmax_pass pass, bool log
                  (!plan.formed || logarithm || plan.rests_in_cache(plan.columns));
   plan.streaming = (large && (logarithm || plan.staged || !plan.rests_in_cache(plan.columns))) ||
                    (beyond && plan.rounded && (!causal || rows_begin_lines(plan)));
-  // While rows are computed, those before are on their way out: few at a time, unless those that come are looked at
-  // meanwhile. What a tile does once is worth more of them in the accurate tier and for logarithms, unless their scores
-  // wait in a buffer and results are f32 (cpu/README.md).
+  // While rows are computed, those before are on their way out: few at a time. What a tile does once is worth more of
+  // them for logarithms and in the accurate tier, unless scores wait in a buffer and results are f32 (cpu/README.md).
+  const bool numerators = !logarithm && pass == softmax_pass::all;
   const bool four = plan.direct && plan.columns <= 1024 && (how.accuracy == accuracy::high || logarithm);
-  const std::int64_t together = plan.looking && !plan.halved           ? scratch_floats
-                                : plan.looking || four || plan.rounded ? near_piece
-                                                                       : 1024;
+  const std::int64_t together = plan.looking           ? (numerators ? looking_piece : scratch_floats)
+                                : four || plan.rounded ? near_piece
+                                                       : 1024;
   if (causal && plan.direct && !plan.narrow)
     plan.tile = 1;
   else if (plan.staged || plan.drained || plan.looking || (plan.formed && (large || plan.rounded)))

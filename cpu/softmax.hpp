@@ -36,6 +36,11 @@ struct numerator {
   SIGMAX_FN vec start(vec max) const { return together ? vec(2 * numerator_up) : start_above((*this)(max)); }
 };
 SIGMAX_FN bool is_small(float max) { return -math::large_maximum < max && max < math::large_maximum; }
+SIGMAX_FN bool all_small(const float* max, int rows) {
+  bool all = true;
+  for (int r = 0; r < rows; ++r) all = all && is_small(max[r]);
+  return all;
+}
 /// Calls loop(numerator) for a row.
 template <accuracy tier, class F>
 SIGMAX_FN void with_numerator(float max, F loop) {

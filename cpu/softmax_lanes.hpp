@@ -116,11 +116,11 @@ SIGMAX_FN auto met(F v) {
     return met<count, 2 * left, at>(v) + met<count, 2 * left, at + left>(v);
 }
 
-/// Lane l of `used` meets l + used / 2 ... l + 1, in double; the low parts do so in float as far as 16 lanes, which
-/// rounds what is 2^-24 of the whole. `low` null: each lane is a value, and started at none.
+/// Lane l of `used` meets l + used / 2 ..., in double, until a vector of them is left; the low parts do so in float as
+/// far as 16 lanes, which rounds what is 2^-24 of the whole. `low` null: each lane is a value, and started at none.
 template <int used>
-SIGMAX_FN double lanes_total(const float* high, const float* low, float start) {
-  constexpr int width = lanes / 2, count = used / width, single = 16 / width, lanes_met = used / 16;
+SIGMAX_FN vec_double lanes_met(const float* high, const float* low, float start) {
+  constexpr int width = lanes / 2, count = used / width, single = 16 / width, met_in_float = used / 16;
   static_assert(lanes <= 16 && used >= 16);
   const auto high_part = [&]<std::int64_t at>() __attribute__((always_inline)) {
     return xsimd::widen(vec::load_aligned(high + at / 2 * lanes))[at % 2];
@@ -131,19 +131,22 @@ SIGMAX_FN double lanes_total(const float* high, const float* low, float start) {
   const auto part = [&]<std::int64_t at>() __attribute__((always_inline)) {
     vec_double sum = met<count, single, at>(high_part);
     if (low != nullptr)
-      sum = (sum - vec_double(static_cast<double>(start) * lanes_met)) +  // exact
+      sum = (sum - vec_double(static_cast<double>(start) * met_in_float)) +  // exact
             xsimd::widen(met<used / lanes, single / 2, at / 2>(low_part))[at % 2];
     return sum;
   };
+  return met<single, 1>(part);
+}
+
+double row_total(const softmax_sum& sum) noexcept {
+  constexpr int width = lanes / 2;
   alignas(64) double last[width];
-  met<single, 1>(part).store_aligned(last);
+  lanes_met<softmax_lanes>(sum.high, sum.low, sum.start).store_aligned(last);
 #pragma GCC unroll 4
   for (int half = width / 2; half > 0; half /= 2)
     for (int l = 0; l < half; ++l) last[l] += last[l + half];
   return last[0];
 }
-
-double row_total(const softmax_sum& sum) noexcept { return lanes_total<softmax_lanes>(sum.high, sum.low, sum.start); }
 
 template <bool from_memory>
 void dot(const float* a, const float* b, std::int64_t n, softmax_sum& sum) noexcept {

@@ -8,7 +8,6 @@
 namespace sigmax {
 namespace {
 
-constexpr std::int64_t near_columns = 1024;  // up to here a row is a step of its own even if it is alone
 constexpr std::int64_t looked_ahead = 2048;  // what is asked for lies so far beyond what is looked at
 
 void stream_out(const softmax_plan& plan, outgoing_rows& before) noexcept {
@@ -166,14 +165,15 @@ struct whole_tile {
 
   void take_max() noexcept {
     const coming_rows& coming = before.coming;
-    std::copy_n(coming.max, rows, max);
+    for (int r = 0; r < rows; ++r) {
+      max[r] = coming.max[r];  // one by one, as they were stored just now (cpu/README.md)
+      if (std::isnan(max[r])) max[0] = max[r];
+    }
     if (coming.columns < n && !std::isnan(max[0])) {  // of one row that looks farther than the one before
       score_terms rest = terms[0];
       if (rest.mask != nullptr) rest.mask += coming.columns;
       max[0] = plan.table->row_max(x + coming.columns, n - coming.columns, scored != nullptr ? &rest : nullptr, max[0]);
     }
-    for (int r = 0; r < rows; ++r)
-      if (std::isnan(max[r])) max[0] = max[r];
   }
 
   /// Whether and where the next rows are looked at while these are computed.
@@ -214,7 +214,8 @@ struct whole_tile {
       x = y, x_step = y_step;
     }
     if (plan.alike && zeros_without_scores(plan))
-      for (int r = 0; r < rows; ++r) max[r] = max[r] == no_score ? 0.0f : max[r];
+      for (int r = 0; r < rows; ++r)
+        if (max[r] == no_score) max[r] = 0;
     for (int r = 0; r < rows && own; ++r) {
       state[r].max = max[r];
       settle_max(plan, state[r]);
@@ -228,7 +229,7 @@ struct whole_tile {
       stream_out(plan, before);
     look_ahead();
     std::fill_n(total, side_by_side, 1.0);  // what is no row gets factors, too
-    if (plan.tile > 1 || (plan.columns <= near_columns && !causal)) {
+    if (plan.tile > 1 || (plan.columns <= smallest_chunk && !causal)) {
       plan.steps->exp_sum_rows(x, x_step, keep ? e : nullptr, e_step, next, rows, n, max, scored, total,
                                before.rows > 0 || before.coming.x != nullptr ? &before : nullptr);
     } else {
