@@ -163,8 +163,9 @@ SIGMAX_FN void exp_short(const float* x, float* y, std::int64_t n, float max, Sc
   }
 }
 
-/// The totals of rows whose lanes are `step` floats apart, times `factor`, stored as vectors, for so they are read next:
-/// a load of what was stored in parts waits until these are in the cache, behind all other stores (cpu/README.md).
+/// The totals of rows whose lanes are `step` floats apart, times `factor`, stored as vectors, for so they are read
+/// next: a load of what was stored in parts waits until these are in the cache, behind all other stores
+/// (cpu/README.md).
 template <int used>
 __attribute__((noinline)) void rows_total(const float* high, const float* low, std::size_t step, int rows,
                                           const float* starts, float factor, double* total) noexcept {

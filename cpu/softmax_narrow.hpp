@@ -44,20 +44,21 @@ struct narrow_tile {
   /// The state of a row, or of one that stands for what is none.
   const row_state& state_of(int r) const noexcept { return state[own && r < rows ? r : 0]; }
 
-  /// The elements, but those of rows that are ignored, which may not be read.
-  void read() noexcept {
-    const row_block x = block_of(plan, cursor, operand_x, plan.x_stride, rows);
-    if (std::none_of(state, state + (plan.loss != nullptr ? rows : 0),
-                     [](const row_state& row) { return row.ignored; }))
-      return read_columns(*plan.table, x, n, t);
-    std::fill_n(e, n * rows, 0.0f);
+  /// An operand's columns, side by side in `to`. What a row does not look at may not be read.
+  void read(softmax_operand which, std::int64_t stride, float* to) noexcept {
+    const row_block x = block_of(plan, cursor, which, stride, rows);
+    if (std::all_of(state, state + (own ? rows : 0), [&](const row_state& row) { return row.end - row.begin == n; }))
+      return read_columns(*plan.table, x, n, to);
+    alignas(64) float some[narrow_columns * side_by_side];
+    std::fill_n(some, n * rows, 0.0f);
     for (int r = 0; r < rows; ++r)
-      if (!state[r].ignored) plan.table->gather[static_cast<std::size_t>(x.type)](x.at(r, 0), x.stride, n, e + r * n);
-    plan.table->to_columns(e, n, rows, n, t, side_by_side);
+      plan.table->gather[static_cast<std::size_t>(x.type)](
+          x.at(r, state[r].begin), x.stride, state[r].end - state[r].begin, some + r * n + state[r].begin);
+    plan.table->to_columns(some, n, rows, n, to, side_by_side);
   }
 
   void form_scores() noexcept {
-    read();
+    read(operand_x, plan.x_stride, t);
     if (plan.scored) {
       score_terms terms = state[0].terms;
       if (plan.data[operand_row_scale] != nullptr) {
@@ -67,7 +68,7 @@ struct narrow_tile {
         terms.scale = 1;
       }
       if (plan.data[operand_mask] != nullptr) {  // e is not in use yet
-        read_columns(*plan.table, block_of(plan, cursor, operand_mask, plan.mask_stride, rows), n, e);
+        read(operand_mask, plan.mask_stride, e);
         terms.mask = e;
       }
       plan.steps->scores(t, t, n * side_by_side, terms, no_score);

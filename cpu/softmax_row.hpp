@@ -142,6 +142,33 @@ void begin_row(const softmax_plan& plan, const nest_cursor& cursor, int r, row_s
   if (plan.loss != nullptr) begin_loss(plan, cursor, r, row);
 }
 
+/// `n` columns of rows that lie side by side, of which x has column `from` first; those of row r go to t + r * step. What
+/// a row, as state(r) has it, does not look at may not be read, and stays as it is.
+template <class F>
+void read_seen(const kernel_table& k, const row_block& x, std::int64_t from, std::int64_t n, float* t,
+               std::int64_t step, F state) noexcept {
+  const auto gather = [&](int r, std::int64_t begin, std::int64_t end) {
+    if (begin < end)
+      k.gather[static_cast<std::size_t>(x.type)](x.at(r, begin - from), x.stride, end - begin,
+                                                 t + r * step + (begin - from));
+  };
+  for (int first = 0, rows; first < x.rows; first += rows) {
+    std::int64_t begin = from, end = from + n;  // what all of them look at
+    for (rows = 0; first + rows < x.rows; ++rows) {
+      const row_state& row = state(first + rows);
+      if (std::max(begin, row.begin) >= std::min(end, row.end)) break;
+      begin = std::max(begin, row.begin), end = std::min(end, row.end);
+    }
+    const row_block some{x.at(first, begin - from), x.type, x.step, x.stride, rows};
+    if (rows > 0) read_rows(k, some, end - begin, t + first * step + (begin - from), step);
+    for (int r = first; r < first + rows; ++r) {
+      gather(r, std::max(from, state(r).begin), begin);
+      gather(r, end, std::min(from + n, state(r).end));
+    }
+    rows = std::max(rows, 1);  // else a row that looks at none of them
+  }
+}
+
 /// The scores of columns [from, to) of a row, from x to t, which may be the same place.
 void score(const softmax_plan& plan, row_state& row, const float* x, float* t, std::int64_t from,
            std::int64_t to) noexcept {

@@ -95,7 +95,9 @@ struct row_tile {
   void fetch(std::int64_t start, std::int64_t count) noexcept {
     const row_block in = block_of(plan, cursor, operand_x, plan.x_stride, rows, start);
     const bool together = side_by_side_in(in);
-    if (together) read_rows(*plan.table, in, count, buffer_of(0, start), buffer_of(1, start) - buffer_of(0, start));
+    if (together)
+      read_seen(*plan.table, in, start, count, buffer_of(0, start), buffer_of(1, start) - buffer_of(0, start),
+                [&](int r) -> const row_state& { return state[r]; });
     for (int r = 0; r < rows; ++r) {
       row_state& row = state[r];
       if (untouched(r, start, count)) {

@@ -142,7 +142,8 @@ struct whole_tile {
     const row_block in = block_of(plan, cursor, operand_x, plan.x_stride, rows);
     const bool copied = !plan.direct_input || !plan.scored, together = side_by_side_in(in),
                at_once = widened_at_once(plan, in);
-    if (together) read_rows(*plan.table, in, n, e, e_step);
+    if (together)
+      read_seen(*plan.table, in, 0, n, e, e_step, [&](int r) -> const row_state& { return state[own ? r : 0]; });
     const std::int64_t mask_step =
         plan.data[operand_mask] != nullptr ? step(operand_mask) * size_of(plan.type[operand_mask]) : 0;
     for (int r = 0; r < rows; ++r) {

@@ -77,8 +77,15 @@ status choose_backend(const options& how, memory where, const call_kind& kind, c
   return {};
 }
 
-status choose_isa(const options& how, choice& out) noexcept {
+/// The row of that name, or the best one for null; null if this machine has none.
+const kernel_table* usable_row(const char* name) noexcept {
   const isa_list& list = cpu_isa_list();
+  for (int i = 0; i < list.usable_count; ++i)
+    if (name == nullptr || std::strcmp(list.usable[i]->name, name) == 0) return list.usable[i];
+  return nullptr;
+}
+
+status choose_isa(const options& how, choice& out) noexcept {
   const char* wanted = how.isa;
   const char* where = "options.isa";
   out.isa_reason = "named in options";
@@ -87,16 +94,10 @@ status choose_isa(const options& how, choice& out) noexcept {
     where = "SIGMAX_ISA";
     out.isa_reason = "named in SIGMAX_ISA";
   }
-  if (wanted == nullptr) {
-    out.isa_reason = "the best this machine has";
-    out.table = list.usable[0];
-    return {};
-  }
-  for (int i = 0; i < list.usable_count; ++i)
-    if (std::strcmp(list.usable[i]->name, wanted) == 0) {
-      out.table = list.usable[i];
-      return {};
-    }
+  if (wanted == nullptr) out.isa_reason = "the best this machine has";
+  out.table = usable_row(wanted);
+  if (out.table != nullptr) return {};
+  const isa_list& list = cpu_isa_list();
   for (int i = 0; i < list.all_count; ++i)
     if (std::strcmp(list.all[i].name, wanted) == 0)
       return failure(status_code::unavailable, "%s: this machine cannot run \"%s\"", where, wanted);
@@ -140,13 +141,10 @@ void tell(const choice& c, memory where, explanation& out) noexcept {
 }
 
 const kernel_table* row_without_plan(const options& how) noexcept {
-  static const kernel_table* const best = []() noexcept -> const kernel_table* {
-    choice c;
-    return environment_variables().backend == nullptr && choose_isa({}, c) ? c.table : nullptr;
-  }();
+  static const kernel_table* const best =
+      environment_variables().backend == nullptr ? usable_row(environment_variables().isa) : nullptr;
   if (best == nullptr || how.slices != 1 || how.where == backend::cuda || !validate_options(how)) return nullptr;
-  choice c;
-  return how.isa == nullptr ? best : choose_isa(how, c) ? c.table : nullptr;
+  return how.isa == nullptr ? best : usable_row(how.isa);
 }
 
 status warm_up(const staging_memory& given) noexcept { return cuda_warm_up(given); }

@@ -32,6 +32,14 @@ status choose_for_codes(const options& how, const const_view& y, const quantisat
                         bool& empty) noexcept;
 /// What `explain` says of it.
 void tell(const choice& c, memory where, explanation& out) noexcept;
+/// What fill(explanation) says; `out` stays as it is if that fails.
+template <class F>
+status tell_all(explanation& out, F fill) noexcept {
+  explanation told;
+  const status s = fill(told);
+  if (s) out = told;
+  return s;
+}
 
 /// The row of a call that needs no plan for what options and environment ask, else null, which says nothing.
 const kernel_table* row_without_plan(const options& how) noexcept;

@@ -90,7 +90,6 @@ status explain_call(elementwise_form form, Function function, const named_view (
   extent_of_call extent;
   choice c;
   if (status s = prepare(form, function, views, how, f, extent, c); !s) return s;
-  out = {};
   tell(c, views[n - 1].view->where, out);
   if (describe(function).bound_fast)
     out.accuracy = c.where == backend::cuda ? tier_on_cuda(how.accuracy, views[n - 1].view->type) : how.accuracy;
@@ -187,13 +186,17 @@ status activate_gated_quantised(gate op, const const_view& a, const const_view& 
 
 status explain(activation op, const const_view& x, const view& y, const options& how, explanation& out) noexcept {
   const const_view output = y;
-  return explain_call(elementwise_form::forward, op, {{"x", &x}, {"y", &output}}, how, out);
+  return tell_all(out, [&](explanation& told) {
+    return explain_call(elementwise_form::forward, op, {{"x", &x}, {"y", &output}}, how, told);
+  });
 }
 
 status explain_gated(gate op, const const_view& a, const const_view& b, const view& y, const options& how,
                      explanation& out) noexcept {
   const const_view output = y;
-  return explain_call(elementwise_form::gated, op, {{"a", &a}, {"b", &b}, {"y", &output}}, how, out);
+  return tell_all(out, [&](explanation& told) {
+    return explain_call(elementwise_form::gated, op, {{"a", &a}, {"b", &b}, {"y", &output}}, how, told);
+  });
 }
 
 }  // namespace sigmax

@@ -199,11 +199,11 @@ softmax_state merge(softmax_state a, softmax_state b) noexcept {
   return {a.max, static_cast<float>(static_cast<double>(b.sum) * share + static_cast<double>(a.sum))};
 }
 
-status explain_softmax(const const_view& x, const view& y, int axis, const options& how, explanation& out) noexcept {
+namespace {
+status fill_softmax(const const_view& x, const view& y, int axis, const options& how, explanation& out) noexcept {
   extent_of_call extent;
   choice c;
   if (status s = prepare_softmax(x, y, axis, how, extent, c); !s) return s;
-  out = {};
   tell(c, y.where, out);
   if (c.where == backend::cpu) out.accuracy = how.accuracy;  // CUDA has one form
   if (extent.count == 0) return {};
@@ -220,6 +220,11 @@ status explain_softmax(const const_view& x, const view& y, int axis, const optio
   out.streaming = plan.streaming;
   out.tasks = std::max(plan.split.rows.tasks, plan.split.parts);
   return {};
+}
+}  // namespace
+
+status explain_softmax(const const_view& x, const view& y, int axis, const options& how, explanation& out) noexcept {
+  return tell_all(out, [&](explanation& told) { return fill_softmax(x, y, axis, how, told); });
 }
 
 }  // namespace sigmax

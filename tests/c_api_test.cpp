@@ -197,6 +197,21 @@ TEST_F(c_structs, a_given_view_without_data_is_refused) {
   EXPECT_EQ(sigmax_softmax_fused(&in, &out, 0, &form, nullptr), sigmax_status_ok) << sigmax_last_error();
 }
 
+// An empty one needs no data, but it is given all the same.
+TEST_F(c_structs, a_given_empty_view_is_not_off) {
+  sigmax_softmax_form form;
+  sigmax_softmax_form_init(&form, sizeof form);
+  sigmax_view empty = in;
+  empty.data = nullptr, empty.shape[0] = 0;
+  form.mask = &empty;
+  expect(sigmax_status_shape_mismatch, sigmax_softmax_fused(&in, &out, 0, &form, nullptr), "form.mask");
+  form.mask = nullptr, form.lse = &empty;
+  expect(sigmax_status_shape_mismatch, sigmax_softmax_fused(&in, &out, 0, &form, nullptr), "form.lse");
+  in.shape[0] = out.shape[0] = 0, empty.type = 99;
+  form.lse = nullptr, form.mask = &empty;
+  expect(sigmax_status_invalid_argument, sigmax_softmax_fused(&in, &out, 0, &form, nullptr), "form.mask");
+}
+
 TEST_F(c_structs, last_error_stays_after_a_good_call) {
   EXPECT_EQ(sigmax_softmax(&in, &out, 7, nullptr), sigmax_status_invalid_argument);
   EXPECT_EQ(sigmax_softmax(&in, &out, 0, nullptr), sigmax_status_ok);

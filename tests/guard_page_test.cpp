@@ -1,7 +1,10 @@
 // Every kernel over buffers between pages that nobody may touch (fenced.hpp).
 #include <algorithm>
+#include <cmath>
 #include <cstring>
 #include <deque>
+#include <limits>
+#include <type_traits>
 
 #include "every_call.hpp"
 #include "fenced.hpp"
@@ -95,6 +98,62 @@ TEST(guard_pages, nothing_outside_the_views_of_any_call) {
           const status s = call.run(all, on(row));
           ASSERT_TRUE(s.ok()) << call.name << ": " << s.message;
         }
+      }
+}
+
+/// One query of several heads, which looks at keys [from, to) of n, over memory that has no more than these: behind one
+/// another or with heads side by side. `in_mask`: of the mask, else of x.
+template <class T>
+void check_masked(const isa_info& row, std::int64_t n, bool across, bool in_mask, bool at_end) {
+  constexpr std::int64_t heads = 20, to = 10, window = 7, from = to - window;
+  const dtype type = *dtype_of<T>;
+  const std::int64_t shape[] = {heads, 1, n}, strides[] = {across ? 1 : n, across ? 1 : n, across ? heads : 1};
+  const auto place = [&](std::int64_t head, std::int64_t key) { return head * strides[0] + key * strides[2]; };
+  const fenced memory(static_cast<std::size_t>(heads * n) * sizeof(T));
+  const std::int64_t first = place(0, from), last = place(heads - 1, to - 1);
+  T* const begin =
+      at_end ? reinterpret_cast<T*>(memory.end()) - (last + 1 - first) : reinterpret_cast<T*>(memory.first());
+  const auto data =
+      reinterpret_cast<T*>(reinterpret_cast<std::uintptr_t>(begin) - static_cast<std::uintptr_t>(first) * sizeof(T));
+  T half;  // 0.5
+  if constexpr (std::is_same_v<T, float>)
+    half = 0.5f;
+  else
+    half.bits = 0x3f00;
+  std::fill(begin, begin + (last + 1 - first), half);
+  const std::vector<T> whole(static_cast<std::size_t>(heads * n), half);
+  std::vector<float> y(whole.size()), each(heads);
+  const const_view narrow(data, type, shape, strides), wide(whole.data(), type, shape);
+  const view out(y.data(), dtype::f32, shape), lse(each.data(), dtype::f32, {heads, 1, 1});
+  softmax_form form{.causal = true, .offset = to - 1, .window = window};
+  if (in_mask) form.mask = narrow;
+  const const_view& x = in_mask ? wide : narrow;
+  const float score = in_mask ? 1 : 0.5f;
+  const auto seen = [&](std::size_t i) {
+    const std::int64_t key = static_cast<std::int64_t>(i) % n;
+    return key >= from && key < to;
+  };
+  for (bool logarithm : {false, true}) {
+    form.logarithm = logarithm;
+    ASSERT_TRUE(softmax_fused(x, out, 2, form, on(row)).ok());
+    for (std::size_t i = 0; i < y.size(); ++i)
+      if (seen(i))
+        ASSERT_NEAR(y[i], logarithm ? -std::log(7.0f) : 1.0f / 7, 1e-6f);
+      else
+        ASSERT_EQ(y[i], logarithm ? -std::numeric_limits<float>::infinity() : 0);
+  }
+  form.logarithm = false;
+  form.lse = lse;
+  ASSERT_TRUE(softmax_partial(x, 2, form, on(row)).ok());
+  for (float v : each) ASSERT_NEAR(v, score + std::log(7.0f), 1e-5f);
+}
+
+TEST(guard_pages, what_is_masked_by_position_lies_outside) {
+  for (const isa_info& row : usable_isas())
+    for (std::int64_t n : {11, 12, 24, 33, 64, 100, 500, 5000})
+      for (int kind = 0; kind < 8; ++kind) {
+        check_masked<bfloat16>(row, n, kind & 1, kind & 2, kind & 4);
+        check_masked<float>(row, n, kind & 1, kind & 2, kind & 4);
       }
 }
 

@@ -10,4 +10,5 @@ empty) [ "$(SIGMAX_ISA='' SIGMAX_BACKEND='' "$2" | sed -n 's/^chosen //p')" = "$
 best) [ "$(SIGMAX_ISA=$best "$2" | sed -n 's/^chosen //p')" = "$best" ] ;;
 lowest) [ "$(SIGMAX_ISA=$lowest "$2" | sed -n 's/^chosen //p')" = "$lowest" ] ;;
 unknown) SIGMAX_ISA=mmx "$2" | grep -q 'unavailable: SIGMAX_ISA.*mmx' ;;
+words) SIGMAX_ISA=mmx "$2" | grep -q 'then: .*shape' ;;
 esac

@@ -396,6 +396,35 @@ TEST(cross_entropy, an_ignored_row_may_lie_in_forbidden_memory) {
   }
 }
 
+// Rows side by side: what belongs to the ignored ones lies in forbidden pages between the columns of the others.
+TEST(cross_entropy, ignored_rows_along_another_axis_may_lie_in_forbidden_memory) {
+  const auto page = static_cast<std::int64_t>(sysconf(_SC_PAGESIZE)), most = std::int64_t{100};
+  constexpr std::int64_t rows = 40, kept = 23;
+  const fenced x(static_cast<std::size_t>(2 * most * page));
+  for (std::int64_t c = 0; c < most; ++c)
+    ASSERT_EQ(mprotect(x.first() + (2 * c + 1) * page, static_cast<std::size_t>(page), PROT_NONE), 0);
+  std::vector<std::int32_t> targets(rows, -100);
+  std::fill_n(targets.begin(), kept, 1);
+  for (dtype t : {dtype::f32, dtype::bf16})
+    for (std::int64_t n : {5, 33, 64, 100})
+      for (float smoothing : {0.0f, 0.5f}) {
+        const std::int64_t size = t == dtype::f32 ? 4 : 2, shape[] = {n, rows}, step[] = {2 * page / size, 1},
+                           each[] = {1, rows};
+        const const_view in(x.first() + page - kept * size, t, shape, step), indices(targets.data(), dtype::i32, each);
+        std::vector<float> loss(rows, 7), dloss(rows, 1), dx(static_cast<std::size_t>(n * rows), 7);
+        const cross_entropy_form form{.label_smoothing = smoothing};
+        ASSERT_TRUE(cross_entropy(in, indices, view(loss.data(), dtype::f32, each), 0, form).ok());
+        ASSERT_TRUE(cross_entropy_gradient(const_view(dloss.data(), dtype::f32, each), in, indices,
+                                           view(dx.data(), dtype::f32, shape), 0, form)
+                        .ok());
+        for (std::size_t r = 0; r < loss.size(); ++r) {  // all logits are 0
+          EXPECT_FLOAT_EQ(loss[r], targets[r] < 0 ? 0 : std::log(static_cast<float>(n)));
+          EXPECT_NEAR(dx[r], targets[r] < 0 ? 0 : (1 / static_cast<float>(n)) - smoothing / static_cast<float>(n),
+                      1e-6f);
+        }
+      }
+}
+
 TEST(cross_entropy, bad_calls_are_refused_before_anything_is_written) {
   using enum status_code;
   std::vector<float> x(12, 1), dx(12, -5), rows(3, -5), more(3, -5);

@@ -53,7 +53,8 @@ struct celu_op {
   float alpha = params[0].default_value;
   template <class V>
   SIGMAX_FN V operator()(V x) const {
-    return select(x < V(0.0f), V(alpha) * math::expm1_negative(at_most(x, V(0.0f)) * V(1.0f / alpha)), x);
+    // Nearer to 0 it is x to half an ULP, and x / alpha may be subnormal.
+    return select(x < V(alpha * -0x1p-25f), V(alpha) * math::expm1_negative(at_most(x, V(0.0f)) * V(1.0f / alpha)), x);
   }
   template <class V>
   SIGMAX_FN V derivative(V x) const {

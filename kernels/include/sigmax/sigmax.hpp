@@ -54,7 +54,8 @@ enum class backend : std::int32_t { automatic, cpu, cuda };
 /// those of `high`. Softmax tells its own.
 enum class accuracy : std::int32_t { high, fast };
 
-/// Where a view's bytes live. `managed` is CUDA managed memory, which both sides can reach.
+/// Where a view's bytes live: those of all views of a call in one kind of memory. `managed` is CUDA managed memory,
+/// which both sides can reach.
 enum class memory : std::int32_t { host, cuda, managed };
 
 /// 16-bit storage. The bits are IEEE binary16 and bfloat16; there is no arithmetic on these types.
@@ -166,7 +167,7 @@ using const_view = basic_view<const void*>;
 
 enum class status_code : std::int32_t {
   ok,
-  invalid_argument,  ///< null data, unknown enum value, bad rank, axis, parameter or slice
+  invalid_argument,  ///< null data, unknown enum value, bad rank, axis, parameter or slice, two kinds of memory
   shape_mismatch,    ///< the views do not have the same shape
   overlap,           ///< output overlaps itself or an input it is not identical with, as far as strides tell
   unsupported,       ///< valid, but not offered: a dtype or a memory kind by this backend
@@ -207,7 +208,7 @@ struct parallel_for {
 struct options {
   sigmax::parameters parameters{};
   sigmax::accuracy accuracy = sigmax::accuracy::high;  ///< `activation_gradient` has one form for both
-  backend where = backend::automatic;
+  backend where = backend::automatic;                  ///< which SIGMAX_BACKEND decides if set: cpu, cuda or automatic
   /// The CPU ISA by name ("sse2", "avx2", "avx512", "neon64" ...); null: SIGMAX_ISA if set, else the best there is.
   const char* isa = nullptr;
   /// cudaStream_t of the current device. CUDA calls are asynchronous on it, can be captured in a graph (make one like
@@ -374,8 +375,8 @@ struct softmax_state {
   float max = -std::numeric_limits<float>::infinity();
   float sum = 0;
 };
-/// The state of two parts together. Commutative to the bit (of finite sums); sums within 0.51 ULP whatever the maxima,
-/// so n merges stay within n. A NaN in either makes the sum NaN.
+/// The state of two parts together. Commutative to the bit (of finite sums); sums below 2^100 within 0.51 ULP
+/// whatever the maxima, so n merges stay within n. A NaN in either makes the sum NaN.
 [[nodiscard]] SIGMAX_API softmax_state merge(softmax_state a, softmax_state b) noexcept;
 
 /// dx = scale y (dy - sum(dy y)) along `axis`: the backward pass of y = softmax(scale x). Within 2.5 ULP of that and
@@ -471,7 +472,8 @@ struct quantisation {
                                                   const softmax_form& form, const quantisation& codes,
                                                   const options& how = {}) noexcept;
 
-/// What a call would do and why, without doing it.
+/// What a call would do and why, without doing it. Whether the staging memory has room for a row of a host tensor on
+/// CUDA is not looked at.
 struct explanation {
   backend where = backend::cpu;
   const char* isa = "";  ///< the name of the ISA; "" where none applies
