@@ -142,8 +142,8 @@ void begin_row(const softmax_plan& plan, const nest_cursor& cursor, int r, row_s
   if (plan.loss != nullptr) begin_loss(plan, cursor, r, row);
 }
 
-/// `n` columns of rows that lie side by side, of which x has column `from` first; those of row r go to t + r * step. What
-/// a row, as state(r) has it, does not look at may not be read, and stays as it is.
+/// `n` columns of rows that lie side by side, of which x has column `from` first; those of row r go to t + r * step.
+/// What a row, as state(r) has it, does not look at may not be read, and stays as it is.
 template <class F>
 void read_seen(const kernel_table& k, const row_block& x, std::int64_t from, std::int64_t n, float* t,
                std::int64_t step, F state) noexcept {
