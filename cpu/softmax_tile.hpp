@@ -144,7 +144,7 @@ struct row_tile {
     if ((count <= softmax_turn) != short_row()) return false;
     const float* const scores = scores_of(0, begin, count);
     const std::int64_t step = scores_of(1, begin, count) - scores;
-    float shift[side_by_side];
+    float shift[side_by_side] = {};
     double total[side_by_side];
     for (int r = 0; r < rows; ++r) {
       if (scores_of(r, begin, count) != scores + r * step) return false;
@@ -175,11 +175,14 @@ struct row_tile {
         const float* const scores = scores_of(r, start, count);
         if (scores_too) plan.table->row_dot(scores, nullptr, count, scores_sum[r], false);
         float* const to = kept(r, start, count);
-        if (short_row())
-          plan.steps->exp_sum_rows(scores, 0, to, 0, soon(r, start, scores), 1, count, &state[r].shift, nullptr,
-                                   &total[r], nullptr);
-        else
+        if (short_row()) {
+          const float shift[side_by_side] = {state[r].shift};
+          double of_row[side_by_side];
+          plan.steps->exp_sum_rows(scores, 0, to, 0, soon(r, start, scores), 1, count, shift, nullptr, of_row, nullptr);
+          total[r] = of_row[0];
+        } else {
           plan.steps->exp_sum(scores, to, soon(r, start, scores), count, state[r].shift, nullptr, sum[r], nullptr);
+        }
       }
     });
     for (int r = 0; r < rows; ++r) {

@@ -97,7 +97,7 @@ struct softmax_steps {
                      bool streaming) noexcept;
 
   /// The total of the numerators of each of up to side_by_side rows, `stride` apart, n columns of one chunk. y may be
-  /// null.
+  /// null. max and total have side_by_side entries, however many rows there are: they are loaded and stored as vectors.
   void (*exp_sum_rows)(const float* x, std::int64_t x_stride, float* y, std::int64_t y_stride, const float* next,
                        int rows, std::int64_t n, const float* max, const score_terms* terms, double* total,
                        outgoing_rows* before) noexcept;
